@@ -1,0 +1,544 @@
+//! The NDJSON line of a fact: read with a reason for every refusal, written back exactly.
+
+use std::{borrow::Cow, fmt::Write as _, sync::Arc};
+
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{
+    money::{Exact, MicroUsd, parse_amount, parse_decimal},
+    swap::{
+        Address, Amount, Direction, Fact, Label, MAX_QUANTITY, Side, SolPrice, Swap, TokenFact,
+        TokenInfo, Transfer, WalletFact,
+    },
+    time::Time,
+};
+
+/// A line may hold at most this many bytes.
+pub const MAX_LINE_BYTES: usize = 1_000_000;
+const MAX_TEXT: usize = 2_048;
+const MAX_ADDRESS: usize = 128;
+
+/// Why a line is no fact. The text is for the operator who wrote the line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct LineError(pub String);
+
+type Raw<'a> = Option<&'a RawValue>;
+
+/// All fields of all types, unread: one pass over the line whatever its type, unknown fields ignored.
+#[derive(Deserialize)]
+struct Line<'a> {
+    #[serde(borrow, default)]
+    v: Raw<'a>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Raw<'a>,
+    #[serde(borrow, default)]
+    signature: Raw<'a>,
+    #[serde(borrow, default)]
+    index: Raw<'a>,
+    #[serde(borrow, default)]
+    slot: Raw<'a>,
+    #[serde(borrow, default)]
+    tx_index: Raw<'a>,
+    #[serde(borrow, default)]
+    time: Raw<'a>,
+    #[serde(borrow, default)]
+    wallet: Raw<'a>,
+    #[serde(borrow, default)]
+    mint: Raw<'a>,
+    #[serde(borrow, default)]
+    side: Raw<'a>,
+    #[serde(borrow, default)]
+    direction: Raw<'a>,
+    #[serde(borrow, default)]
+    token_amount: Raw<'a>,
+    #[serde(borrow, default)]
+    amount_usd: Raw<'a>,
+    #[serde(borrow, default)]
+    amount_sol: Raw<'a>,
+    #[serde(borrow, default)]
+    fee_usd: Raw<'a>,
+    #[serde(borrow, default)]
+    dex: Raw<'a>,
+    #[serde(borrow, default)]
+    counterparty: Raw<'a>,
+    #[serde(borrow, default)]
+    symbol: Raw<'a>,
+    #[serde(borrow, default)]
+    name: Raw<'a>,
+    #[serde(borrow, default)]
+    image_url: Raw<'a>,
+    #[serde(borrow, default)]
+    created_at: Raw<'a>,
+    #[serde(borrow, default)]
+    decimals: Raw<'a>,
+    #[serde(borrow, default)]
+    market_cap_usd: Raw<'a>,
+    #[serde(borrow, default)]
+    liquidity_usd: Raw<'a>,
+    #[serde(borrow, default)]
+    price_usd: Raw<'a>,
+    #[serde(borrow, default)]
+    price_sol: Raw<'a>,
+    #[serde(borrow, default)]
+    mint_renounced: Raw<'a>,
+    #[serde(borrow, default)]
+    freeze_renounced: Raw<'a>,
+    #[serde(borrow, default)]
+    top10_holders_pct: Raw<'a>,
+    #[serde(borrow, default)]
+    max_holder_pct: Raw<'a>,
+    #[serde(borrow, default)]
+    lp_locked: Raw<'a>,
+    #[serde(borrow, default)]
+    bonding_curve: Raw<'a>,
+    #[serde(borrow, default)]
+    permanent_delegate: Raw<'a>,
+    #[serde(borrow, default)]
+    deployer: Raw<'a>,
+    #[serde(borrow, default)]
+    labels: Raw<'a>,
+    #[serde(borrow, default)]
+    first_funder: Raw<'a>,
+    #[serde(borrow, default)]
+    usd: Raw<'a>,
+}
+
+/// Reads one line. Never panics, whatever the bytes.
+pub fn parse(line: &[u8]) -> Result<Fact, LineError> {
+    if line.len() > MAX_LINE_BYTES {
+        return Err(LineError(format!("longer than {MAX_LINE_BYTES} bytes")));
+    }
+    let text = std::str::from_utf8(line).map_err(|_| LineError("not UTF-8".into()))?;
+    if !text.trim_start().starts_with('{') {
+        return Err(LineError("not a JSON object".into()));
+    }
+    let line: Line<'_> = serde_json::from_str(text).map_err(|e| LineError(json_reason(&e)))?;
+    if let Some(version) = given(line.v)
+        && version.get() != "1"
+    {
+        return Err(LineError(format!(
+            "v: {} is not a known version; this is 1",
+            short(version)
+        )));
+    }
+    let kind = text_of("type", line.kind)?.ok_or_else(|| missing("type"))?;
+    match &*kind {
+        "swap" => swap(&line).map(Fact::Swap),
+        "transfer" => transfer(&line).map(Fact::Transfer),
+        "token" => token(&line).map(Fact::Token),
+        "wallet" => wallet(&line).map(Fact::Wallet),
+        "sol_price" => sol_price(&line).map(Fact::SolPrice),
+        other => Err(LineError(format!(
+            "type: `{}` is not one of swap, transfer, token, wallet, sol_price",
+            other.chars().take(40).collect::<String>()
+        ))),
+    }
+}
+
+fn swap(line: &Line<'_>) -> Result<Swap, LineError> {
+    let side = match &*text_of("side", line.side)?.ok_or_else(|| missing("side"))? {
+        "buy" => Side::Buy,
+        "sell" => Side::Sell,
+        _ => return Err(LineError("side: neither buy nor sell".into())),
+    };
+    let amount = match (
+        number("amount_usd", line.amount_usd)?,
+        number("amount_sol", line.amount_sol)?,
+    ) {
+        (Some(usd), _) => Amount::Usd(dollars("amount_usd", usd)?),
+        (None, Some(sol)) => Amount::Sol(sol),
+        (None, None) => {
+            return Err(LineError(
+                "neither amount_usd nor amount_sol is given".into(),
+            ));
+        }
+    };
+    Ok(Swap {
+        signature: address("signature", line.signature)?.ok_or_else(|| missing("signature"))?,
+        index: integer("index", line.index)?.unwrap_or(0),
+        slot: integer("slot", line.slot)?,
+        tx_index: integer("tx_index", line.tx_index)?,
+        time: time("time", line.time)?.ok_or_else(|| missing("time"))?,
+        wallet: address("wallet", line.wallet)?.ok_or_else(|| missing("wallet"))?,
+        mint: address("mint", line.mint)?.ok_or_else(|| missing("mint"))?,
+        side,
+        token_amount: quantity(line.token_amount)?,
+        amount,
+        fee: match number("fee_usd", line.fee_usd)? {
+            Some(fee) => dollars("fee_usd", fee)?,
+            None => MicroUsd::ZERO,
+        },
+        dex: text_of("dex", line.dex)?.map(Arc::from),
+    })
+}
+
+fn transfer(line: &Line<'_>) -> Result<Transfer, LineError> {
+    let direction =
+        match &*text_of("direction", line.direction)?.ok_or_else(|| missing("direction"))? {
+            "in" => Direction::In,
+            "out" => Direction::Out,
+            _ => return Err(LineError("direction: neither in nor out".into())),
+        };
+    Ok(Transfer {
+        signature: address("signature", line.signature)?.ok_or_else(|| missing("signature"))?,
+        index: integer("index", line.index)?.unwrap_or(0),
+        slot: integer("slot", line.slot)?,
+        tx_index: integer("tx_index", line.tx_index)?,
+        time: time("time", line.time)?.ok_or_else(|| missing("time"))?,
+        wallet: address("wallet", line.wallet)?.ok_or_else(|| missing("wallet"))?,
+        mint: address("mint", line.mint)?.ok_or_else(|| missing("mint"))?,
+        direction,
+        token_amount: quantity(line.token_amount)?,
+        counterparty: address("counterparty", line.counterparty)?,
+    })
+}
+
+fn token(line: &Line<'_>) -> Result<TokenFact, LineError> {
+    let text = |name, raw| Ok(text_of(name, raw)?.map(Arc::from));
+    let exact = |name, raw| Ok(number(name, raw)?.map(Exact));
+    let percent = |name, raw| match exact(name, raw)? {
+        Some(share) if share.0 > Decimal::ONE_HUNDRED => {
+            Err(LineError(format!("{name}: more than 100 percent")))
+        }
+        share => Ok(share),
+    };
+    Ok(TokenFact {
+        mint: address("mint", line.mint)?.ok_or_else(|| missing("mint"))?,
+        time: time("time", line.time)?.ok_or_else(|| missing("time"))?,
+        info: TokenInfo {
+            symbol: text("symbol", line.symbol)?,
+            name: text("name", line.name)?,
+            image_url: text("image_url", line.image_url)?,
+            dex: text("dex", line.dex)?,
+            created_at: time("created_at", line.created_at)?,
+            decimals: integer("decimals", line.decimals)?,
+            market_cap_usd: exact("market_cap_usd", line.market_cap_usd)?,
+            liquidity_usd: exact("liquidity_usd", line.liquidity_usd)?,
+            price_usd: exact("price_usd", line.price_usd)?,
+            price_sol: exact("price_sol", line.price_sol)?,
+            mint_renounced: boolean("mint_renounced", line.mint_renounced)?,
+            freeze_renounced: boolean("freeze_renounced", line.freeze_renounced)?,
+            top10_holders_pct: percent("top10_holders_pct", line.top10_holders_pct)?,
+            max_holder_pct: percent("max_holder_pct", line.max_holder_pct)?,
+            lp_locked: boolean("lp_locked", line.lp_locked)?,
+            bonding_curve: boolean("bonding_curve", line.bonding_curve)?,
+            permanent_delegate: boolean("permanent_delegate", line.permanent_delegate)?,
+            deployer: address("deployer", line.deployer)?,
+        },
+    })
+}
+
+fn wallet(line: &Line<'_>) -> Result<WalletFact, LineError> {
+    let labels = match given(line.labels) {
+        None => None,
+        Some(raw) => {
+            let words: Vec<Cow<'_, str>> = serde_json::from_str(raw.get())
+                .map_err(|_| LineError("labels: not a list of words".into()))?;
+            let read = |word: &Cow<'_, str>| {
+                Label::parse(word).ok_or_else(|| {
+                    let known: Vec<_> = Label::WORDS.iter().map(|(word, _)| *word).collect();
+                    LineError(format!("labels: a label is none of {}", known.join(", ")))
+                })
+            };
+            Some(words.iter().map(read).collect::<Result<_, _>>()?)
+        }
+    };
+    Ok(WalletFact {
+        wallet: address("wallet", line.wallet)?.ok_or_else(|| missing("wallet"))?,
+        time: time("time", line.time)?.ok_or_else(|| missing("time"))?,
+        labels,
+        first_funder: address("first_funder", line.first_funder)?,
+    })
+}
+
+fn sol_price(line: &Line<'_>) -> Result<SolPrice, LineError> {
+    let usd = number("usd", line.usd)?.ok_or_else(|| missing("usd"))?;
+    if usd.is_zero() || usd > Decimal::from(1_000_000) {
+        return Err(LineError("usd: not a price of SOL".into()));
+    }
+    Ok(SolPrice {
+        time: time("time", line.time)?.ok_or_else(|| missing("time"))?,
+        usd,
+    })
+}
+
+fn missing(field: &str) -> LineError {
+    LineError(format!("{field}: missing"))
+}
+
+/// The value of a field that is neither absent nor null.
+fn given<'a>(raw: Raw<'a>) -> Raw<'a> {
+    raw.filter(|raw| raw.get() != "null")
+}
+
+fn short(raw: &RawValue) -> String {
+    raw.get().chars().take(40).collect()
+}
+
+fn text_of<'a>(field: &str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, LineError> {
+    let Some(raw) = given(raw) else {
+        return Ok(None);
+    };
+    let wrong = || LineError(format!("{field}: {} is not a text", short(raw)));
+    let inner = raw.get();
+    // the usual text has nothing to unescape: borrow it
+    let text = match inner
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
+        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
+        _ => Cow::Owned(serde_json::from_str::<String>(inner).map_err(|_| wrong())?),
+    };
+    if text.len() > MAX_TEXT {
+        return Err(LineError(format!("{field}: longer than {MAX_TEXT} bytes")));
+    }
+    Ok(Some(text))
+}
+
+fn address(field: &str, raw: Raw<'_>) -> Result<Option<Address>, LineError> {
+    let Some(text) = text_of(field, raw)? else {
+        return Ok(None);
+    };
+    if text.is_empty() || text.len() > MAX_ADDRESS || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(LineError(format!(
+            "{field}: not an address of 1 to {MAX_ADDRESS} visible letters"
+        )));
+    }
+    Ok(Some(Arc::from(&*text)))
+}
+
+/// The digits of a number, whether it was written as a JSON number or as a text.
+fn digits<'a>(field: &str, raw: &'a RawValue) -> Result<&'a str, LineError> {
+    let inner = raw.get();
+    match inner.as_bytes().first() {
+        Some(b'"') => Ok(inner.trim_matches('"')),
+        Some(b'-' | b'0'..=b'9') => Ok(inner),
+        _ => Err(LineError(format!(
+            "{field}: {} is not a number",
+            short(raw)
+        ))),
+    }
+}
+
+fn number(field: &str, raw: Raw<'_>) -> Result<Option<Decimal>, LineError> {
+    let Some(raw) = given(raw) else {
+        return Ok(None);
+    };
+    let number =
+        parse_amount(digits(field, raw)?).map_err(|e| LineError(format!("{field}: {e}")))?;
+    Ok(Some(number))
+}
+
+fn dollars(field: &str, amount: Decimal) -> Result<MicroUsd, LineError> {
+    MicroUsd::from_dollars(amount).map_err(|e| LineError(format!("{field}: {e}")))
+}
+
+fn integer<T: std::str::FromStr>(field: &str, raw: Raw<'_>) -> Result<Option<T>, LineError> {
+    let Some(raw) = given(raw) else {
+        return Ok(None);
+    };
+    let value = digits(field, raw)?.parse();
+    value.map(Some).map_err(|_| {
+        LineError(format!(
+            "{field}: {} is not an integer in range",
+            short(raw)
+        ))
+    })
+}
+
+fn quantity(raw: Raw<'_>) -> Result<u128, LineError> {
+    let amount: u128 = integer("token_amount", raw)?.ok_or_else(|| missing("token_amount"))?;
+    match amount {
+        0 => Err(LineError("token_amount: zero".into())),
+        1..MAX_QUANTITY => Ok(amount),
+        _ => Err(LineError("token_amount: beyond 2^125 base units".into())),
+    }
+}
+
+fn boolean(field: &str, raw: Raw<'_>) -> Result<Option<bool>, LineError> {
+    match given(raw).map(RawValue::get) {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(_) => Err(LineError(format!("{field}: neither true nor false"))),
+    }
+}
+
+fn time(field: &str, raw: Raw<'_>) -> Result<Option<Time>, LineError> {
+    let Some(raw) = given(raw) else {
+        return Ok(None);
+    };
+    let read = if raw.get().starts_with('"') {
+        let text = text_of(field, Some(raw))?.unwrap_or_default();
+        Time::parse_iso(&text)
+    } else {
+        let ms = raw.get().parse();
+        let ms = ms.map_err(|_| {
+            LineError(format!(
+                "{field}: {} is neither ISO 8601 nor whole milliseconds",
+                short(raw)
+            ))
+        })?;
+        Time::from_unix_ms(ms)
+    };
+    read.map(Some)
+        .map_err(|e| LineError(format!("{field}: {e}")))
+}
+
+/// serde_json's message without "at line 1", which would be taken for the file's line.
+fn json_reason(error: &serde_json::Error) -> String {
+    let whole = error.to_string();
+    let what = whole.split(" at line ").next().unwrap_or(&whole);
+    format!("bad JSON at column {}: {what}", error.column())
+}
+
+/// Writes a fact as the line that reads back as the same fact: the form in which it is stored.
+#[must_use]
+pub fn write(fact: &Fact) -> String {
+    let mut out = LineWriter(String::with_capacity(320));
+    match fact {
+        Fact::Swap(swap) => out.swap(swap),
+        Fact::Transfer(transfer) => out.transfer(transfer),
+        Fact::Token(token) => out.token(token),
+        Fact::Wallet(wallet) => {
+            out.begin("wallet");
+            out.text("wallet", &wallet.wallet);
+            out.raw("time", micros(wallet.time));
+            if let Some(labels) = &wallet.labels {
+                let words: Vec<String> =
+                    labels.iter().map(|l| format!("\"{}\"", l.word())).collect();
+                out.raw("labels", format!("[{}]", words.join(",")));
+            }
+            out.text_if("first_funder", wallet.first_funder.as_deref());
+        }
+        Fact::SolPrice(price) => {
+            out.begin("sol_price");
+            out.raw("time", micros(price.time));
+            out.raw("usd", price.usd);
+        }
+    }
+    out.0.push('}');
+    out.0
+}
+
+/// Microseconds survive only in the ISO form; whole milliseconds are shorter as an integer.
+fn micros(time: Time) -> String {
+    if time.0 % 1000 == 0 {
+        time.unix_ms().to_string()
+    } else {
+        let fraction = time.0.rem_euclid(Time::SECOND);
+        let whole = Time(time.0 - fraction).to_string();
+        format!("\"{}{fraction:06}Z\"", whole.trim_end_matches("000Z"))
+    }
+}
+
+struct LineWriter(String);
+
+impl LineWriter {
+    fn begin(&mut self, kind: &str) {
+        let _ = write!(self.0, "{{\"v\":1,\"type\":\"{kind}\"");
+    }
+
+    fn raw(&mut self, field: &str, value: impl std::fmt::Display) {
+        let _ = write!(self.0, ",\"{field}\":{value}");
+    }
+
+    fn raw_if(&mut self, field: &str, value: Option<impl std::fmt::Display>) {
+        if let Some(value) = value {
+            self.raw(field, value);
+        }
+    }
+
+    fn text(&mut self, field: &str, value: &str) {
+        self.raw(field, serde_json::Value::from(value));
+    }
+
+    fn text_if(&mut self, field: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(field, value);
+        }
+    }
+
+    fn swap(&mut self, swap: &Swap) {
+        self.begin("swap");
+        self.text("signature", &swap.signature);
+        self.raw_if("index", (swap.index != 0).then_some(swap.index));
+        self.raw_if("slot", swap.slot);
+        self.raw_if("tx_index", swap.tx_index);
+        self.raw("time", micros(swap.time));
+        self.text("wallet", &swap.wallet);
+        self.text("mint", &swap.mint);
+        self.text(
+            "side",
+            if swap.side == Side::Buy {
+                "buy"
+            } else {
+                "sell"
+            },
+        );
+        self.raw("token_amount", format_args!("\"{}\"", swap.token_amount));
+        match swap.amount {
+            Amount::Usd(usd) => self.raw("amount_usd", usd),
+            Amount::Sol(sol) => self.raw("amount_sol", sol),
+        }
+        self.raw_if("fee_usd", (swap.fee.0 != 0).then_some(swap.fee));
+        self.text_if("dex", swap.dex.as_deref());
+    }
+
+    fn transfer(&mut self, transfer: &Transfer) {
+        self.begin("transfer");
+        self.text("signature", &transfer.signature);
+        self.raw_if("index", (transfer.index != 0).then_some(transfer.index));
+        self.raw_if("slot", transfer.slot);
+        self.raw_if("tx_index", transfer.tx_index);
+        self.raw("time", micros(transfer.time));
+        self.text("wallet", &transfer.wallet);
+        self.text("mint", &transfer.mint);
+        self.text(
+            "direction",
+            if transfer.direction == Direction::In {
+                "in"
+            } else {
+                "out"
+            },
+        );
+        self.raw(
+            "token_amount",
+            format_args!("\"{}\"", transfer.token_amount),
+        );
+        self.text_if("counterparty", transfer.counterparty.as_deref());
+    }
+
+    fn token(&mut self, token: &TokenFact) {
+        self.begin("token");
+        self.text("mint", &token.mint);
+        self.raw("time", micros(token.time));
+        let info = &token.info;
+        self.text_if("symbol", info.symbol.as_deref());
+        self.text_if("name", info.name.as_deref());
+        self.text_if("image_url", info.image_url.as_deref());
+        self.text_if("dex", info.dex.as_deref());
+        self.raw_if("created_at", info.created_at.map(micros));
+        self.raw_if("decimals", info.decimals);
+        self.raw_if("market_cap_usd", info.market_cap_usd.map(|n| n.0));
+        self.raw_if("liquidity_usd", info.liquidity_usd.map(|n| n.0));
+        self.raw_if("price_usd", info.price_usd.map(|n| n.0));
+        self.raw_if("price_sol", info.price_sol.map(|n| n.0));
+        self.raw_if("mint_renounced", info.mint_renounced);
+        self.raw_if("freeze_renounced", info.freeze_renounced);
+        self.raw_if("top10_holders_pct", info.top10_holders_pct.map(|n| n.0));
+        self.raw_if("max_holder_pct", info.max_holder_pct.map(|n| n.0));
+        self.raw_if("lp_locked", info.lp_locked);
+        self.raw_if("bonding_curve", info.bonding_curve);
+        self.raw_if("permanent_delegate", info.permanent_delegate);
+        self.text_if("deployer", info.deployer.as_deref());
+    }
+}
+
+/// A decimal that may be below zero, from JSON; for importers.
+pub fn signed_number(raw: &RawValue) -> Result<Decimal, LineError> {
+    parse_decimal(digits("number", raw)?).map_err(|e| LineError(e.to_string()))
+}

@@ -1,0 +1,21 @@
+//! Ground floor: what things are, their wire forms, and nothing that acts.
+
+pub mod time;
+
+pub mod money;
+
+pub mod rank;
+
+pub mod swap;
+
+pub mod fact_line;
+
+pub mod signal;
+
+pub mod publish;
+
+pub mod key;
+
+pub mod account;
+
+pub mod log;
