@@ -3,3 +3,5 @@
 //! The library is the whole program; the binary only calls [`cli`]. Rooms stand on floors and import strictly downwards.
 
 pub mod model;
+
+pub mod score;
