@@ -6,4 +6,8 @@ pub mod model;
 
 pub mod score;
 
+pub mod gate;
+
 pub mod store;
+
+pub mod hub;
