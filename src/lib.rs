@@ -11,3 +11,7 @@ pub mod gate;
 pub mod store;
 
 pub mod hub;
+
+pub mod ingest;
+
+pub mod http;

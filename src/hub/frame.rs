@@ -37,13 +37,22 @@ impl Frame {
         let data = wire(row);
         let facets = Facets::of(&row.body);
         let named = |name: EventName| {
-            Bytes::from(format!("event: {}\ndata: {data}\nid: {epoch}-{}\n\n", name.word(), row.seq))
+            Bytes::from(format!(
+                "event: {}\ndata: {data}\nid: {epoch}-{}\n\n",
+                name.word(),
+                row.seq
+            ))
         };
-        let usual = if facets.is_exit() { EventName::SignalExit } else { EventName::Signal };
+        let usual = if facets.is_exit() {
+            EventName::SignalExit
+        } else {
+            EventName::Signal
+        };
         Frame {
             seq: row.seq,
             published_at: row.published_at,
-            update: (!facets.is_exit() && !facets.before.is_empty()).then(|| named(EventName::SignalUpdate)),
+            update: (!facets.is_exit() && !facets.before.is_empty())
+                .then(|| named(EventName::SignalUpdate)),
             usual: named(usual),
             facets,
             accepted,
@@ -138,10 +147,26 @@ impl Ending {
     #[must_use]
     pub fn frame(self) -> Bytes {
         let (status, message, retryable) = match self {
-            Ending::KeyRevoked => (401, "The API key was revoked, or has expired. Use another key.", false),
-            Ending::SubscriptionExpired => (403, "The subscription lapsed. Renew it, then connect again.", false),
-            Ending::Superseded => (429, "Another connection with the same key took over.", false),
-            Ending::SlowConsumer => (429, "The client read too slowly. Reconnect with Last-Event-ID to go on.", true),
+            Ending::KeyRevoked => (
+                401,
+                "The API key was revoked, or has expired. Use another key.",
+                false,
+            ),
+            Ending::SubscriptionExpired => (
+                403,
+                "The subscription lapsed. Renew it, then connect again.",
+                false,
+            ),
+            Ending::Superseded => (
+                429,
+                "Another connection with the same key took over.",
+                false,
+            ),
+            Ending::SlowConsumer => (
+                429,
+                "The client read too slowly. Reconnect with Last-Event-ID to go on.",
+                true,
+            ),
         };
         let code = self.code();
         Bytes::from(format!(
@@ -160,7 +185,9 @@ pub const PROBE: Bytes = Bytes::from_static(b": probe\n");
 pub fn hello(hello: &Hello<'_>, retry_ms: u32, at: &Position) -> Bytes {
     // proof: a struct of texts and numbers always serialises
     let data = serde_json::to_string(hello).unwrap_or_default();
-    Bytes::from(format!("event: hello\ndata: {data}\nretry: {retry_ms}\nid: {at}\n\n"))
+    Bytes::from(format!(
+        "event: hello\ndata: {data}\nretry: {retry_ms}\nid: {at}\n\n"
+    ))
 }
 
 /// `gap`
@@ -173,7 +200,11 @@ pub fn gap(epoch: &str, gap: &Gap) -> Bytes {
         reason: GapReason,
         backfill: String,
     }
-    let after = if gap.reason == GapReason::Pruned { gap.resume_at } else { 0 };
+    let after = if gap.reason == GapReason::Pruned {
+        gap.resume_at
+    } else {
+        0
+    };
     let data = Data {
         from: gap.from,
         to: gap.to,
@@ -181,7 +212,10 @@ pub fn gap(epoch: &str, gap: &Gap) -> Bytes {
         backfill: format!("/api/signals?after={epoch}-{after}"),
     };
     let data = serde_json::to_string(&data).unwrap_or_default();
-    Bytes::from(format!("event: gap\ndata: {data}\nid: {epoch}-{}\n\n", gap.resume_at))
+    Bytes::from(format!(
+        "event: gap\ndata: {data}\nid: {epoch}-{}\n\n",
+        gap.resume_at
+    ))
 }
 
 /// `heartbeat`; `matched` on filtered streams.
@@ -197,7 +231,9 @@ pub fn heartbeat(at: &Position, now: Time, matched: Option<u64>) -> Bytes {
 /// `bye`: the last frame of a drain or of a finished replay; clients come back after `retry_ms`.
 #[must_use]
 pub fn bye(reason: &str, retry_ms: u32) -> Bytes {
-    Bytes::from(format!("event: bye\ndata: {{\"reason\":\"{reason}\"}}\nretry: {retry_ms}\n\n"))
+    Bytes::from(format!(
+        "event: bye\ndata: {{\"reason\":\"{reason}\"}}\nretry: {retry_ms}\n\n"
+    ))
 }
 
 #[cfg(test)]
@@ -206,7 +242,10 @@ mod tests {
 
     #[test]
     fn id_stands_last_and_each_event_ends_with_one_empty_line() {
-        let at = Position { epoch: "1f3c9a2e".into(), seq: 183 };
+        let at = Position {
+            epoch: "1f3c9a2e".into(),
+            seq: 183,
+        };
         let body = Hello {
             user_id: "u",
             key_id: "k",
@@ -226,21 +265,58 @@ mod tests {
 
     #[test]
     fn a_row_is_encoded_under_each_name_it_may_have() {
-        let row = |body: &str| LogRow { seq: 7, published_at: Time(1_776_936_000_000_000), body: body.into() };
+        let row = |body: &str| LogRow {
+            seq: 7,
+            published_at: Time(1_776_936_000_000_000),
+            body: body.into(),
+        };
         let now = Instant::now();
         let plain = Frame::new("e", &row(r#"{"id":"x"}"#), None, now);
-        assert!(plain.bytes(EventName::Signal).starts_with(b"event: signal\ndata: {\"seq\":7,"));
-        let update = Frame::new("e", &row(r#"{"id":"x","best_before":{"rank":"B","rank_score":61}}"#), None, now);
-        assert!(update.bytes(EventName::Signal).starts_with(b"event: signal\n"));
-        assert!(update.bytes(EventName::SignalUpdate).starts_with(b"event: signal_update\n"));
-        let exit = Frame::new("e", &row(r#"{"signal_type":"consensus_exit","best_before":{"rank":"B","rank_score":61}}"#), None, now);
-        assert!(exit.bytes(EventName::SignalExit).starts_with(b"event: signal_exit\n"));
-        assert!(exit.bytes(EventName::SignalExit).ends_with(b"}\nid: e-7\n\n"));
+        assert!(
+            plain
+                .bytes(EventName::Signal)
+                .starts_with(b"event: signal\ndata: {\"seq\":7,")
+        );
+        let update = Frame::new(
+            "e",
+            &row(r#"{"id":"x","best_before":{"rank":"B","rank_score":61}}"#),
+            None,
+            now,
+        );
+        assert!(
+            update
+                .bytes(EventName::Signal)
+                .starts_with(b"event: signal\n")
+        );
+        assert!(
+            update
+                .bytes(EventName::SignalUpdate)
+                .starts_with(b"event: signal_update\n")
+        );
+        let exit = Frame::new(
+            "e",
+            &row(r#"{"signal_type":"consensus_exit","best_before":{"rank":"B","rank_score":61}}"#),
+            None,
+            now,
+        );
+        assert!(
+            exit.bytes(EventName::SignalExit)
+                .starts_with(b"event: signal_exit\n")
+        );
+        assert!(
+            exit.bytes(EventName::SignalExit)
+                .ends_with(b"}\nid: e-7\n\n")
+        );
     }
 
     #[test]
     fn a_gap_says_where_the_stream_goes_on() {
-        let pruned = Gap { from: Some(3), to: Some(9), reason: GapReason::Pruned, resume_at: 9 };
+        let pruned = Gap {
+            from: Some(3),
+            to: Some(9),
+            reason: GapReason::Pruned,
+            resume_at: 9,
+        };
         let expected = "event: gap\ndata: {\"from\":3,\"to\":9,\"reason\":\"pruned\",\"backfill\":\"/api/signals?after=e-9\"}\nid: e-9\n\n";
         assert_eq!(gap("e", &pruned), expected.as_bytes());
     }

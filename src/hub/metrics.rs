@@ -61,9 +61,21 @@ impl Metrics {
     /// Puts all of them into a registry.
     pub fn register(&self, to: &mut Registry) {
         to.register("streams", "Open streams", self.streams.clone());
-        to.register("streams_catching_up", "Streams that read the log", self.catching_up.clone());
-        to.register("ring_frames", "Frames held in memory", self.ring_frames.clone());
-        to.register("frames", "Frames handed to connections", self.frames.clone());
+        to.register(
+            "streams_catching_up",
+            "Streams that read the log",
+            self.catching_up.clone(),
+        );
+        to.register(
+            "ring_frames",
+            "Frames held in memory",
+            self.ring_frames.clone(),
+        );
+        to.register(
+            "frames",
+            "Frames handed to connections",
+            self.frames.clone(),
+        );
         to.register("stream_closes", "Streams that ended", self.closes.clone());
         to.register(
             "detection_seconds",
@@ -75,6 +87,10 @@ impl Metrics {
             "From the reading of a committed row to the write of its frame",
             self.delivery.clone(),
         );
-        to.register("log_read_failures", "Failed readings of the log", self.log_failures.clone());
+        to.register(
+            "log_read_failures",
+            "Failed readings of the log",
+            self.log_failures.clone(),
+        );
     }
 }

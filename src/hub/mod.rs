@@ -14,6 +14,8 @@ pub mod seat;
 
 pub mod seats;
 
+pub mod node;
+
 pub mod reader;
 
 pub mod catch_up;

@@ -42,11 +42,15 @@ impl Ring {
 
     /// Adds frames that follow the head without a hole, and wakes the streams.
     pub fn push(&self, frames: Vec<Frame>) {
-        let Some(last) = frames.last().map(|frame| frame.seq) else { return };
+        let Some(last) = frames.last().map(|frame| frame.seq) else {
+            return;
+        };
         {
             let mut ring = self.frames.write().unwrap_or_else(PoisonError::into_inner);
             // a hole (rows were pruned while the database was away) must not be jumped: what is older goes
-            let follows = ring.back().is_none_or(|back| frames.first().is_some_and(|f| f.seq == back.seq + 1));
+            let follows = ring
+                .back()
+                .is_none_or(|back| frames.first().is_some_and(|f| f.seq == back.seq + 1));
             if !follows {
                 ring.clear();
             }
@@ -75,7 +79,10 @@ impl Ring {
     /// How many frames it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.frames.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.frames
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Whether it holds none.
@@ -91,13 +98,19 @@ impl Ring {
             return RingRead::UpToDate;
         }
         let ring = self.frames.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(first) = ring.front().map(|frame| frame.seq) else { return RingRead::Behind };
+        let Some(first) = ring.front().map(|frame| frame.seq) else {
+            return RingRead::Behind;
+        };
         if cursor + 1 < first {
             return RingRead::Behind;
         }
         let skip = usize::try_from(cursor + 1 - first).unwrap_or(usize::MAX);
         let frames: Vec<_> = ring.iter().skip(skip).take(limit).cloned().collect();
-        if frames.is_empty() { RingRead::UpToDate } else { RingRead::Frames(frames) }
+        if frames.is_empty() {
+            RingRead::UpToDate
+        } else {
+            RingRead::Frames(frames)
+        }
     }
 }
 
@@ -109,8 +122,13 @@ mod tests {
     use crate::model::{log::LogRow, time::Time};
 
     fn frames(seqs: std::ops::RangeInclusive<i64>) -> Vec<Frame> {
-        let row = |seq| LogRow { seq, published_at: Time(0), body: "{}".into() };
-        seqs.map(|seq| Frame::new("e", &row(seq), None, Instant::now())).collect()
+        let row = |seq| LogRow {
+            seq,
+            published_at: Time(0),
+            body: "{}".into(),
+        };
+        seqs.map(|seq| Frame::new("e", &row(seq), None, Instant::now()))
+            .collect()
     }
 
     fn seqs(read: RingRead) -> Vec<i64> {
@@ -138,7 +156,11 @@ mod tests {
         let ring = Ring::new(10, 0);
         ring.push(frames(1..=3));
         ring.push(frames(7..=8));
-        assert_eq!(seqs(ring.after(3, 9)), [-1], "4 to 6 must come from the log");
+        assert_eq!(
+            seqs(ring.after(3, 9)),
+            [-1],
+            "4 to 6 must come from the log"
+        );
         assert_eq!(seqs(ring.after(6, 9)), [7, 8]);
     }
 

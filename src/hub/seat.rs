@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     sync::{Mutex, OnceLock, PoisonError, Weak},
-    time::Duration,
 };
 
 use tokio::sync::Notify;
@@ -16,8 +15,8 @@ use crate::model::time::Time;
 pub enum End {
     /// With an `error` frame.
     Error(Ending),
-    /// With a `bye`, after a delay that spreads the departures.
-    Drain(Duration),
+    /// With a `bye`.
+    Drain,
     /// At once and without a word: the peer is gone.
     Gone,
 }
@@ -139,6 +138,8 @@ impl Seat {
     /// What it has lapsed as at `now`, if it has.
     #[must_use]
     pub fn lapsed(&self, now: Time) -> Option<Ending> {
-        self.lapse().filter(|lapse| lapse.at <= now).map(|lapse| lapse.ending)
+        self.lapse()
+            .filter(|lapse| lapse.at <= now)
+            .map(|lapse| lapse.ending)
     }
 }

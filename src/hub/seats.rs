@@ -57,6 +57,14 @@ pub struct SeatGuard {
     seats: Arc<Seats>,
 }
 
+impl SeatGuard {
+    /// The seat itself, for those who only look at it.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Seat> {
+        self.seat.clone()
+    }
+}
+
 impl std::ops::Deref for SeatGuard {
     type Target = Seat;
 
@@ -96,7 +104,10 @@ impl Seats {
     /// All seats now taken.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Seat>> {
-        self.seats.iter().map(|entry| entry.value().clone()).collect()
+        self.seats
+            .iter()
+            .map(|entry| entry.value().clone())
+            .collect()
     }
 
     /// How many are taken.
@@ -118,7 +129,10 @@ impl Seats {
             let holder = match self.seats.entry(seat.key_id.clone()) {
                 Entry::Vacant(free) => {
                     free.insert(seat.clone());
-                    return Ok(SeatGuard { seat, seats: self.clone() });
+                    return Ok(SeatGuard {
+                        seat,
+                        seats: self.clone(),
+                    });
                 }
                 Entry::Occupied(taken) => taken.get().clone(),
             };
@@ -129,7 +143,11 @@ impl Seats {
                 Claim::Takeover => (self.is_living(&holder).await, true),
             };
             if living {
-                return Err(Taken { connected_at: holder.connected_at, peer: holder.peer, flapping });
+                return Err(Taken {
+                    connected_at: holder.connected_at,
+                    peer: holder.peer,
+                    flapping,
+                });
             }
             self.evict(&holder, claim);
         }
@@ -137,7 +155,9 @@ impl Seats {
 
     /// Whether the holder acknowledges what is written to it within the probe's time.
     async fn is_living(&self, holder: &Seat) -> bool {
-        let Some(socket) = holder.socket() else { return false };
+        let Some(socket) = holder.socket() else {
+            return false;
+        };
         let before = socket.written();
         let deadline = tokio::time::Instant::now() + self.probe_for;
         holder.ask_probe();
@@ -155,7 +175,9 @@ impl Seats {
     }
 
     fn holds(&self, seat: &Seat) -> bool {
-        self.seats.get(&seat.key_id).is_some_and(|holder| holder.connection == seat.connection)
+        self.seats
+            .get(&seat.key_id)
+            .is_some_and(|holder| holder.connection == seat.connection)
     }
 
     /// Counts a takeover from a holder that looks alive; false when there were too many within a minute.
@@ -165,10 +187,17 @@ impl Seats {
         }
         let now = Instant::now();
         if self.takeovers.len() > 10_000 {
-            self.takeovers.retain(|_, times| times.back().is_some_and(|at| now.duration_since(*at) < MINUTE));
+            self.takeovers.retain(|_, times| {
+                times
+                    .back()
+                    .is_some_and(|at| now.duration_since(*at) < MINUTE)
+            });
         }
         let mut times = self.takeovers.entry(holder.key_id.clone()).or_default();
-        while times.front().is_some_and(|at| now.duration_since(*at) >= MINUTE) {
+        while times
+            .front()
+            .is_some_and(|at| now.duration_since(*at) >= MINUTE)
+        {
             times.pop_front();
         }
         if times.len() >= self.takeovers_per_minute {
@@ -189,6 +218,10 @@ impl Seats {
 
     /// Removes this seat if it is still the key's; an old connection's clean-up never frees a new one's.
     fn remove(&self, seat: &Arc<Seat>) -> bool {
-        self.seats.remove_if(&seat.key_id, |_, holder| holder.connection == seat.connection).is_some()
+        self.seats
+            .remove_if(&seat.key_id, |_, holder| {
+                holder.connection == seat.connection
+            })
+            .is_some()
     }
 }

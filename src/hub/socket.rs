@@ -122,12 +122,20 @@ impl SocketIo {
     }
 
     fn wrote(&self, bytes: usize) {
-        self.socket.written.fetch_add(bytes as u64, Ordering::Relaxed);
-        let mut marks = self.socket.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        self.socket
+            .written
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+        let mut marks = self
+            .socket
+            .marks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         for (accepted, read) in marks.drain(..) {
             self.metrics.delivery.observe(read.elapsed().as_secs_f64());
             if let Some(accepted) = accepted {
-                self.metrics.detection.observe(accepted.elapsed().as_secs_f64());
+                self.metrics
+                    .detection
+                    .observe(accepted.elapsed().as_secs_f64());
             }
         }
     }
@@ -140,7 +148,11 @@ impl Drop for SocketIo {
 }
 
 impl AsyncRead for SocketIo {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         loop {
             ready!(self.socket.tcp.poll_read_ready(cx))?;
             match self.socket.tcp.try_read(into.initialize_unfilled()) {
@@ -156,7 +168,11 @@ impl AsyncRead for SocketIo {
 }
 
 impl AsyncWrite for SocketIo {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
     }
 

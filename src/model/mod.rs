@@ -2,6 +2,8 @@
 
 pub mod time;
 
+pub mod random;
+
 pub mod money;
 
 pub mod rank;

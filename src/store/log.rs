@@ -41,7 +41,7 @@ pub struct Narrow {
     pub market: Option<String>,
     /// `published_at` at or after.
     pub since: Option<Time>,
-    /// `published_at` before.
+    /// `published_at` at or before.
     pub until: Option<Time>,
 }
 
@@ -138,7 +138,7 @@ impl Db {
             query.push(" and published_at >= ").push_bind(since.0);
         }
         if let Some(until) = narrow.until {
-            query.push(" and published_at < ").push_bind(until.0);
+            query.push(" and published_at <= ").push_bind(until.0);
         }
         query.push(if newest {
             " order by seq desc limit "
