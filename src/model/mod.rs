@@ -8,7 +8,11 @@ pub mod rank;
 
 pub mod swap;
 
+pub mod fact_text;
+
 pub mod fact_line;
+
+pub mod log;
 
 pub mod signal;
 
@@ -17,5 +21,3 @@ pub mod publish;
 pub mod key;
 
 pub mod account;
-
-pub mod log;
