@@ -11,7 +11,7 @@ use house::rules::{Fault, check};
 
 #[test]
 fn the_house_stands() {
-    let sources = ["src", "tests", "benches", "examples", "fuzz/fuzz_targets"]
+    let sources = ["src", "tests", "benches", "examples", "fuzz"]
         .iter()
         .flat_map(|root| rust_files(Path::new(root)))
         .map(|path| {
