@@ -85,6 +85,7 @@ fn sound() -> Vec<(String, String)> {
              // crate::http::stream is only spoken of\n/* so is /* super::query::Q */ here */\n\
              const S: &str = \"axum \\\" crate::http::x\"; const R: &str = r#\"use crate::hub::ring;\"#;\n\
              fn f<'a>(c: char) -> bool { c == '\"' || c == '\\'' || self::g::<crate::model::log::Row>() }\n\
+             #[cfg(test)]\nfn only<A, B>() -> Vec<(A, B)> { crate::gate::query::parse() }\n\
              #[cfg(test)]\nmod tests {\n    use super::*;\n    use crate::gate::query::Q;\n    use std::fs;\n}\n",
         ),
         ("src/gate/query.rs", "//! Q.\nuse super::filter::Filter;\n"),
@@ -226,6 +227,22 @@ fn every_planted_fault_is_found() {
         3,
         "declared below",
     );
+    filter(
+        "#[cfg(test)]\nfn f<const N: usize, T>() {}\nuse super::query::Q;",
+        4,
+        "declared below",
+    );
+    filter(
+        "struct S {\n#[cfg(test)]\na: u8,\nq: super::query::Q,\n}",
+        5,
+        "declared below",
+    );
+    filter(
+        "use super as up;\nfn f() { up::query::parse(); }",
+        3,
+        "declared below",
+    );
+    filter("extern crate self as me;", 2, "second name");
     filter(
         "#[cfg(test)]\nuse std::fs;\nuse super::query::Q;",
         4,

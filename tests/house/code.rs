@@ -178,21 +178,47 @@ fn item_end(tokens: &[Token], start: usize) -> usize {
     while n + 1 < tokens.len() && tokens[n].text == "#" && tokens[n + 1].text == "[" {
         n = close(tokens, n + 1) + 1;
     }
-    let mut ends_at_semicolon = false;
+    let kind = kind(tokens, n);
     while n < tokens.len() {
-        match &*tokens[n].text {
-            "use" | "const" | "static" | "type" | "let" => ends_at_semicolon = true,
-            "fn" => ends_at_semicolon = false, // `const fn`
-            ";" | "," => return n,
-            "{" if ends_at_semicolon => n = close(tokens, n),
-            "{" => return close(tokens, n),
-            "(" | "[" => n = close(tokens, n),
-            "}" => return n.saturating_sub(1),
+        match (&*tokens[n].text, &kind) {
+            (";", _) | (",", Kind::Part) => return n,
+            ("{", Kind::Statement) => n = close(tokens, n),
+            ("{", _) => return close(tokens, n),
+            ("(" | "[", _) => n = close(tokens, n),
+            ("}" | ")" | "]", _) => return n.saturating_sub(1),
             _ => {}
         }
         n += 1;
     }
     tokens.len() - 1
+}
+
+enum Kind {
+    /// Ends at its semicolon: `use`, `const`, `static`, `type`, `let`.
+    Statement,
+    /// Ends with its body, or at a semicolon where it has none.
+    Bodied,
+    /// A field, a variant, an arm: ends at a comma.
+    Part,
+}
+
+fn kind(tokens: &[Token], start: usize) -> Kind {
+    let mut n = start;
+    while let Some(token) = tokens.get(n) {
+        let next = tokens.get(n + 1).map_or("", |t| &*t.text);
+        match &*token.text {
+            "pub" if next == "(" => n = close(tokens, n + 1),
+            "pub" | "unsafe" | "async" | "extern" => {}
+            "const" if matches!(next, "fn" | "unsafe" | "async" | "extern") => {}
+            "use" | "const" | "static" | "type" | "let" => return Kind::Statement,
+            "fn" | "mod" | "struct" | "enum" | "union" | "impl" | "trait" | "macro_rules" => {
+                return Kind::Bodied;
+            }
+            _ => return Kind::Part,
+        }
+        n += 1;
+    }
+    Kind::Part
 }
 
 fn mark_tests(tokens: &mut [Token]) {

@@ -235,6 +235,9 @@ fn words(file: &File, faults: &mut Faults) {
         let mut fault = |reason: String| faults.add(&file.path, token.line, reason);
         match &*token.text {
             "include" if near(1) == "!" => fault("`include!` hides code from the map".into()),
+            "extern" if near(1) == "crate" => {
+                fault("`extern crate` gives a crate a second name".into());
+            }
             "path" if n > 1 && near(1) == "=" && file.tokens[n - 1].text == "[" => {
                 fault("`#[path]` hides a file from the map".into());
             }
