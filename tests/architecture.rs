@@ -50,6 +50,7 @@ const MAP: &str = "## The map
 ### `gate`
 | `filter.rs` | x |
 | `query.rs` | x |
+| `query/tests.rs` | x |
 ### `score`
 | `book.rs` | x |
 ### `hub`
@@ -88,7 +89,14 @@ fn sound() -> Vec<(String, String)> {
              #[cfg(test)]\nfn only<A, B>() -> Vec<(A, B)> { crate::gate::query::parse() }\n\
              #[cfg(test)]\nmod tests {\n    use super::*;\n    use crate::gate::query::Q;\n    use std::fs;\n}\n",
         ),
-        ("src/gate/query.rs", "//! Q.\nuse super::filter::Filter;\n"),
+        (
+            "src/gate/query.rs",
+            "//! Q.\nuse super::filter::Filter;\n#[cfg(test)]\nmod tests;\n",
+        ),
+        (
+            "src/gate/query/tests.rs",
+            "//! T.\nuse super::*;\nuse crate::gate::{filter, *};\n",
+        ),
         ("src/score/mod.rs", "//! S.\npub mod book;\n"),
         ("src/score/book.rs", "//! B.\nuse crate::model::time;\n"),
         (

@@ -19,9 +19,29 @@ fn check(target: &str, run: fn(&[u8]) -> bool) {
             false => name.starts_with("good-"),
         };
         assert!(!wrong, "{}: accepted: {accepted}", path.display());
+        // a poor man's fuzzer, the same on every run: the checks hold for its neighbours as well
+        for near in neighbours(&data) {
+            run(&near);
+        }
         seen += 1;
     }
     assert!(seen >= 25, "{target}: only {seen} inputs");
+}
+
+/// Each cut of an input, and each of its bytes replaced by some that mean something to a parser.
+fn neighbours(data: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    let ends = data.len().min(400);
+    let cuts = (0..ends).map(|end| data[..end].to_vec());
+    let swaps = (0..ends).flat_map(move |at| {
+        b"\"\\{[}],:%&=+-.09eEn \0\x80\xff"
+            .iter()
+            .map(move |&byte| {
+                let mut other = data.to_vec();
+                other[at] = byte;
+                other
+            })
+    });
+    cuts.chain(swaps)
 }
 
 #[test]
