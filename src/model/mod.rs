@@ -10,7 +10,11 @@ pub mod rank;
 
 pub mod swap;
 
+pub mod fact_text;
+
 pub mod fact_line;
+
+pub mod log;
 
 pub mod signal;
 
@@ -19,5 +23,3 @@ pub mod publish;
 pub mod key;
 
 pub mod account;
-
-pub mod log;
