@@ -15,3 +15,9 @@ pub mod hub;
 pub mod ingest;
 
 pub mod http;
+
+pub mod config;
+
+pub mod telemetry;
+
+pub mod app;

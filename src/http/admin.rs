@@ -21,8 +21,9 @@ use super::{
 use crate::{
     hub::seat::End,
     ingest::{
-        helius,
+        facts::Facts,
         pipeline::{Arrivals, Receipt, Rejection},
+        source::Format,
     },
     model::{
         account::{Account, KeyRecord},
@@ -107,13 +108,16 @@ pub async fn helius(Shared(state): Shared<Arc<State>>, body: Body) -> ApiResult 
     let body = whole(body, MAX_HELIUS_BYTES).await?;
     let mut facts = Vec::new();
     let mut receipt = Receipt::default();
-    helius::read(&body[..], Some(state.clock.now()), &mut |one| match one {
-        Ok((number, fact)) => facts.push((number, fact)),
-        Err(rejected) => receipt.rejected.push(Rejection {
-            line: rejected.line,
-            reason: rejected.reason,
-        }),
-    });
+    let mut read = Facts::new(Format::Helius, &body[..], Some(state.clock.now()));
+    while let Some(one) = read.next() {
+        match one {
+            Ok(fact) => facts.push((read.line(), fact)),
+            Err(rejected) => receipt.rejected.push(Rejection {
+                line: rejected.line,
+                reason: rejected.reason,
+            }),
+        }
+    }
     store(&state, facts, seen, &mut receipt).await?;
     Ok(answer(receipt))
 }

@@ -6,22 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::{frame::Frame, node::Hub};
 
 /// Rows in one reading.
 const BATCH: usize = 512;
 
-/// Runs until `stop` resolves. `wake` is notified after every commit of this process; commits of others are found by the tick.
-pub async fn run(hub: Arc<Hub>, wake: Arc<Notify>, stop: impl Future<Output = ()>) {
+/// Runs until `stop` resolves. `commits` changes with every commit of this process; commits of others are found by the tick.
+pub async fn run(hub: Arc<Hub>, mut commits: watch::Receiver<u64>, stop: impl Future<Output = ()>) {
     let mut tick = tokio::time::interval(Duration::from_millis(hub.config.tick_ms.max(1)));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return,
-            () = wake.notified() => {}
+            Ok(()) = commits.changed() => {}
             _ = tick.tick() => {}
         }
         read_on(&hub).await;

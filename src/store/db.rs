@@ -8,7 +8,7 @@ use sqlx::{
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::error::{StoreError, StoreResult};
 
@@ -38,7 +38,7 @@ pub struct Db(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) pools: Pools,
-    committed: Notify,
+    commits: watch::Sender<u64>,
 }
 
 /// Runs an expression with `$pool` bound to the pool for reading.
@@ -81,7 +81,7 @@ impl Db {
             .await?;
         Ok(Db(Arc::new(Inner {
             pools: Pools::Sqlite { write, read },
-            committed: Notify::new(),
+            commits: watch::Sender::new(0),
         })))
     }
 
@@ -95,13 +95,14 @@ impl Db {
     /// Commits, and wakes whoever waits for changes in this process.
     pub async fn commit(&self, tx: Tx) -> StoreResult<()> {
         tx.0.commit().await?;
-        self.0.committed.notify_waiters();
+        self.0.commits.send_modify(|count| *count += 1);
         Ok(())
     }
 
-    /// Resolves at the next commit of this process after the call began.
-    pub async fn committed(&self) {
-        self.0.committed.notified().await;
+    /// Changes with every commit of this process.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.0.commits.subscribe()
     }
 
     /// A read that touches the file; the readiness check.
