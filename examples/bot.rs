@@ -3,6 +3,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     io::Write as _,
+    process::ExitCode,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use anyhow::{Context as _, bail};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use sigcast::cli::{
-    dial::Target,
+    dial::{Target, deepest},
     signal_line::printable,
     sse::{Event, Item, Parser},
 };
@@ -22,7 +23,17 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const REMEMBERED: usize = 10_000;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run() -> anyhow::Result<()> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let key = variable("SIGCAST_KEY")
         .or_else(|| variable("SIGMATE_KEY"))
@@ -102,7 +113,7 @@ impl Bot {
             let body = answer.response.body_mut();
             let frame = match tokio::time::timeout(SILENCE, body.frame()).await {
                 Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(error))) => return Ok(lost(&error.to_string())),
+                Ok(Some(Err(error))) => return Ok(lost(&deepest(&error))),
                 Ok(None) => return Ok(lost("the server ended the connection")),
                 Err(_) => return Ok(lost("not a byte for a minute")),
             };

@@ -205,7 +205,8 @@ fn connector() -> HttpsConnector<HttpConnector> {
 }
 
 /// The innermost cause, which is the one that names the trouble.
-fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
+#[must_use]
+pub fn deepest(error: &(dyn std::error::Error + 'static)) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

@@ -14,7 +14,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    dial::{Answer, Target},
+    dial::{Answer, Target, deepest},
     patience::{Patience, backoff, draw},
     refusal::{Refusal, advice},
     signal_line::{printable, printable_sentence, signal_line},
@@ -299,7 +299,7 @@ impl Tail {
                         return Ok(Ended::Again(Duration::ZERO));
                     }
                     Ok(Some(Err(e))) => {
-                        sink.note(&format!("the connection broke: {e}"))?;
+                        sink.note(&format!("the connection broke: {}", deepest(&e)))?;
                         return Ok(Ended::Again(Duration::ZERO));
                     }
                     Ok(Some(Ok(frame))) => frame,
