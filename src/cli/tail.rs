@@ -472,5 +472,4 @@ impl Seen {
 }
 
 #[cfg(test)]
-#[path = "tail_tests.rs"]
 mod tests;
