@@ -21,3 +21,5 @@ pub mod config;
 pub mod telemetry;
 
 pub mod app;
+
+pub mod cli;
