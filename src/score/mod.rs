@@ -1,3 +1,13 @@
 //! First floor: facts → worth. Pure rules: no I/O, no async, no clock.
 
 pub mod record;
+
+pub mod book;
+
+pub mod prices;
+
+pub mod wallet;
+
+pub mod rug;
+
+pub mod rank;
