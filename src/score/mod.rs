@@ -11,3 +11,11 @@ pub mod wallet;
 pub mod rug;
 
 pub mod rank;
+
+pub mod token;
+
+pub mod table;
+
+pub mod window;
+
+pub mod trader;
