@@ -19,3 +19,13 @@ pub mod table;
 pub mod window;
 
 pub mod trader;
+
+pub mod episode;
+
+pub mod payload;
+
+pub mod mint;
+
+pub mod pool;
+
+pub mod consensus;

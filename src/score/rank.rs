@@ -75,15 +75,20 @@ pub fn rank(inputs: &Inputs) -> RankScore {
         450.. => Rank::C,
         _ => Rank::D,
     };
-    let cap = match inputs.risk {
+    RankScore {
+        score,
+        rank: rank.min(cap(inputs.risk)),
+        parts,
+    }
+}
+
+/// The highest rank that a risk lets pass.
+#[must_use]
+pub fn cap(risk: Risk) -> Rank {
+    match risk {
         Risk::Low => Rank::S,
         Risk::Medium | Risk::Unknown => Rank::B,
         Risk::High => Rank::D,
-    };
-    RankScore {
-        score,
-        rank: rank.min(cap),
-        parts,
     }
 }
 
