@@ -29,3 +29,12 @@ pub mod mint;
 pub mod pool;
 
 pub mod consensus;
+
+#[cfg(test)]
+mod test_store;
+
+#[cfg(test)]
+mod consensus_test;
+
+#[cfg(test)]
+mod replay_test;
