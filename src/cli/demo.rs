@@ -21,7 +21,7 @@ use crate::{
     },
     ingest::{
         pipeline::{Arrivals, Pipeline, PipelineError},
-        simulate::{Live, history},
+        simulate::{live::Live, past::history},
     },
     model::{
         signal::EventName,

@@ -29,6 +29,9 @@ const MIN_PRICED_USD: i64 = 1_000_000;
 /// Observations of prices that lag the latest swap by more than this are disorder; see [`Trader::settle`].
 const DISORDER: i64 = 3600 * Time::SECOND;
 
+/// The engine's name in the store.
+pub const NAME: &str = "consensus";
+
 /// What may be set of the engine.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
