@@ -7,14 +7,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
-
+use super::error::{StartError, StartResult};
 use crate::model::random::Random;
 
 /// Makes the directory if it is not there.
-pub fn create(path: &Path) -> Result<()> {
-    fs::create_dir_all(path)
-        .with_context(|| format!("the data directory {} cannot be made", path.display()))
+pub fn create(path: &Path) -> StartResult<()> {
+    fs::create_dir_all(path).map_err(|e| failed(path, "made", e))
+}
+
+fn failed(path: &Path, what: &'static str, source: io::Error) -> StartError {
+    StartError::File {
+        path: path.to_owned(),
+        what,
+        source,
+    }
 }
 
 /// Held by the process that runs the engines; the system frees it however the process ends.
@@ -23,14 +29,14 @@ pub struct EngineLock(#[expect(dead_code, reason = "its descriptor is the lock")
 
 impl EngineLock {
     /// Takes the lock; `None` while another process has it.
-    pub fn try_take(data_dir: &Path) -> Result<Option<Self>> {
+    pub fn try_take(data_dir: &Path) -> StartResult<Option<Self>> {
         let path = data_dir.join("engine.lock");
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .open(&path);
-        let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
+        let file = file.map_err(|e| failed(&path, "opened", e))?;
         // SAFETY: the descriptor is open for as long as `file` lives.
         if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
             return Ok(Some(EngineLock(file)));
@@ -39,7 +45,7 @@ impl EngineLock {
         if error.kind() == io::ErrorKind::WouldBlock {
             Ok(None)
         } else {
-            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+            Err(failed(&path, "locked", error))
         }
     }
 }
@@ -57,7 +63,7 @@ pub fn admin_token(
     data_dir: &Path,
     from_environment: Option<String>,
     random: &Random,
-) -> Result<Token> {
+) -> StartResult<Token> {
     if let Some(text) = from_environment.filter(|text| !text.trim().is_empty()) {
         return Ok(Token {
             text: text.trim().to_owned(),
@@ -74,9 +80,7 @@ pub fn admin_token(
         }
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => {
-            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
-        }
+        Err(error) => return Err(failed(&path, "read", error)),
     }
     let text = format!("{}{}", random.uuid().simple(), random.uuid().simple());
     let file = OpenOptions::new()
@@ -85,10 +89,9 @@ pub fn admin_token(
         .write(true)
         .mode(0o600)
         .open(&path);
-    let mut file = file.with_context(|| format!("{} cannot be written", path.display()))?;
-    writeln!(file, "{text}")
-        .and_then(|()| file.sync_all())
-        .with_context(|| format!("{} cannot be written", path.display()))?;
+    let mut file = file.map_err(|e| failed(&path, "written", e))?;
+    let written = writeln!(file, "{text}").and_then(|()| file.sync_all());
+    written.map_err(|e| failed(&path, "written", e))?;
     Ok(Token {
         text,
         made: Some(path),

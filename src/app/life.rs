@@ -3,6 +3,8 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use super::error::{StartError, StartResult};
+
 /// Handed to whatever runs in the background.
 #[derive(Clone, Debug, Default)]
 pub struct Life {
@@ -16,9 +18,9 @@ pub struct Life {
 
 impl Life {
     /// The first SIGTERM or SIGINT begins the soft end; the second ends the process at once.
-    pub fn listen_to_signals(&self) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+    pub fn listen_to_signals(&self) -> StartResult<()> {
+        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
         let life = self.clone();
         tokio::spawn(async move {
             let mut next = async || {

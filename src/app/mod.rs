@@ -1,5 +1,7 @@
 //! Under the roof: the program put together, from its start to its end.
 
+pub mod error;
+
 pub mod system;
 
 pub mod data_dir;

@@ -2,10 +2,15 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{data_dir, data_dir::EngineLock, life::Life, system};
+use super::{
+    data_dir,
+    data_dir::EngineLock,
+    error::{StartError, StartResult},
+    life::Life,
+    system,
+};
 use crate::{
     config::settings::Settings,
     http::{
@@ -42,12 +47,14 @@ pub struct Node {
 }
 
 /// Opens the database of a data directory, its log named.
-pub async fn open_database(settings: &Settings, clock: &Clock, random: &Random) -> Result<Db> {
+pub async fn open_database(settings: &Settings, clock: &Clock, random: &Random) -> StartResult<Db> {
     let dir = &settings.server.data_dir;
     data_dir::create(dir)?;
     let opened = Db::open_sqlite(dir, &settings.store).await;
-    let db =
-        opened.with_context(|| format!("the database in {} cannot be opened", dir.display()))?;
+    let db = opened.map_err(|source| StartError::Database {
+        path: dir.clone(),
+        source,
+    })?;
     db.name_log(&format!("{:08x}", random.number() as u32), clock.now())
         .await?;
     Ok(db)
@@ -59,7 +66,7 @@ impl Node {
         settings: Settings,
         admin_token: Option<String>,
         life: Life,
-    ) -> Result<Node> {
+    ) -> StartResult<Node> {
         let (clock, random) = (Clock::system(), system::random());
         let metrics = Metrics::default();
         let db = open_database(&settings, &clock, &random).await?;
@@ -90,7 +97,8 @@ impl Node {
         );
         let listener = bind(settings.server.listen).await?;
         let admin_listener = bind(settings.server.admin_listen).await?;
-        let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
+        let address = local(&listener, settings.server.listen)?;
+        let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
         let state = State::new(
             settings.http.clone(),
@@ -175,7 +183,7 @@ impl Node {
     }
 
     /// Waits for the soft end, then lets everything end in order.
-    pub async fn run(self) -> Result<()> {
+    pub async fn run(self) {
         self.life.soft.cancelled().await;
         self.state.start_draining();
         let deadline = tokio::time::Instant::now() + self.drain + Duration::from_secs(5);
@@ -203,7 +211,6 @@ impl Node {
         db.close().await;
         drop(lock);
         tracing::info!("the end");
-        Ok(())
     }
 }
 
@@ -218,9 +225,16 @@ fn farewell(state: &Arc<State>, drain: Duration) {
     }
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener> {
-    let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("cannot listen on {address}; is another server there? Choose with --listen and --admin-listen"))
+fn local(listener: &TcpListener, address: SocketAddr) -> StartResult<SocketAddr> {
+    listener
+        .local_addr()
+        .map_err(|source| StartError::Listen { address, source })
+}
+
+async fn bind(address: SocketAddr) -> StartResult<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })
 }
 
 /// Checks live streams again whenever accounts or keys were changed, by whatever process.

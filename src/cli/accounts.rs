@@ -72,31 +72,52 @@ enum Command {
 pub async fn run(args: AccountsArgs) -> Result<Outcome> {
     let opened = args.data.open().await?;
     match args.command {
-        Command::Create { name, plan, expires } => {
+        Command::Create {
+            name,
+            plan,
+            expires,
+        } => {
             let account = create(&opened, name, plan, expires.as_deref()).await?;
             show(&account, args.json);
         }
         Command::List => list(&opened.db.accounts().await?, args.json),
         Command::SetPlan { id, plan } => {
             check_plan(&opened, &plan)?;
-            show(&change(&opened, &id, AccountChange::Plan(plan)).await?, args.json);
+            show(
+                &change(&opened, &id, AccountChange::Plan(plan)).await?,
+                args.json,
+            );
         }
         Command::SetExpiry { id, expires } => {
             let end = read_expiry(&expires)?;
-            show(&change(&opened, &id, AccountChange::Expiry(end)).await?, args.json);
+            show(
+                &change(&opened, &id, AccountChange::Expiry(end)).await?,
+                args.json,
+            );
         }
         Command::Suspend { id } => {
             let now = opened.clock.now();
-            show(&change(&opened, &id, AccountChange::Suspend(now)).await?, args.json);
+            show(
+                &change(&opened, &id, AccountChange::Suspend(now)).await?,
+                args.json,
+            );
         }
-        Command::Resume { id } => show(&change(&opened, &id, AccountChange::Resume).await?, args.json),
+        Command::Resume { id } => show(
+            &change(&opened, &id, AccountChange::Resume).await?,
+            args.json,
+        ),
     }
     opened.db.close().await;
     Ok(Outcome::Good)
 }
 
 /// Makes an account.
-pub async fn create(opened: &Opened, name: String, plan: String, expires: Option<&str>) -> Result<Account> {
+pub async fn create(
+    opened: &Opened,
+    name: String,
+    plan: String,
+    expires: Option<&str>,
+) -> Result<Account> {
     check_plan(opened, &plan)?;
     let account = Account {
         id: opened.random.uuid().hyphenated().to_string(),
@@ -115,7 +136,9 @@ pub fn read_expiry(text: &str) -> Result<Option<Time>> {
     if text == "never" {
         return Ok(None);
     }
-    Time::parse_iso(text).map(Some).context("the expiry must be an ISO 8601 time, or `never`")
+    Time::parse_iso(text)
+        .map(Some)
+        .context("the expiry must be an ISO 8601 time, or `never`")
 }
 
 fn check_plan(opened: &Opened, plan: &str) -> Result<()> {
@@ -151,10 +174,22 @@ fn list(accounts: &[Account], json: bool) {
         say(Value::Array(accounts.iter().map(as_json).collect()));
         return;
     }
-    say(format!("{:36}  {:8}  {:24}  {:9}  name", "id", "plan", "expires", "state"));
+    say(format!(
+        "{:36}  {:8}  {:24}  {:9}  name",
+        "id", "plan", "expires", "state"
+    ));
     for account in accounts {
-        let expires = account.expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
-        let state = if account.suspended_at.is_some() { "suspended" } else { "active" };
-        say(format!("{:36}  {:8}  {expires:24}  {state:9}  {}", account.id, account.plan, account.name));
+        let expires = account
+            .expires_at
+            .map_or_else(|| "never".to_owned(), |end| end.to_string());
+        let state = if account.suspended_at.is_some() {
+            "suspended"
+        } else {
+            "active"
+        };
+        say(format!(
+            "{:36}  {:8}  {expires:24}  {state:9}  {}",
+            account.id, account.plan, account.name
+        ));
     }
 }

@@ -18,7 +18,12 @@ use super::{
 
 /// A self-hosted real-time trading-signal server: facts in, ranked signals out, over SSE.
 #[derive(Debug, Parser)]
-#[command(name = "sigcast", version, about, after_help = "Begin with `sigcast demo`: a whole market in your terminal, and a stream to connect to.")]
+#[command(
+    name = "sigcast",
+    version,
+    about,
+    after_help = "Begin with `sigcast demo`: a whole market in your terminal, and a stream to connect to."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -45,7 +50,10 @@ enum Command {
 /// Runs the command line of the process.
 pub fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(format!("error: the runtime cannot start: {error}"));

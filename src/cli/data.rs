@@ -16,13 +16,13 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 pub struct DataArgs {
     /// Settings file (TOML); config.default.toml documents every setting
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Where the database, the admin token and the lock are [default: data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
     /// A PostgreSQL database; not in this version, which keeps its data in SQLite in the data directory
-    #[arg(long, value_name = "URL", hide = true)]
+    #[arg(long, value_name = "URL", hide = true, global = true)]
     pub database_url: Option<String>,
 }
 
@@ -47,14 +47,18 @@ impl DataArgs {
         let mut all: Vec<(&str, String)> = Vec::new();
         if let Some(dir) = &self.data_dir {
             // as a TOML text, whatever the path looks like
-            all.push(("server.data_dir", toml::Value::String(dir.display().to_string()).to_string()));
+            all.push((
+                "server.data_dir",
+                toml::Value::String(dir.display().to_string()).to_string(),
+            ));
         }
         for (name, value) in flags {
             if let Some(value) = value {
                 all.push((name, toml::Value::String(value.clone()).to_string()));
             }
         }
-        let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        let variables = std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
         Ok(load::load(self.config.as_deref(), variables, &all)?)
     }
 
@@ -63,6 +67,11 @@ impl DataArgs {
         let settings = self.settings(&[])?;
         let (clock, random) = (Clock::system(), system::random());
         let db = open_database(&settings, &clock, &random).await?;
-        Ok(Opened { db, settings, clock, random })
+        Ok(Opened {
+            db,
+            settings,
+            clock,
+            random,
+        })
     }
 }

@@ -23,10 +23,7 @@ use crate::{
         pipeline::{Arrivals, Pipeline, PipelineError},
         simulate::{live::Live, past::history},
     },
-    model::{
-        signal::EventName,
-        time::Clock,
-    },
+    model::{signal::EventName, time::Clock},
     telemetry::logs,
 };
 
@@ -57,10 +54,17 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     let temporary = Temporary::new(args.data_dir.is_none())?;
     let data = DataArgs {
         config: None,
-        data_dir: Some(args.data_dir.clone().unwrap_or_else(|| temporary.path.clone())),
+        data_dir: Some(
+            args.data_dir
+                .clone()
+                .unwrap_or_else(|| temporary.path.clone()),
+        ),
         database_url: None,
     };
-    let flags = [("server.listen", Some(args.listen.clone())), ("server.admin_listen", Some("127.0.0.1:0".to_owned()))];
+    let flags = [
+        ("server.listen", Some(args.listen.clone())),
+        ("server.admin_listen", Some("127.0.0.1:0".to_owned())),
+    ];
     let mut settings = data.settings(&flags)?;
     // a demo that is left says goodbye at once
     settings.http.drain_seconds = 0;
@@ -74,8 +78,14 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
 
     let cursor = Cursor::new(node.state.hub.clone(), node.state.hub.ring.head());
     let shown = tokio::spawn(show(cursor));
-    let playing = tokio::spawn(play(node.pipeline.clone(), node.state.clock.clone(), args.seed, args.speed, life.clone()));
-    node.run().await?;
+    let playing = tokio::spawn(play(
+        node.pipeline.clone(),
+        node.state.clock.clone(),
+        args.seed,
+        args.speed,
+        life.clone(),
+    ));
+    node.run().await;
     playing.abort();
     shown.abort();
     Ok(Outcome::Good)
@@ -98,21 +108,39 @@ async fn past(node: &Node, args: &DemoArgs, until: crate::model::time::Time) -> 
     let facts: Vec<_> = (1..).zip(history(args.seed, until)).collect();
     let count = facts.len();
     for some in facts.chunks(BATCH) {
-        let arrivals = Arrivals { facts: some.to_vec(), backfill: true, seen: Instant::now(), sol_usd: None };
-        node.pipeline.facts(arrivals).await.context("the market's history could not be stored")?;
+        let arrivals = Arrivals {
+            facts: some.to_vec(),
+            backfill: true,
+            seen: Instant::now(),
+            sol_usd: None,
+        };
+        node.pipeline
+            .facts(arrivals)
+            .await
+            .context("the market's history could not be stored")?;
     }
     Ok(count)
 }
 
 fn introduce(node: &Node, key: &str, args: &DemoArgs, facts: usize, began: Instant) {
     let url = format!("http://{}", node.address);
-    say(format!("sigcast demo: a simulated market (seed {}), scored and streamed by the real server", args.seed));
-    say(format!("{facts} facts of history read, ready after {:.1} s", began.elapsed().as_secs_f64()));
+    say(format!(
+        "sigcast demo: a simulated market (seed {}), scored and streamed by the real server",
+        args.seed
+    ));
+    say(format!(
+        "{facts} facts of history read, ready after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
     say("");
     say(format!("  key   {key}"));
     say("  try   in another terminal:");
-    say(format!("        curl -N {url}/api/signals/stream -H \"Authorization: Bearer {key}\""));
-    say(format!("  or    SIGCAST_KEY={key} sigcast tail --url {url}"));
+    say(format!(
+        "        curl -N {url}/api/signals/stream -H \"Authorization: Bearer {key}\""
+    ));
+    say(format!(
+        "  or    SIGCAST_KEY={key} sigcast tail --url {url}"
+    ));
     say("  stop  Ctrl-C");
     say("");
 }
@@ -137,11 +165,19 @@ async fn play(pipeline: Pipeline, clock: Clock, seed: u64, speed: f64, life: Lif
             line += 1;
             facts.push((line, fact));
         }
-        let arrivals = Arrivals { facts, backfill: false, seen: Instant::now(), sol_usd: None };
+        let arrivals = Arrivals {
+            facts,
+            backfill: false,
+            seen: Instant::now(),
+            sol_usd: None,
+        };
         match pipeline.facts(arrivals).await {
             Ok(receipt) => {
                 for rejection in receipt.rejected {
-                    complain(format!("the simulator's fact {}: {}", rejection.line, rejection.reason));
+                    complain(format!(
+                        "the simulator's fact {}: {}",
+                        rejection.line, rejection.reason
+                    ));
                 }
             }
             Err(PipelineError::Stopped) => return,
@@ -172,7 +208,10 @@ fn show_one(frame: &Arc<Frame>, colour: bool) {
     };
     let bytes = frame.bytes(name);
     let text = String::from_utf8_lossy(&bytes);
-    let data = text.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or_default();
+    let data = text
+        .lines()
+        .find_map(|line| line.strip_prefix("data: "))
+        .unwrap_or_default();
     say(signal_line(name.word(), data, colour).unwrap_or_else(|| data.to_owned()));
 }
 
@@ -187,7 +226,8 @@ impl Temporary {
         let name = format!("sigcast-demo-{}", system::random().uuid().simple());
         let path = std::env::temp_dir().join(name);
         if used {
-            std::fs::create_dir_all(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+            std::fs::create_dir_all(&path)
+                .with_context(|| format!("{} cannot be made", path.display()))?;
         }
         Ok(Temporary { path, used })
     }

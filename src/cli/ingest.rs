@@ -94,8 +94,18 @@ struct Totals {
 
 async fn swaps(args: SwapsArgs) -> Result<Outcome> {
     logs::start(false, "warn");
-    let sol_usd = args.sol_usd.as_deref().map(parse_amount).transpose().context("--sol-usd")?;
-    let received_at = args.time.as_deref().map(Time::parse_iso).transpose().context("--time")?;
+    let sol_usd = args
+        .sol_usd
+        .as_deref()
+        .map(parse_amount)
+        .transpose()
+        .context("--sol-usd")?;
+    let received_at = args
+        .time
+        .as_deref()
+        .map(Time::parse_iso)
+        .transpose()
+        .context("--time")?;
     let opened = args.data.open().await?;
     let lock = EngineLock::try_take(&opened.settings.server.data_dir)?;
     if lock.is_none() {
@@ -112,10 +122,22 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
         metrics.clone(),
     );
     let worker = tokio::spawn(worker.run());
-    let mut totals = Totals { accepted: 0, duplicate: 0, rejected: 0, late: 0, listed: Vec::new() };
+    let mut totals = Totals {
+        accepted: 0,
+        duplicate: 0,
+        rejected: 0,
+        late: 0,
+        listed: Vec::new(),
+    };
     let mut failed = None;
     for file in &args.files {
-        let job = FileJob { file, format: args.format, received_at, backfill: args.backfill, sol_usd };
+        let job = FileJob {
+            file,
+            format: args.format,
+            received_at,
+            backfill: args.backfill,
+            sol_usd,
+        };
         if let Err(error) = job.run(&pipeline, &mut totals).await {
             // the other files may be good; what went in of this one stays in, and is known when it comes again
             complain(format!("{}: {error:#}", file.display()));
@@ -148,8 +170,16 @@ fn finish(args: &SwapsArgs, totals: &Totals, fired: u64, applied: bool) {
         }));
         return;
     }
-    let signals = if applied { format!(", {fired} signals fired") } else { String::new() };
-    let late = if totals.late > 0 { format!(", {} too late for their window", totals.late) } else { String::new() };
+    let signals = if applied {
+        format!(", {fired} signals fired")
+    } else {
+        String::new()
+    };
+    let late = if totals.late > 0 {
+        format!(", {} too late for their window", totals.late)
+    } else {
+        String::new()
+    };
     say(format!(
         "{} accepted, {} known already, {} rejected{late}{signals}",
         totals.accepted, totals.duplicate, totals.rejected
@@ -170,12 +200,20 @@ impl FileJob<'_> {
             (Box::new(io::stdin()), None)
         } else {
             let file = File::open(self.file).context("cannot be opened")?;
-            let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+            let length = file
+                .metadata()
+                .ok()
+                .filter(std::fs::Metadata::is_file)
+                .map(|meta| meta.len());
             (Box::new(file), length)
         };
         let (counted, bytes) = Counted::new(reader);
         let mut progress = Progress::new("facts", length);
-        let mut facts = Facts::new(self.format, BufReader::with_capacity(1 << 16, counted), self.received_at);
+        let mut facts = Facts::new(
+            self.format,
+            BufReader::with_capacity(1 << 16, counted),
+            self.received_at,
+        );
         let mut order = Reorder::default();
         let mut ended = false;
         while !ended {
@@ -193,18 +231,28 @@ impl FileJob<'_> {
                     self.reject(totals, &progress, rejection);
                 }
             }
-            progress.at(bytes.load(Ordering::Relaxed), totals.accepted + totals.duplicate);
+            progress.at(
+                bytes.load(Ordering::Relaxed),
+                totals.accepted + totals.duplicate,
+            );
         }
         totals.late += order.late();
         progress.finish();
         match facts.error() {
-            Some(error) => Err(anyhow!("reading stopped: {error}; run the command again when it can be read: what is in stays in")),
+            Some(error) => Err(anyhow!(
+                "reading stopped: {error}; run the command again when it can be read: what is in stays in"
+            )),
             None => Ok(()),
         }
     }
 
     async fn store(&self, pipeline: &Pipeline, facts: Vec<(u64, Fact)>) -> Result<Receipt> {
-        let arrivals = Arrivals { facts, backfill: self.backfill, seen: Instant::now(), sol_usd: self.sol_usd };
+        let arrivals = Arrivals {
+            facts,
+            backfill: self.backfill,
+            seen: Instant::now(),
+            sol_usd: self.sol_usd,
+        };
         let stored = pipeline.facts(arrivals).await;
         stored.context("nothing more was stored; run the command again when this is mended: what is in stays in")
     }
@@ -230,14 +278,20 @@ struct Batch {
 type Reading = Facts<BufReader<Counted<Box<dyn Read + Send>>>>;
 
 /// The next facts in chain order; whether the input has ended.
-async fn read_batch(mut facts: Reading, mut order: Reorder) -> Result<(Reading, Reorder, Batch, bool)> {
+async fn read_batch(
+    mut facts: Reading,
+    mut order: Reorder,
+) -> Result<(Reading, Reorder, Batch, bool)> {
     let read = tokio::task::spawn_blocking(move || {
         let mut batch = Batch::default();
         let mut ended = false;
         while batch.facts.len() < BATCH && batch.rejected.len() < BATCH && !ended {
             match facts.next() {
                 Some(Ok(fact)) => order.push(facts.line(), fact),
-                Some(Err(bad)) => batch.rejected.push(Rejection { line: bad.line, reason: bad.reason }),
+                Some(Err(bad)) => batch.rejected.push(Rejection {
+                    line: bad.line,
+                    reason: bad.reason,
+                }),
                 None => {
                     order.finish();
                     ended = true;

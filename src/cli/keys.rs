@@ -66,8 +66,13 @@ enum Command {
 pub async fn run(args: KeysArgs) -> Result<Outcome> {
     let opened = args.data.open().await?;
     match args.command {
-        Command::Create { account, kind, expires } => {
-            let (record, key) = create(&opened, &account, kind.as_deref(), expires.as_deref()).await?;
+        Command::Create {
+            account,
+            kind,
+            expires,
+        } => {
+            let (record, key) =
+                create(&opened, &account, kind.as_deref(), expires.as_deref()).await?;
             show_new(&record, &key, args.json);
         }
         Command::List { account } => list(&opened, account.as_deref(), args.json).await?,
@@ -101,12 +106,19 @@ pub async fn create(
     expires: Option<&str>,
 ) -> Result<(KeyRecord, KeyText)> {
     let holder = opened.db.account(account).await?;
-    let holder = holder.with_context(|| format!("there is no account {account}; `sigcast accounts list` shows them"))?;
-    let streams = opened.settings.plans.get(&holder.plan).is_some_and(|plan| plan.stream);
+    let holder = holder.with_context(|| {
+        format!("there is no account {account}; `sigcast accounts list` shows them")
+    })?;
+    let streams = opened
+        .settings
+        .plans
+        .get(&holder.plan)
+        .is_some_and(|plan| plan.stream);
     let kind = match kind {
         None if streams => KeyKind::Stream,
         None => KeyKind::Data,
-        Some(word) => KeyKind::parse(word).with_context(|| format!("--kind: `{word}` is neither stream nor data"))?,
+        Some(word) => KeyKind::parse(word)
+            .with_context(|| format!("--kind: `{word}` is neither stream nor data"))?,
     };
     let expires_at = expires.map(read_expiry).transpose()?.flatten();
     let (record, key) = draw(opened, &holder.id, kind, expires_at);
@@ -114,7 +126,12 @@ pub async fn create(
     Ok((record, key))
 }
 
-fn draw(opened: &Opened, account: &str, kind: KeyKind, expires_at: Option<Time>) -> (KeyRecord, KeyText) {
+fn draw(
+    opened: &Opened,
+    account: &str,
+    kind: KeyKind,
+    expires_at: Option<Time>,
+) -> (KeyRecord, KeyText) {
     let key = KeyText::generate(kind, || opened.random.byte());
     let record = KeyRecord {
         id: opened.random.uuid().hyphenated().to_string(),
@@ -152,22 +169,35 @@ fn read_duration(text: &str) -> Result<i64> {
     let read = || {
         let unit = seconds_per(text.chars().last()?)?;
         let count: i64 = text[..text.len() - 1].parse().ok()?;
-        (0..=365 * 86_400).contains(&count.checked_mul(unit)?).then_some(count * unit * Time::SECOND)
+        (0..=365 * 86_400)
+            .contains(&count.checked_mul(unit)?)
+            .then_some(count * unit * Time::SECOND)
     };
-    read().with_context(|| format!("`{text}` is not a duration such as 30m, 24h or 7d, of a year at most"))
+    read().with_context(|| {
+        format!("`{text}` is not a duration such as 30m, 24h or 7d, of a year at most")
+    })
 }
 
 async fn list(opened: &Opened, account: Option<&str>, json: bool) -> Result<()> {
     let keys = opened.db.keys(account).await?;
     let now = opened.clock.now();
     if json {
-        say(Value::Array(keys.iter().map(|key| as_json(key, now)).collect()));
+        say(Value::Array(
+            keys.iter().map(|key| as_json(key, now)).collect(),
+        ));
         return Ok(());
     }
-    say(format!("{:36}  {:14}  {:7}  {:36}  created", "id", "prefix", "state", "account"));
+    say(format!(
+        "{:36}  {:14}  {:7}  {:36}  created",
+        "id", "prefix", "state", "account"
+    ));
     for key in &keys {
         let (id, prefix, account) = (&key.id, &key.prefix, &key.account_id);
-        say(format!("{id:36}  {prefix:14}  {:7}  {account:36}  {}", state(key, now), key.created_at));
+        say(format!(
+            "{id:36}  {prefix:14}  {:7}  {account:36}  {}",
+            state(key, now),
+            key.created_at
+        ));
     }
     Ok(())
 }

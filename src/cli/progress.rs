@@ -25,7 +25,13 @@ impl<R> Counted<R> {
     /// Wraps a reader; the counter tells how far it is.
     pub fn new(inner: R) -> (Self, Arc<AtomicU64>) {
         let bytes = Arc::new(AtomicU64::new(0));
-        (Counted { inner, bytes: bytes.clone() }, bytes)
+        (
+            Counted {
+                inner,
+                bytes: bytes.clone(),
+            },
+            bytes,
+        )
     }
 }
 
@@ -51,28 +57,41 @@ impl Progress {
     pub fn new(what: &'static str, total_bytes: Option<u64>) -> Self {
         let now = Instant::now();
         let bar = io::stderr().is_terminal().then(|| match total_bytes {
-            Some(total) => ProgressBar::new(total).with_style(style(
-                "{bar:32} {bytes}/{total_bytes}  {msg}  ETA {eta}",
-            )),
+            Some(total) => ProgressBar::new(total)
+                .with_style(style("{bar:32} {bytes}/{total_bytes}  {msg}  ETA {eta}")),
             None => ProgressBar::new_spinner().with_style(style("{spinner} {bytes}  {msg}")),
         });
-        Progress { bar, what, began: now, last_line: now, total_bytes }
+        Progress {
+            bar,
+            what,
+            began: now,
+            last_line: now,
+            total_bytes,
+        }
     }
 
     /// So far.
     pub fn at(&mut self, bytes: u64, count: u64) {
         let seconds = self.began.elapsed().as_secs_f64().max(1e-6);
         let rate = (count as f64 / seconds) as u64;
-        let message = format!("{} {}, {}/s", HumanCount(count), self.what, HumanCount(rate));
+        let message = format!(
+            "{} {}, {}/s",
+            HumanCount(count),
+            self.what,
+            HumanCount(rate)
+        );
         if let Some(bar) = &self.bar {
             bar.set_message(message);
             bar.set_position(bytes);
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            let eta = self.total_bytes.filter(|_| bytes > 0).map_or(String::new(), |total| {
-                let left = total.saturating_sub(bytes) as f64 / bytes as f64 * seconds;
-                format!(", {left:.0} s to go")
-            });
+            let eta = self
+                .total_bytes
+                .filter(|_| bytes > 0)
+                .map_or(String::new(), |total| {
+                    let left = total.saturating_sub(bytes) as f64 / bytes as f64 * seconds;
+                    format!(", {left:.0} s to go")
+                });
             complain(format!("{message}{eta}"));
         }
     }

@@ -40,13 +40,18 @@ pub async fn run(args: PublishArgs) -> Result<Outcome> {
         let name = args.file.display();
         Box::new(fs::File::open(&args.file).with_context(|| format!("{name} cannot be opened"))?)
     };
-    let mut input = Input { reader: BufReader::new(reader), line: 0 };
+    let mut input = Input {
+        reader: BufReader::new(reader),
+        line: 0,
+    };
     let mut outcome = Outcome::Good;
     let mut batch: Vec<NewSignal> = Vec::new();
     while let Some((number, text)) = input.next_signal()? {
         let prepared = std::str::from_utf8(&text)
             .map_err(|_| "not UTF-8".to_owned())
-            .and_then(|text| publish::prepare(text, || opened.random.uuid()).map_err(|e| e.to_string()));
+            .and_then(|text| {
+                publish::prepare(text, || opened.random.uuid()).map_err(|e| e.to_string())
+            });
         match prepared {
             Ok(signal) => batch.push(signal),
             Err(reason) => {
@@ -68,7 +73,11 @@ async fn append(opened: &Opened, batch: &mut Vec<NewSignal>, json: bool) -> Resu
         if json {
             say(json!({"id": one.id, "seq": one.seq, "duplicate": one.duplicate}));
         } else {
-            let known = if one.duplicate { " (known already)" } else { "" };
+            let known = if one.duplicate {
+                " (known already)"
+            } else {
+                ""
+            };
             say(format!("{} {}{known}", one.seq, one.id));
         }
     }
@@ -89,7 +98,10 @@ impl<R: BufRead> Input<R> {
         loop {
             let before = text.len();
             let limit = (publish::MAX_SIGNAL_BYTES * 2 + 1).saturating_sub(before) as u64;
-            let read = (&mut self.reader).take(limit).read_until(b'\n', &mut text).context("reading failed")?;
+            let read = (&mut self.reader)
+                .take(limit)
+                .read_until(b'\n', &mut text)
+                .context("reading failed")?;
             if read == 0 && (before == 0 || limit > 0) {
                 return Ok((!text.is_empty()).then_some((begins, text)));
             }

@@ -31,16 +31,23 @@ pub struct ServeArgs {
 /// Serves until SIGTERM.
 pub async fn run(args: ServeArgs) -> Result<Outcome> {
     logs::start(args.log_json, "info");
-    let settings = args.data.settings(&[("server.listen", args.listen), ("server.admin_listen", args.admin_listen)])?;
+    let settings = args.data.settings(&[
+        ("server.listen", args.listen),
+        ("server.admin_listen", args.admin_listen),
+    ])?;
     let life = Life::default();
     life.listen_to_signals()?;
     let token = std::env::var("SIGCAST_ADMIN_TOKEN").ok();
     let node = Node::start(settings, token, life).await?;
     if let Some(path) = &node.token.made {
-        complain(format!("admin token, shown this once and kept in {}: {}", path.display(), node.token.text));
+        complain(format!(
+            "admin token, shown this once and kept in {}: {}",
+            path.display(),
+            node.token.text
+        ));
     }
     say(format!("listening on http://{}", node.address));
     say(format!("admin on http://{}", node.admin_address));
-    node.run().await?;
+    node.run().await;
     Ok(Outcome::Good)
 }

@@ -107,12 +107,13 @@ impl ApiError {
 
     /// 503 while the server goes down.
     pub fn draining() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "draining",
-            "The server is shutting down.",
-        )
-        .retry_after(2)
+        let message = "The server is shutting down.";
+        let mut error =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(2);
+        error
+            .headers
+            .push((header::CONNECTION, HeaderValue::from_static("close")));
+        error
     }
 
     /// 503 above the connection cap.

@@ -176,7 +176,11 @@ mod tests {
             mut self: std::pin::Pin<&mut Self>,
             _: &mut std::task::Context<'_>,
         ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
-            std::task::Poll::Ready(self.0.pop_front().map(|chunk| Ok(hyper::body::Frame::data(chunk.into()))))
+            std::task::Poll::Ready(
+                self.0
+                    .pop_front()
+                    .map(|chunk| Ok(hyper::body::Frame::data(chunk.into()))),
+            )
         }
     }
 

@@ -42,9 +42,9 @@ pub struct Server {
     pub cap: usize,
     /// For latencies.
     pub metrics: Metrics,
-    /// Cancelled: no new connections, idle ones end.
+    /// Cancelled: no new connections.
     pub soft: CancellationToken,
-    /// Cancelled: all connections end now.
+    /// Cancelled: connections end after what they are doing.
     pub hard: CancellationToken,
     /// Knows all connections.
     pub tracker: TaskTracker,
@@ -150,8 +150,8 @@ impl Server {
             tokio::select! {
                 biased;
                 () = socket.killed() => return,
-                () = self.hard.cancelled() => return,
-                () = self.soft.cancelled(), if !told => {
+                // kept connections are answered throughout the drain; then each ends with what it is doing
+                () = self.hard.cancelled(), if !told => {
                     told = true;
                     connection.as_mut().graceful_shutdown();
                 }

@@ -45,8 +45,6 @@ struct Start {
     at: i64,
     resumed_from: Option<i64>,
     gap: Option<Gap>,
-    /// Set where it begins at a time: a paced replay counts from there.
-    since: Option<Time>,
 }
 
 /// Opens a stream.
@@ -139,7 +137,7 @@ async fn open_checked(
         .await
         .map_err(|e| ApiError::unavailable(&e))?;
     let start = start(state, headers, &query, &head).await?;
-    let replay = match replay(state, &query, &start)
+    let replay = match replay(state, &query)
         .await
         .map_err(|e| ApiError::unavailable(&e))?
     {
@@ -224,7 +222,6 @@ async fn start(
             reason,
             resume_at: head.seq,
         }),
-        since: None,
     };
     // the header wins: a URL's parameters repeat on every reconnect
     let asked = match headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) {
@@ -245,7 +242,6 @@ async fn start(
             at: asked.seq,
             resumed_from: Some(asked.seq),
             gap: None,
-            since: None,
         });
     }
     if let Some(since) = query.since {
@@ -259,29 +255,22 @@ async fn start(
             at,
             resumed_from: Some(at),
             gap: None,
-            since: Some(since),
         });
     }
     Ok(Start {
         at: head.seq,
         resumed_from: None,
         gap: None,
-        since: None,
     })
 }
 
-async fn replay(
-    state: &State,
-    query: &StreamQuery,
-    start: &Start,
-) -> Result<Option<Replay>, LogUnavailable> {
+async fn replay(state: &State, query: &StreamQuery) -> Result<Option<Replay>, LogUnavailable> {
     let Some(asked) = query.replay else {
         return Ok(None);
     };
     let until = state.hub.log.before_time(asked.until.plus(1)).await?;
     Ok(Some(Replay {
         until,
-        from: start.since,
         speed: asked.speed,
     }))
 }

@@ -33,8 +33,6 @@ pub enum Piece {
 pub struct Replay {
     /// The last seq of it.
     pub until: i64,
-    /// The moment at which the replay begins; `None`: with its first frame.
-    pub from: Option<Time>,
     /// How many times faster.
     pub speed: f64,
 }
@@ -113,7 +111,7 @@ struct Stream<'a> {
     sent_at: i64,
     matched: u64,
     next_ping: Instant,
-    /// Where a paced replay counts from: event time and our time.
+    /// Where a paced replay counts from, its first frame: that one's time and ours.
     pace: Option<(Time, Instant)>,
 }
 
@@ -135,7 +133,7 @@ impl<'a> Stream<'a> {
             sent_at: opening.at,
             matched: 0,
             next_ping: now + Duration::from_secs_f64(first),
-            pace: opening.replay.and_then(|replay| Some((replay.from?, now))),
+            pace: None,
             hub,
             seat,
             socket,
