@@ -10,6 +10,7 @@ mod server;
 mod wire;
 
 mod access;
+mod crash;
 mod clients;
 mod drain;
 mod resume;

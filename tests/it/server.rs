@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use super::wire::{Reply, Stream, request};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
+/// The admin token of every test server.
 const ADMIN_TOKEN: &str = "a-token-for-this-test-alone-0123456789";
 
 /// A running server, killed when dropped.
@@ -42,6 +43,8 @@ pub struct Key {
 }
 
 impl Server {
+    pub const TOKEN: &str = ADMIN_TOKEN;
+
     pub fn start() -> Self {
         Self::with(&[])
     }
