@@ -6,8 +6,9 @@ use super::{
     helius::Helius,
     jupiter::JupiterTokens,
     pumpfun::PumpfunCsv,
+    rows::{Elements, Lines},
     rugcheck::Rugcheck,
-    source::{Elements, Format, Importer, Lines, Rejected},
+    source::{Format, Importer, Rejected},
 };
 use crate::model::{fact_line, swap::Fact, time::Time};
 
@@ -243,6 +244,22 @@ mod tests {
             (rejected[0].line, &*rejected[0].reason),
             (3, "not a JSON object")
         );
+    }
+
+    #[test]
+    fn every_line_of_the_manual_reads() {
+        let manual = include_str!("../../docs/ingest.md");
+        let lines: Vec<_> = manual
+            .lines()
+            .filter(|line| line.starts_with("{\"v\":1"))
+            .collect();
+        let (facts, rejected) = read(Format::Ndjson, lines.join("\n").as_bytes());
+        assert_eq!((facts.len(), rejected), (6, vec![]));
+        let kinds: std::collections::BTreeSet<_> = facts
+            .iter()
+            .map(|fact| format!("{fact:?}").split('(').next().map(str::to_owned))
+            .collect();
+        assert_eq!(kinds.len(), 5, "an example of each type");
     }
 
     #[test]
