@@ -435,8 +435,9 @@ mod tests {
         assert!(facts.error().is_some());
     }
 
-    fn fixtures() -> [(Format, &'static str); 5] {
+    fn fixtures() -> [(Format, &'static str); 6] {
         [
+            (Format::Ndjson, include_str!("../../docs/ingest.md")),
             (Format::PumpfunCsv, CSV),
             (Format::JupiterTokens, JUPITER),
             (Format::Rugcheck, RUGCHECK),
@@ -456,7 +457,7 @@ mod tests {
 
         #[test]
         fn no_mutation_of_a_fixture_does(
-            which in 0_usize..5, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+            which in 0_usize..6, at in any::<prop::sample::Index>(), byte in any::<u8>(),
             cut in any::<prop::sample::Index>(), digits in "[0-9]{1,40}"
         ) {
             let (format, text) = fixtures()[which];
