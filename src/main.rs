@@ -1,1 +1,7 @@
-fn main() {}
+//! The binary: hands over to `cli`, and turns what it says into an exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sigcast::cli::main()
+}

@@ -1,4 +1,4 @@
-//! Third floor: how facts arrive. Files, webhooks and the simulator all end in the same facts.
+//! Third floor, movement: how facts arrive. Files, webhooks and the simulator all end in the same facts, and facts in one pipeline.
 
 pub mod source;
 
@@ -19,3 +19,9 @@ pub mod facts;
 pub mod reorder;
 
 pub mod simulate;
+
+pub mod metrics;
+
+pub mod apply;
+
+pub mod pipeline;

@@ -1,0 +1,133 @@
+//! One connection per key: refused, taken over, or given back at once.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    server::Server,
+    wire::{Next, PATIENCE},
+};
+
+#[test]
+fn a_second_connection_is_refused_and_told_of_the_first() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut first = server.listen(&key, "", &[]);
+    let begun = Instant::now();
+    let refusal = server.stream(&key, "", &[]).refusal();
+    assert!(begun.elapsed() < Duration::from_secs(3), "decided in time");
+    let details = refusal.expect_error(429, "connection_limit");
+    assert!(details["connected_at"].is_string(), "{details}");
+    assert!(
+        details["address"]
+            .as_str()
+            .is_some_and(|a| a.starts_with("127.0.0.1")),
+        "{details}"
+    );
+    let after = refusal.head.header("retry-after").expect("a Retry-After");
+    assert!(
+        after.parse::<u64>().is_ok_and(|seconds| seconds > 0),
+        "{after}"
+    );
+
+    // the holder was asked, and lost nothing by it
+    let id = server.publish_sample(1);
+    let mut probed = false;
+    loop {
+        match first.next(PATIENCE) {
+            Next::Frame(frame) if frame.event.is_empty() => probed |= frame.raw == ": probe\n",
+            Next::Frame(frame) => {
+                assert_eq!(frame.json()["id"], id.as_str());
+                break;
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(probed, "a `: probe` line");
+    // another key of the same account has a seat of its own
+    server.listen(&server.alpha_key(), "", &[]);
+}
+
+#[test]
+fn a_returning_client_takes_its_seat_over() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let epoch = server.epoch(&key);
+    let ways: [(&str, Vec<(&str, String)>); 3] = [
+        ("", vec![("last-event-id", format!("{epoch}-0"))]),
+        ("?takeover=true", vec![]),
+        ("", vec![("x-stream-takeover", "1".to_owned())]),
+    ];
+    let mut holder = server.listen(&key, "", &[]);
+    for (query, headers) in ways {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let next = server.listen(&key, query, &headers);
+        let end = holder.expect("error");
+        assert_eq!(end.json()["code"], "superseded");
+        assert_eq!(end.id, "", "the resume point survives");
+        holder.expect_end();
+        holder = next;
+    }
+    let id = server.publish_sample(1);
+    holder.expect_signal(&id);
+}
+
+#[test]
+fn two_clients_that_push_each_other_off_are_stopped() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut holder = server.listen(&key, "", &[]);
+    for n in 1..=6 {
+        let next = server.stream(&key, "?takeover=true", &[]);
+        assert_eq!(next.head.status, 200, "takeover {n}");
+        holder = next;
+    }
+    holder.expect_hello();
+    let refusal = server.stream(&key, "?takeover=true", &[]).refusal();
+    refusal.expect_error(429, "connection_limit");
+    let id = server.publish_sample(1);
+    holder.expect_signal(&id);
+}
+
+#[test]
+fn a_close_and_a_reconnect_at_once_are_never_refused() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    for n in 0..100 {
+        let mut stream = server.stream(&key, "", &[]);
+        assert_eq!(stream.head.status, 200, "round {n}: {}", stream.head.raw);
+        stream.expect_hello();
+    }
+}
+
+#[test]
+fn racing_clients_get_one_seat() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let streams: Vec<_> = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| server.stream(&key, "", &[])))
+            .collect();
+        racers
+            .into_iter()
+            .map(|racer| racer.join().unwrap())
+            .collect()
+    });
+    let (mut granted, refused): (Vec<_>, Vec<_>) = streams
+        .into_iter()
+        .partition(|stream| stream.head.status == 200);
+    assert_eq!(granted.len(), 1, "exactly one is granted");
+    assert!(refused.iter().all(|stream| stream.head.status == 429));
+    let id = server.publish_sample(1);
+    granted[0].expect_hello();
+    granted[0].expect_signal(&id);
+}
+
+#[test]
+fn the_operator_sees_who_is_connected() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let _stream = server.listen(&key, "", &[]);
+    let list = server.admin("GET", "/v1/connections", "").ok_json();
+    assert!(list.to_string().contains(&key.id), "{list}");
+    assert!(!list.to_string().contains(&key.text), "never the key");
+}

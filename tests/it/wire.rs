@@ -1,0 +1,372 @@
+//! HTTP by hand: what a server sends, byte by byte, without a library that smooths it over.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// How long a test waits for what must come.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection and what was read too far.
+pub struct Wire {
+    socket: TcpStream,
+    read: Vec<u8>,
+}
+
+/// An answer's first lines.
+#[derive(Debug)]
+pub struct Head {
+    pub status: u16,
+    /// As sent, to the empty line.
+    pub raw: String,
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub head: Head,
+    pub body: Vec<u8>,
+}
+
+/// One frame of a stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frame {
+    /// Empty for a comment.
+    pub event: String,
+    pub data: String,
+    pub id: String,
+    pub retry: Option<u64>,
+    /// Without the colon.
+    pub comment: String,
+    /// All of it, as sent.
+    pub raw: String,
+}
+
+/// What came next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    Frame(Frame),
+    /// The last chunk, or the connection's end.
+    End,
+    /// Nothing in time.
+    Silence,
+}
+
+impl Wire {
+    pub fn connect(to: SocketAddr) -> Self {
+        let socket = TcpStream::connect_timeout(&to, PATIENCE).unwrap();
+        socket.set_nodelay(true).unwrap();
+        Wire {
+            socket,
+            read: Vec::new(),
+        }
+    }
+
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).unwrap();
+    }
+
+    /// Sends a request head with these headers, `host` before them, and no body.
+    pub fn get(&mut self, path: &str, headers: &[(&str, &str)]) {
+        self.send(head("GET", path, headers).as_bytes());
+    }
+
+    pub fn head(&mut self) -> Head {
+        let raw = self.through(b"\r\n\r\n", PATIENCE).expect("a head");
+        let raw = String::from_utf8(raw).expect("a head of text");
+        let status = raw.get(9..12).and_then(|code| code.parse().ok());
+        Head {
+            status: status.unwrap_or_else(|| panic!("no status in {raw:?}")),
+            raw,
+        }
+    }
+
+    /// An answer with its whole body; the connection can be used again.
+    pub fn reply(&mut self) -> Reply {
+        let head = self.head();
+        let mut body = Vec::new();
+        if let Some(length) = head.header("content-length") {
+            body = self
+                .exactly(length.parse().unwrap(), PATIENCE)
+                .expect("a whole body");
+        } else if head.header("transfer-encoding") == Some("chunked") {
+            while let Ok(Some(chunk)) = self.chunk(PATIENCE) {
+                body.extend(chunk);
+            }
+        }
+        Reply { head, body }
+    }
+
+    /// One chunk; `None` for the last, empty one.
+    pub fn chunk(&mut self, within: Duration) -> io::Result<Option<Vec<u8>>> {
+        let line = self.through(b"\r\n", within)?;
+        let size = std::str::from_utf8(&line[..line.len() - 2]).expect("a chunk size of text");
+        let size = usize::from_str_radix(size, 16).expect("a chunk size");
+        let mut chunk = self.exactly(size + 2, PATIENCE)?;
+        assert!(chunk.ends_with(b"\r\n"), "a chunk without its end");
+        chunk.truncate(size);
+        Ok((size > 0).then_some(chunk))
+    }
+
+    fn through(&mut self, end: &[u8], within: Duration) -> io::Result<Vec<u8>> {
+        let deadline = Instant::now() + within;
+        loop {
+            let found = self
+                .read
+                .windows(end.len())
+                .position(|window| window == end);
+            if let Some(at) = found {
+                return Ok(self.read.drain(..at + end.len()).collect());
+            }
+            self.more(deadline)?;
+        }
+    }
+
+    fn exactly(&mut self, size: usize, within: Duration) -> io::Result<Vec<u8>> {
+        let deadline = Instant::now() + within;
+        while self.read.len() < size {
+            self.more(deadline)?;
+        }
+        Ok(self.read.drain(..size).collect())
+    }
+
+    fn more(&mut self, deadline: Instant) -> io::Result<()> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = left.max(Duration::from_millis(1));
+        self.socket.set_read_timeout(Some(left))?;
+        let mut piece = [0; 16 * 1024];
+        match self.socket.read(&mut piece)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                self.read.extend_from_slice(&piece[..n]);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Head {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.raw.lines().skip(1);
+        let pairs = lines.filter_map(|line| line.split_once(':'));
+        pairs
+            .filter(|(given, _)| given.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+            .next()
+    }
+}
+
+impl Reply {
+    /// The body, of an answer that must be a success.
+    pub fn ok_json(&self) -> Value {
+        assert!(
+            (200..300).contains(&self.head.status),
+            "{}{}",
+            self.head.raw,
+            self.text()
+        );
+        self.json()
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|e| panic!("{e}: {}{}", self.head.raw, self.text()))
+    }
+
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Holds the answer to the uniform error; its `details`.
+    pub fn expect_error(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.head.status, status, "{}{}", self.head.raw, self.text());
+        let body = self.json();
+        let keys: Vec<&String> = body.as_object().expect("an object").keys().collect();
+        assert_eq!(keys, ["error"], "{body}");
+        let error = &body["error"];
+        assert_eq!(error["code"], code, "{body}");
+        assert_eq!(error["status"], status, "{body}");
+        assert!(
+            error["message"].as_str().is_some_and(|m| !m.is_empty()),
+            "{body}"
+        );
+        error["details"].clone()
+    }
+}
+
+/// An open stream, or the refusal of one.
+pub struct Stream {
+    wire: Wire,
+    pub head: Head,
+    waiting: VecDeque<Frame>,
+    /// Every chunk so far.
+    pub chunks: Vec<String>,
+}
+
+impl Stream {
+    pub fn open(to: SocketAddr, query: &str, headers: &[(&str, &str)]) -> Self {
+        let mut wire = Wire::connect(to);
+        wire.get(&format!("/api/signals/stream{query}"), headers);
+        Self::on(wire)
+    }
+
+    /// Reads the answer to a request already sent.
+    pub fn on(mut wire: Wire) -> Self {
+        let head = wire.head();
+        Stream {
+            wire,
+            head,
+            waiting: VecDeque::new(),
+            chunks: Vec::new(),
+        }
+    }
+
+    /// The refusal's body.
+    pub fn refusal(mut self) -> Reply {
+        let length = self
+            .head
+            .header("content-length")
+            .expect("a refusal with a length");
+        let body = self
+            .wire
+            .exactly(length.parse().unwrap(), PATIENCE)
+            .unwrap();
+        Reply {
+            head: self.head,
+            body,
+        }
+    }
+
+    /// The next frame or comment.
+    pub fn next(&mut self, within: Duration) -> Next {
+        while self.waiting.is_empty() {
+            match self.wire.chunk(within) {
+                Ok(Some(chunk)) => {
+                    let chunk = String::from_utf8(chunk).expect("UTF-8 in every chunk");
+                    self.waiting.extend(frames_of(&chunk));
+                    self.chunks.push(chunk);
+                }
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    return Next::Silence;
+                }
+                Ok(None) | Err(_) => return Next::End,
+            }
+        }
+        // proof: the loop above ends with one
+        Next::Frame(self.waiting.pop_front().unwrap())
+    }
+
+    /// The next frame that is no comment.
+    pub fn event(&mut self, within: Duration) -> Next {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.next(deadline.saturating_duration_since(Instant::now())) {
+                Next::Frame(frame) if frame.event.is_empty() => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The next frame, which must be of this name.
+    pub fn expect(&mut self, name: &str) -> Frame {
+        match self.event(PATIENCE) {
+            Next::Frame(frame) if frame.event == name => frame,
+            other => panic!("`{name}` expected, not {other:?}\n{}", self.head.raw),
+        }
+    }
+
+    pub fn expect_hello(&mut self) -> Frame {
+        assert_eq!(self.head.status, 200, "{}", self.head.raw);
+        self.expect("hello")
+    }
+
+    /// The next frame must be a signal with this id of its own.
+    pub fn expect_signal(&mut self, id: &str) -> Frame {
+        let frame = self.expect("signal");
+        assert_eq!(frame.json()["id"], id, "{frame:?}");
+        frame
+    }
+
+    /// No frame but comments for a while.
+    pub fn expect_quiet(&mut self, within: Duration) {
+        assert_eq!(self.event(within), Next::Silence);
+    }
+
+    /// Nothing may come but the end.
+    pub fn expect_end(&mut self) {
+        assert_eq!(self.event(PATIENCE), Next::End);
+    }
+}
+
+impl Frame {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+/// Whole frames and whole comment lines: a chunk that cuts one fails the test.
+fn frames_of(chunk: &str) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let mut frame = Frame::default();
+    assert!(!chunk.contains('\r'), "a CR in {chunk:?}");
+    for line in chunk.split_inclusive('\n') {
+        let text = line
+            .strip_suffix('\n')
+            .unwrap_or_else(|| panic!("a cut line in {chunk:?}"));
+        frame.raw.push_str(line);
+        if text.is_empty() {
+            frames.push(std::mem::take(&mut frame));
+        } else if let Some(comment) = text.strip_prefix(':') {
+            assert_eq!(frame.raw, line, "a comment inside a frame in {chunk:?}");
+            comment.clone_into(&mut frame.comment);
+            frames.push(std::mem::take(&mut frame));
+        } else {
+            let (field, value) = text.split_once(": ").unwrap_or((text, ""));
+            match field {
+                "event" => value.clone_into(&mut frame.event),
+                "data" => value.clone_into(&mut frame.data),
+                "id" => value.clone_into(&mut frame.id),
+                "retry" => frame.retry = Some(value.parse().expect("digits in retry")),
+                other => panic!("an unknown field {other} in {chunk:?}"),
+            }
+        }
+    }
+    assert!(frame.raw.is_empty(), "a cut frame in {chunk:?}");
+    frames
+}
+
+/// One request on a connection of its own.
+pub fn request(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Reply {
+    let mut wire = Wire::connect(to);
+    let length = body.len().to_string();
+    let mut all = headers.to_vec();
+    if !body.is_empty() || method == "POST" {
+        all.push(("content-length", &length));
+    }
+    wire.send(&[head(method, path, &all).as_bytes(), body].concat());
+    wire.reply()
+}
+
+fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> String {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n");
+    for (name, value) in headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    head + "\r\n"
+}
