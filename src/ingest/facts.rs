@@ -6,8 +6,9 @@ use super::{
     helius::Helius,
     jupiter::JupiterTokens,
     pumpfun::PumpfunCsv,
+    rows::{Elements, Lines},
     rugcheck::Rugcheck,
-    source::{Elements, Format, Importer, Lines, Rejected},
+    source::{Format, Importer, Rejected},
 };
 use crate::model::{fact_line, swap::Fact, time::Time};
 
@@ -246,6 +247,22 @@ mod tests {
     }
 
     #[test]
+    fn every_line_of_the_manual_reads() {
+        let manual = include_str!("../../docs/ingest.md");
+        let lines: Vec<_> = manual
+            .lines()
+            .filter(|line| line.starts_with("{\"v\":1"))
+            .collect();
+        let (facts, rejected) = read(Format::Ndjson, lines.join("\n").as_bytes());
+        assert_eq!((facts.len(), rejected), (6, vec![]));
+        let kinds: std::collections::BTreeSet<_> = facts
+            .iter()
+            .map(|fact| format!("{fact:?}").split('(').next().map(str::to_owned))
+            .collect();
+        assert_eq!(kinds.len(), 5, "an example of each type");
+    }
+
+    #[test]
     fn pumpfun_counts_the_swaps_of_a_transaction() {
         let (facts, rejected) = read(Format::PumpfunCsv, CSV.as_bytes());
         assert!(rejected.is_empty(), "{rejected:?}");
@@ -418,8 +435,9 @@ mod tests {
         assert!(facts.error().is_some());
     }
 
-    fn fixtures() -> [(Format, &'static str); 5] {
+    fn fixtures() -> [(Format, &'static str); 6] {
         [
+            (Format::Ndjson, include_str!("../../docs/ingest.md")),
             (Format::PumpfunCsv, CSV),
             (Format::JupiterTokens, JUPITER),
             (Format::Rugcheck, RUGCHECK),
@@ -439,7 +457,7 @@ mod tests {
 
         #[test]
         fn no_mutation_of_a_fixture_does(
-            which in 0_usize..5, at in any::<prop::sample::Index>(), byte in any::<u8>(),
+            which in 0_usize..6, at in any::<prop::sample::Index>(), byte in any::<u8>(),
             cut in any::<prop::sample::Index>(), digits in "[0-9]{1,40}"
         ) {
             let (format, text) = fixtures()[which];

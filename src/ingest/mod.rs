@@ -2,6 +2,8 @@
 
 pub mod source;
 
+pub mod rows;
+
 pub mod pumpfun;
 
 pub mod jupiter;

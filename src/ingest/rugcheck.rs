@@ -73,7 +73,8 @@ fn learn(info: &mut TokenInfo, risk: &Risk) {
             info.liquidity_usd = value
                 .strip_prefix('$')
                 .and_then(|dollars| parse_amount(&dollars.replace(',', "")).ok())
-                .map(Exact);
+                .map(Exact)
+                .or(info.liquidity_usd);
         }
         // one entry for each large holder: the largest counts
         "Single holder ownership" => {

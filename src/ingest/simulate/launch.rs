@@ -116,6 +116,8 @@ fn outcome(skill: Skill, dice: &mut Dice) -> i64 {
 pub struct Launch<'a> {
     /// Its randomness.
     pub dice: &'a mut Dice,
+    /// Addresses of what is made.
+    pub ids: &'a mut Dice,
     /// Who may come.
     pub cast: &'a Cast,
     /// Offset → event time.
@@ -127,7 +129,7 @@ pub struct Launch<'a> {
 impl Launch<'_> {
     /// Plays a launch that begins at offset `at`. With `prompt`, a signal is due within six seconds.
     pub fn play(&mut self, kind: Kind, at: u64, prompt: bool) {
-        let coin = Coin::new(self.dice, (self.time)(at));
+        let coin = Coin::new(self.dice, self.ids, (self.time)(at));
         let (cap, liquidity) = kind.size(self.dice);
         let safety = kind.safety(self.dice);
         self.facts

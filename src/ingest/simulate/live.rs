@@ -29,6 +29,7 @@ pub struct Live {
     cast: Cast,
     bots: Vec<Address>,
     dice: Dice,
+    ids: Dice,
     stamp: Stamp,
     tempo: Tempo,
     /// By offset and order of planning. Bounded: a launch plans at most 100 minutes ahead, and one comes every eight seconds or more.
@@ -65,7 +66,8 @@ impl Tempo {
 
 impl Live {
     /// The market of a seed from `start` on; the past that fits it is [`super::past::history`] of the same seed. `pace` divides all
-    /// gaps: 2 is twice as fast. Outside of 0.01 to 1,000 (or no number) it is taken as the nearest bound (or 1).
+    /// gaps: 2 is twice as fast. Another start tells the same story with other mints and signatures.
+    /// Outside of 0.01 to 1,000 (or no number) it is taken as the nearest bound (or 1).
     ///
     /// At pace 1 the first signal is due within six seconds, then two to five a minute, over 5 to 40 swaps a second.
     #[must_use]
@@ -76,11 +78,13 @@ impl Live {
             pace.clamp(0.01, 1_000.0)
         };
         let cast = Cast::new(seed);
+        let telling = seed ^ (start.0 as u64).rotate_left(20);
         let mut live = Live {
             bots: cast.of(Skill::Bot),
             cast,
             dice: Dice::new(seed, 4),
-            stamp: Stamp::new(seed, 5),
+            ids: Dice::new(telling, 9),
+            stamp: Stamp::new(telling, 5),
             tempo: Tempo { start, pace },
             planned: BTreeMap::new(),
             plans: 0,
@@ -101,7 +105,8 @@ impl Live {
     /// What the murmur trades: tokens that nobody launches any more.
     fn old_coins(&mut self) {
         for _ in 0..40 {
-            let coin = Coin::new(&mut self.dice, self.tempo.start.plus(-20 * Time::DAY));
+            let made = self.tempo.start.plus(-20 * Time::DAY);
+            let coin = Coin::new(&mut self.dice, &mut self.ids, made);
             let cap = self.dice.between(200_000, 3_000_000);
             let safety = Safety {
                 mint_renounced: true,
@@ -164,6 +169,7 @@ impl Live {
         let tempo = self.tempo;
         let mut launch = Launch {
             dice: &mut self.dice,
+            ids: &mut self.ids,
             cast: &self.cast,
             time: &|planned| tempo.time(planned),
             facts: Vec::new(),

@@ -29,7 +29,8 @@ pub fn history(seed: u64, end: Time) -> Vec<Fact> {
             usd: Decimal::new(cents as i64, 2),
         }));
     }
-    let coins = coins(&mut dice, start, &mut facts);
+    let mut ids = Dice::new(seed, 8);
+    let coins = coins(&mut dice, &mut ids, start, &mut facts);
     for player in &cast.players {
         positions(&mut dice, player, &coins, &mut facts);
     }
@@ -40,12 +41,12 @@ pub fn history(seed: u64, end: Time) -> Vec<Fact> {
     facts
 }
 
-fn coins(dice: &mut Dice, start: Time, facts: &mut Vec<Fact>) -> Vec<(Coin, u64)> {
+fn coins(dice: &mut Dice, ids: &mut Dice, start: Time, facts: &mut Vec<Fact>) -> Vec<(Coin, u64)> {
     let gap = 29 * Time::DAY / TOKENS as i64;
     let mut coins = Vec::new();
     for number in 0..TOKENS as i64 {
         let born = start.plus(Time::DAY / 2 + number * gap);
-        let coin = Coin::new(dice, born);
+        let coin = Coin::new(dice, ids, born);
         let cap_usd = dice.between(20_000, 90_000);
         let safety = Safety {
             mint_renounced: true,

@@ -221,6 +221,58 @@ fn live_is_ordered_unique_and_as_busy_as_promised() {
 }
 
 #[test]
+fn two_to_five_launches_a_minute_deserve_a_signal() {
+    for seed in [1, 42, 4_711] {
+        let cast = Cast::new(seed);
+        let ranked = |player: &&super::cast::Player| player.skill <= Skill::C;
+        let pool: BTreeSet<_> = cast
+            .players
+            .iter()
+            .filter(ranked)
+            .map(|player| player.wallet.clone())
+            .collect();
+        let mut left_out = BTreeSet::from([cast.exchange, cast.router]);
+        let mut buys: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (_, fact) in Live::new(seed, NOW, 1.0).take_while(|(offset, _)| *offset < 600_000) {
+            match fact {
+                Fact::Token(token) => left_out.extend(token.info.deployer),
+                Fact::Swap(swap) if swap.side == Side::Buy && !left_out.contains(&swap.wallet) => {
+                    buys.entry(swap.mint)
+                        .or_default()
+                        .push((swap.time, swap.wallet));
+                }
+                _ => {}
+            }
+        }
+        let fires = |buys: &&Vec<(Time, _)>| {
+            buys.iter().any(|(end, _)| {
+                let window = buys
+                    .iter()
+                    .filter(|(at, _)| at <= end && *at > end.plus(-90 * Time::SECOND));
+                let buyers: BTreeSet<_> = window.map(|(_, wallet)| wallet).collect();
+                buyers.len() >= 5 && buyers.iter().filter(|w| pool.contains(**w)).count() >= 3
+            })
+        };
+        let signals = buys.values().filter(fires).count();
+        assert!(
+            (20..=50).contains(&signals),
+            "seed {seed}: {signals} in ten minutes"
+        );
+    }
+}
+
+#[test]
+fn a_market_started_again_makes_no_duplicates() {
+    let keys = |start| -> BTreeSet<_> {
+        Live::new(42, start, 1.0)
+            .take(3_000)
+            .map(|(_, fact)| fact.key())
+            .collect()
+    };
+    assert!(keys(NOW).is_disjoint(&keys(NOW.plus(Time::DAY))));
+}
+
+#[test]
 fn pace_divides_the_gaps() {
     let slow: Vec<_> = Live::new(3, NOW, 1.0).take(2_000).collect();
     let fast: Vec<_> = Live::new(3, NOW, 10.0).take(2_000).collect();
@@ -232,11 +284,14 @@ fn pace_divides_the_gaps() {
 
 #[test]
 fn the_same_seed_is_the_same_market_everywhere() {
-    assert_eq!(digest(history(42, NOW)), "0");
+    assert_eq!(digest(history(42, NOW)), "26c1534d7c2220b6");
     let live = |seed| digest(Live::new(seed, NOW, 2.5).take(5_000).map(|(_, fact)| fact));
-    assert_eq!(live(42), "1");
+    assert_eq!(live(42), "df304bf09620b0c4");
     assert_ne!(live(42), live(43));
-    assert_eq!(digest(Bulk::new(42, 1_000, Shape::month(NOW))), "2");
+    assert_eq!(
+        digest(Bulk::new(42, 1_000, Shape::month(NOW))),
+        "2350e8d1ad51b3c5"
+    );
 }
 
 #[test]
