@@ -14,7 +14,10 @@ use sigcast::{
 
 fn main() {
     // `cargo bench` passes --bench
-    let count = std::env::args().skip(1).find_map(|arg| arg.parse::<u64>().ok()).unwrap_or(200_000);
+    let count = std::env::args()
+        .skip(1)
+        .find_map(|arg| arg.parse::<u64>().ok())
+        .unwrap_or(200_000);
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let file = dir.path().join("swaps.ndjson");
     let start = Time::parse_iso("2026-01-01T00:00:00Z").expect("a time");
@@ -50,8 +53,14 @@ fn main() {
     };
     let seconds = began.elapsed().as_secs_f64();
     assert!(status.success(), "{status}");
-    let database = dir.path().join("data/sigcast.db").metadata().map_or(0, |meta| meta.len());
-    println!("| swaps | seconds | swaps/s | peak resident MB | resident MB each 10 s | database MB |");
+    let database = dir
+        .path()
+        .join("data/sigcast.db")
+        .metadata()
+        .map_or(0, |meta| meta.len());
+    println!(
+        "| swaps | seconds | swaps/s | peak resident MB | resident MB each 10 s | database MB |"
+    );
     println!("| --- | --- | --- | --- | --- | --- |");
     println!(
         "| {count} | {seconds:.1} | {:.0} | {} | {samples:?} | {} |",
@@ -64,6 +73,12 @@ fn main() {
 /// A field of `/proc/<pid>/status`, in kB; 0 where there is none.
 fn memory_kb(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse().ok()).unwrap_or(0)
+    let line = status
+        .lines()
+        .find(|line| line.starts_with(field))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kb| kb.parse().ok())
+        .unwrap_or(0)
 }

@@ -137,6 +137,10 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
             received_at,
             backfill: args.backfill,
             sol_usd,
+            latest: pipeline::latest_time(
+                opened.clock.now(),
+                opened.settings.ingest.max_future_seconds,
+            ),
         };
         if let Err(error) = job.run(&pipeline, &mut totals).await {
             // the other files may be good; what went in of this one stays in, and is known when it comes again
@@ -192,6 +196,8 @@ struct FileJob<'a> {
     received_at: Option<Time>,
     backfill: bool,
     sol_usd: Option<Decimal>,
+    /// Facts beyond this are in the future.
+    latest: Time,
 }
 
 impl FileJob<'_> {
@@ -218,7 +224,7 @@ impl FileJob<'_> {
         let mut ended = false;
         while !ended {
             // parsing is quick, reading may wait for a pipe: off the runtime's own threads
-            let (back, back_order, batch, over) = read_batch(facts, order).await?;
+            let (back, back_order, batch, over) = read_batch(facts, order, self.latest).await?;
             (facts, order, ended) = (back, back_order, over);
             for rejection in &batch.rejected {
                 self.reject(totals, &progress, rejection.clone());
@@ -287,6 +293,14 @@ async fn read_batch(
         let mut ended = false;
         while batch.facts.len() < BATCH && batch.rejected.len() < BATCH && !ended {
             match facts.next() {
+                // one wrong clock would make all that follow late: refused before the watermark sees it
+                Some(Ok(fact)) if fact.time() > latest => {
+                    let reason = pipeline::in_the_future(fact.time());
+                    batch.rejected.push(Rejection {
+                        line: facts.line(),
+                        reason,
+                    });
+                }
                 Some(Ok(fact)) => order.push(facts.line(), fact),
                 Some(Err(bad)) => batch.rejected.push(Rejection {
                     line: bad.line,

@@ -400,15 +400,12 @@ fn resolve(
     max_future_seconds: i64,
     receipt: &mut Receipt,
 ) -> (Vec<u64>, Vec<Fact>) {
-    let latest = now.plus(max_future_seconds.saturating_mul(Time::SECOND));
+    let latest = latest_time(now, max_future_seconds);
     let mut lines = Vec::with_capacity(arrivals.facts.len());
     let mut facts = Vec::with_capacity(arrivals.facts.len());
     for (line, fact) in &arrivals.facts {
         let checked = if fact.time() > latest {
-            Err(format!(
-                "time: {} is in the future; is the clock right?",
-                fact.time()
-            ))
+            Err(in_the_future(fact.time()))
         } else {
             in_dollars(fact, &mut prices, arrivals.sol_usd)
         };
@@ -424,6 +421,18 @@ fn resolve(
         }
     }
     (lines, facts)
+}
+
+/// Why a fact of a later time is refused.
+#[must_use]
+pub fn in_the_future(time: Time) -> String {
+    format!("time: {time} is in the future; is the clock right?")
+}
+
+/// The last time that is not in the future.
+#[must_use]
+pub fn latest_time(now: Time, max_future_seconds: i64) -> Time {
+    now.plus(max_future_seconds.saturating_mul(Time::SECOND))
 }
 
 fn in_dollars(

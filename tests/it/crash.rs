@@ -24,12 +24,17 @@ const BATCH: usize = 60;
 
 fn market() -> (Vec<Fact>, Vec<Fact>) {
     let start = Time::parse_iso("2026-03-01T00:00:00Z").unwrap();
-    let live = Live::new(SEED, start, 1.0).map(|(_, fact)| fact).take(FACTS);
+    let live = Live::new(SEED, start, 1.0)
+        .map(|(_, fact)| fact)
+        .take(FACTS);
     (history(SEED, start), live.collect())
 }
 
 fn lines(facts: &[Fact]) -> String {
-    facts.iter().map(|fact| fact_line::write(fact) + "\n").collect()
+    facts
+        .iter()
+        .map(|fact| fact_line::write(fact) + "\n")
+        .collect()
 }
 
 /// A server that knows the past of the market.
@@ -37,7 +42,12 @@ fn with_past(past: &[Fact]) -> (Server, Key) {
     let server = Server::start();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), lines(past)).unwrap();
-    server.command(&["ingest", "swaps", "--backfill", file.path().to_str().unwrap()]);
+    server.command(&[
+        "ingest",
+        "swaps",
+        "--backfill",
+        file.path().to_str().unwrap(),
+    ]);
     let key = server.alpha_key();
     (server, key)
 }
@@ -47,7 +57,9 @@ fn fired(server: &Server, key: &Key) -> Vec<Value> {
     let mut all = Vec::new();
     let mut after = format!("{}-0", server.epoch(key));
     loop {
-        let page = server.get(&format!("/api/signals?limit=200&after={after}"), key).ok_json();
+        let page = server
+            .get(&format!("/api/signals?limit=200&after={after}"), key)
+            .ok_json();
         let items = page["items"].as_array().unwrap();
         if items.is_empty() {
             return all;
@@ -55,8 +67,16 @@ fn fired(server: &Server, key: &Key) -> Vec<Value> {
         after = page["next"].as_str().unwrap().to_owned();
         all.extend(items.iter().map(|item| {
             json!([
-                item["seq"], item["id"], item["signal_type"], item["rank"], item["rank_score"], item["update"],
-                item["best_before"], item["wallet_count"], item["triggering_wallets"], item["detected_at"],
+                item["seq"],
+                item["id"],
+                item["signal_type"],
+                item["rank"],
+                item["rank_score"],
+                item["update"],
+                item["best_before"],
+                item["wallet_count"],
+                item["triggering_wallets"],
+                item["detected_at"],
             ])
         }));
     }
@@ -89,7 +109,10 @@ fn post(to: SocketAddr, token: &str, body: &str) -> bool {
 
 #[test]
 fn kills_at_any_instant_change_no_signal() {
-    let kills: usize = std::env::var(KILLS).ok().and_then(|text| text.parse().ok()).unwrap_or(50);
+    let kills: usize = std::env::var(KILLS)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(50);
     let (past, live) = market();
     let batches: Vec<String> = live.chunks(BATCH).map(lines).collect();
 
@@ -110,7 +133,9 @@ fn kills_at_any_instant_change_no_signal() {
             let done = AtomicBool::new(false);
             let (admin, acknowledged) = (server.admin, &done);
             thread::scope(|scope| {
-                scope.spawn(move || acknowledged.store(post(admin, Server::TOKEN, batch), Ordering::Relaxed));
+                scope.spawn(move || {
+                    acknowledged.store(post(admin, Server::TOKEN, batch), Ordering::Relaxed)
+                });
                 thread::sleep(wait);
                 server.kill();
             });
@@ -125,8 +150,15 @@ fn kills_at_any_instant_change_no_signal() {
         killed += 1;
         server.restart();
     }
-    assert!(unacknowledged * 4 > kills, "the kills must meet work: {unacknowledged} of {kills} did");
+    assert!(
+        unacknowledged * 4 > kills,
+        "the kills must meet work: {unacknowledged} of {kills} did"
+    );
     let disturbed = fired(&server, &key);
-    assert!(undisturbed.len() > 10, "the market must fire: {}", undisturbed.len());
+    assert!(
+        undisturbed.len() > 10,
+        "the market must fire: {}",
+        undisturbed.len()
+    );
     assert_eq!(disturbed, undisturbed);
 }

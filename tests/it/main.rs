@@ -10,8 +10,8 @@ mod server;
 mod wire;
 
 mod access;
-mod crash;
 mod clients;
+mod crash;
 mod drain;
 mod resume;
 mod seat;
