@@ -12,6 +12,7 @@ mod wire;
 mod access;
 mod clients;
 mod drain;
+mod hostile;
 mod resume;
 mod seat;
 mod stream;

@@ -76,12 +76,7 @@ fn retry_differs_from_connection_to_connection() {
     let server = Server::start();
     let key = server.alpha_key();
     let drawn: std::collections::BTreeSet<_> = (0..8)
-        .map(|_| {
-            server
-                .stream(&key, "?takeover=true", &[])
-                .expect_hello()
-                .retry
-        })
+        .map(|_| server.stream(&key, "", &[]).expect_hello().retry)
         .collect();
     assert!(drawn.len() > 1, "{drawn:?}");
 }

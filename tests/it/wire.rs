@@ -76,13 +76,41 @@ impl Wire {
         self.send(head("GET", path, headers).as_bytes());
     }
 
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+
     pub fn head(&mut self) -> Head {
-        let raw = self.through(b"\r\n\r\n", PATIENCE).expect("a head");
+        self.try_head().expect("a head")
+    }
+
+    /// `None` where the connection ends, or is reset, before one.
+    pub fn try_head(&mut self) -> Option<Head> {
+        let raw = self.through(b"\r\n\r\n", PATIENCE).ok()?;
         let raw = String::from_utf8(raw).expect("a head of text");
         let status = raw.get(9..12).and_then(|code| code.parse().ok());
-        Head {
+        Some(Head {
             status: status.unwrap_or_else(|| panic!("no status in {raw:?}")),
             raw,
+        })
+    }
+
+    /// The connection must end by itself, with or without last words.
+    pub fn expect_end(&mut self, within: Duration) {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.more(deadline) {
+                Ok(()) => {}
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    panic!("still open after {within:?}")
+                }
+                Err(_) => return,
+            }
         }
     }
 
