@@ -1,1 +1,3 @@
+//! The binary: hands the command line over to the library.
+
 fn main() {}

@@ -2,13 +2,19 @@
 
 pub mod time;
 
+pub mod random;
+
 pub mod money;
 
 pub mod rank;
 
 pub mod swap;
 
+pub mod fact_text;
+
 pub mod fact_line;
+
+pub mod log;
 
 pub mod signal;
 
@@ -17,5 +23,3 @@ pub mod publish;
 pub mod key;
 
 pub mod account;
-
-pub mod log;

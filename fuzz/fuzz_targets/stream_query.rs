@@ -1,0 +1,10 @@
+//! Fuzzes query strings: `cargo +nightly fuzz run stream_query`.
+#![no_main]
+
+#[path = "../checks.rs"]
+#[allow(dead_code, reason = "each target runs one of the checks")]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let _ = checks::stream_query(data);
+});

@@ -1,0 +1,96 @@
+//! The data directory: its admin token, and the lock that says which process runs the engines.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write as _},
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::model::random::Random;
+
+/// Makes the directory if it is not there.
+pub fn create(path: &Path) -> Result<()> {
+    fs::create_dir_all(path)
+        .with_context(|| format!("the data directory {} cannot be made", path.display()))
+}
+
+/// Held by the process that runs the engines; the system frees it however the process ends.
+#[derive(Debug)]
+pub struct EngineLock(#[expect(dead_code, reason = "its descriptor is the lock")] File);
+
+impl EngineLock {
+    /// Takes the lock; `None` while another process has it.
+    pub fn try_take(data_dir: &Path) -> Result<Option<Self>> {
+        let path = data_dir.join("engine.lock");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path);
+        let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
+        // SAFETY: the descriptor is open for as long as `file` lives.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(Some(EngineLock(file)));
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() == io::ErrorKind::WouldBlock {
+            Ok(None)
+        } else {
+            Err(error).with_context(|| format!("{} cannot be locked", path.display()))
+        }
+    }
+}
+
+/// The admin token, and whether it was made just now.
+pub struct Token {
+    /// The token.
+    pub text: String,
+    /// The file it was written to, if it is new: to be shown once.
+    pub made: Option<PathBuf>,
+}
+
+/// The admin token: from the environment, else from the data directory, else a new one that is kept there for its owner alone.
+pub fn admin_token(
+    data_dir: &Path,
+    from_environment: Option<String>,
+    random: &Random,
+) -> Result<Token> {
+    if let Some(text) = from_environment.filter(|text| !text.trim().is_empty()) {
+        return Ok(Token {
+            text: text.trim().to_owned(),
+            made: None,
+        });
+    }
+    let path = data_dir.join("admin-token");
+    match fs::read_to_string(&path) {
+        Ok(text) if !text.trim().is_empty() => {
+            return Ok(Token {
+                text: text.trim().to_owned(),
+                made: None,
+            });
+        }
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
+    }
+    let text = format!("{}{}", random.uuid().simple(), random.uuid().simple());
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(true)
+        .write(true)
+        .mode(0o600)
+        .open(&path);
+    let mut file = file.with_context(|| format!("{} cannot be written", path.display()))?;
+    writeln!(file, "{text}")
+        .and_then(|()| file.sync_all())
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(Token {
+        text,
+        made: Some(path),
+    })
+}

@@ -1,0 +1,9 @@
+//! Under the roof: the program put together, from its start to its end.
+
+pub mod system;
+
+pub mod data_dir;
+
+pub mod life;
+
+pub mod node;

@@ -1,0 +1,274 @@
+//! A node: database, hub, pipeline and listeners, started in order and ended in the reverse.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+use super::{data_dir, data_dir::EngineLock, life::Life, system};
+use crate::{
+    config::settings::Settings,
+    http::{
+        access, router,
+        server::Server,
+        state::{AdminToken, State},
+    },
+    hub::{node::Hub, reader, seat::End},
+    ingest::pipeline::{self, Pipeline},
+    model::{account::Plans, random::Random, time::Clock},
+    store::{db::Db, log::as_log},
+    telemetry::metrics::Metrics,
+};
+
+/// A running node.
+pub struct Node {
+    /// Where clients connect.
+    pub address: SocketAddr,
+    /// Where it is administered.
+    pub admin_address: SocketAddr,
+    /// Shared by all.
+    pub state: Arc<State>,
+    /// The way in.
+    pub pipeline: Pipeline,
+    /// The admin token, and whether it is new.
+    pub token: data_dir::Token,
+    /// Whether this process runs the engines.
+    pub owns_engines: bool,
+    life: Life,
+    drain: Duration,
+    worker: JoinHandle<()>,
+    background: Vec<JoinHandle<()>>,
+    lock: Option<EngineLock>,
+}
+
+/// Opens the database of a data directory, its log named.
+pub async fn open_database(settings: &Settings, clock: &Clock, random: &Random) -> Result<Db> {
+    let dir = &settings.server.data_dir;
+    data_dir::create(dir)?;
+    let opened = Db::open_sqlite(dir, &settings.store).await;
+    let db =
+        opened.with_context(|| format!("the database in {} cannot be opened", dir.display()))?;
+    db.name_log(&format!("{:08x}", random.number() as u32), clock.now())
+        .await?;
+    Ok(db)
+}
+
+impl Node {
+    /// Starts everything; listens when it returns.
+    pub async fn start(
+        settings: Settings,
+        admin_token: Option<String>,
+        life: Life,
+    ) -> Result<Node> {
+        let (clock, random) = (Clock::system(), system::random());
+        let metrics = Metrics::default();
+        let db = open_database(&settings, &clock, &random).await?;
+        let dir = &settings.server.data_dir;
+        let token = data_dir::admin_token(dir, admin_token, &random)?;
+        let lock = EngineLock::try_take(dir)?;
+        if lock.is_none() {
+            tracing::warn!(
+                "another process runs the engines on this data directory; this one serves and stores only"
+            );
+        }
+        db.close_all_tickets(clock.now()).await?;
+        let hub = Hub::open(
+            settings.stream.clone(),
+            as_log(&db),
+            clock.clone(),
+            metrics.hub.clone(),
+        )
+        .await?;
+        let engine = lock.is_some().then(|| settings.consensus.clone());
+        let (pipeline, worker) = pipeline::new(
+            db.clone(),
+            Some(hub.clone()),
+            clock.clone(),
+            settings.ingest.clone(),
+            engine,
+            metrics.ingest.clone(),
+        );
+        let listener = bind(settings.server.listen).await?;
+        let admin_listener = bind(settings.server.admin_listen).await?;
+        let (address, admin_address) = (listener.local_addr()?, admin_listener.local_addr()?);
+        let plans: Arc<Plans> = Arc::new(settings.plans.clone());
+        let state = State::new(
+            settings.http.clone(),
+            db.clone(),
+            hub.clone(),
+            pipeline.clone(),
+            plans,
+            clock.clone(),
+            random,
+            AdminToken::new(&token.text),
+            metrics.encoder(),
+        );
+        let worker = tokio::spawn(worker.run());
+        let mut node = Node {
+            address,
+            admin_address,
+            drain: Duration::from_secs(settings.http.drain_seconds),
+            owns_engines: lock.is_some(),
+            state,
+            pipeline,
+            token,
+            life,
+            worker,
+            background: Vec::new(),
+            lock,
+        };
+        node.start_background(&settings, &db, hub);
+        node.listen(&settings, listener, admin_listener, &metrics);
+        Ok(node)
+    }
+
+    fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>) {
+        let (commits, hard) = (db.commits(), self.life.hard.clone());
+        let read =
+            tokio::spawn(async move { reader::run(hub, commits, hard.cancelled_owned()).await });
+        let watch = tokio::spawn(watch_access(
+            self.state.clone(),
+            settings.stream.tick_ms,
+            self.life.clone(),
+        ));
+        self.background = vec![read, watch];
+        if settings.log.retention_days > 0 {
+            let days = i64::from(settings.log.retention_days);
+            self.background.push(tokio::spawn(prune(
+                self.state.clone(),
+                days,
+                self.life.clone(),
+            )));
+        }
+    }
+
+    fn listen(
+        &self,
+        settings: &Settings,
+        main: TcpListener,
+        admin: TcpListener,
+        metrics: &Metrics,
+    ) {
+        let cap = system::connection_cap(settings.http.max_connections);
+        let server = |router, soft, cap| Server {
+            router,
+            config: settings.http.clone(),
+            cap,
+            metrics: metrics.hub.clone(),
+            soft,
+            hard: self.life.hard.clone(),
+            tracker: self.life.connections.clone(),
+        };
+        let main_server = server(
+            router::main(self.state.clone()),
+            self.life.soft.clone(),
+            cap,
+        );
+        // the admin listener answers for as long as the process lives: a drain wants to be watched
+        let admin_server = server(
+            router::admin(self.state.clone()),
+            self.life.hard.clone(),
+            cap.min(256),
+        );
+        tokio::spawn(main_server.run(main));
+        tokio::spawn(admin_server.run(admin));
+    }
+
+    /// Waits for the soft end, then lets everything end in order.
+    pub async fn run(self) -> Result<()> {
+        self.life.soft.cancelled().await;
+        self.state.start_draining();
+        let deadline = tokio::time::Instant::now() + self.drain + Duration::from_secs(5);
+        farewell(&self.state, self.drain);
+        while !self.state.hub.seats.is_empty() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.life.hard.cancel();
+        self.life.connections.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), self.life.connections.wait()).await;
+        for task in &self.background {
+            task.abort();
+        }
+        let Node {
+            state,
+            pipeline,
+            worker,
+            lock,
+            ..
+        } = self;
+        let db = state.db.clone();
+        drop((state, pipeline));
+        // ends when the last handle to the pipeline is gone; what was queued is stored
+        let _ = tokio::time::timeout(Duration::from_secs(10), worker).await;
+        db.close().await;
+        drop(lock);
+        tracing::info!("the end");
+        Ok(())
+    }
+}
+
+/// Says goodbye to every stream, at moments spread over the drain.
+fn farewell(state: &Arc<State>, drain: Duration) {
+    for seat in state.hub.seats.all() {
+        let after = drain.mul_f64((state.random.balanced() + 1.0) / 2.0);
+        tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            seat.end(End::Drain);
+        });
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("cannot listen on {address}; is another server there? Choose with --listen and --admin-listen"))
+}
+
+/// Checks live streams again whenever accounts or keys were changed, by whatever process.
+async fn watch_access(state: Arc<State>, tick_ms: u64, life: Life) {
+    let mut known = None;
+    let mut commits = state.db.commits();
+    let mut tick = tokio::time::interval(Duration::from_millis(tick_ms.max(1)));
+    loop {
+        tokio::select! {
+            () = life.hard.cancelled() => return,
+            Ok(()) = commits.changed() => {}
+            _ = tick.tick() => {}
+        }
+        match state.db.access_version().await {
+            Ok(version) if known == Some(version) => {}
+            Ok(version) => match access::refresh(&state).await {
+                Ok(()) => known = Some(version),
+                Err(error) => {
+                    tracing::warn!(%error, "live streams could not be checked; trying again")
+                }
+            },
+            Err(error) => tracing::warn!(%error, "the access watcher waits for the database"),
+        }
+    }
+}
+
+/// Removes what is older than the retention, each minute, in batches that publishing does not feel.
+async fn prune(state: Arc<State>, days: i64, life: Life) {
+    const BATCH: usize = 500;
+    let mut tick = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        tokio::select! {
+            () = life.hard.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let before = state
+            .clock
+            .now()
+            .plus(-days.saturating_mul(crate::model::time::Time::DAY));
+        loop {
+            match state.db.prune_log(before, BATCH).await {
+                Ok(removed) if removed == BATCH as u64 => tokio::task::yield_now().await,
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "the log could not be pruned; trying again in a minute");
+                    break;
+                }
+            }
+        }
+    }
+}

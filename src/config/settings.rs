@@ -1,0 +1,49 @@
+//! All settings. Each room owns its own part; their defaults and reasons stand in `config.default.toml`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::Deserialize;
+
+use crate::{http, hub, ingest::pipeline, model::account::Plans, score::consensus, store::db};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where the server listens and lives.
+    pub server: Server,
+    /// The listeners.
+    pub http: http::config::Config,
+    /// The streams.
+    pub stream: hub::config::Config,
+    /// The signal log.
+    pub log: Log,
+    /// The pipeline.
+    pub ingest: pipeline::Config,
+    /// The consensus engine.
+    pub consensus: consensus::Config,
+    /// The database.
+    pub store: db::Config,
+    /// What accounts may do.
+    pub plans: Plans,
+}
+
+/// Where the server listens and lives.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Main listener.
+    pub listen: SocketAddr,
+    /// Admin listener.
+    pub admin_listen: SocketAddr,
+    /// Database, admin token, lock.
+    pub data_dir: PathBuf,
+}
+
+/// The signal log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// 0 keeps all.
+    pub retention_days: u32,
+}

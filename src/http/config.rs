@@ -1,0 +1,28 @@
+//! Settings of the listeners.
+
+use serde::Deserialize;
+
+/// What the door lets in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Seconds within which a request's head must have come.
+    pub header_seconds: u64,
+    /// Connections at once; 0: the descriptor limit less 256.
+    pub max_connections: usize,
+    /// Connections at once from one address; 0: no limit.
+    pub max_connections_per_address: usize,
+    /// Bytes of a request's body, but for admin ingest.
+    pub max_body_bytes: usize,
+    /// Origins that browsers may call from; `*` is any.
+    pub cors_origins: Vec<String>,
+    /// Seconds over which a shutdown spreads its farewells.
+    pub drain_seconds: u64,
+    /// Seconds for which a stream ticket may be spent.
+    pub ticket_seconds: u64,
+}
+
+/// Bytes of a request's head.
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
+/// Fields of a request's head.
+pub const MAX_HEAD_FIELDS: usize = 64;

@@ -1,0 +1,231 @@
+//! Every error that leaves the house: one body, whatever went wrong.
+
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    gate::pairs::QueryError, ingest::pipeline::PipelineError, model::account::Denied,
+    store::error::StoreError,
+};
+
+/// `{"error":{"code":…,"message":…,"status":…,"details":…}}`
+#[derive(Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    details: Option<Value>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What a handler comes to.
+pub type ApiResult<T = Response> = Result<T, ApiError>;
+
+impl ApiError {
+    /// An error of this status, code and message.
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        ApiError {
+            status,
+            code,
+            message: message.into(),
+            details: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// With `details`.
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = Some(details);
+        self
+    }
+
+    /// With `Retry-After`, in seconds.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.headers
+            .push((header::RETRY_AFTER, HeaderValue::from(seconds)));
+        self
+    }
+
+    /// 400 for a head that two readers could read differently.
+    pub fn ambiguous(what: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad_request",
+            format!("The request has {what}."),
+        )
+    }
+
+    /// 400 for a parameter.
+    pub fn parameter(name: &str, value: &str, allowed: &str) -> Self {
+        let shown: String = value.chars().take(60).collect();
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_parameter",
+            format!("Parameter `{name}`: `{shown}` will not do. Allowed: {allowed}."),
+        )
+        .details(json!({"parameter": name, "value": shown, "allowed": allowed}))
+    }
+
+    /// 401 without a key.
+    pub fn missing_key() -> Self {
+        Self::unauthorized(
+            "missing_api_key",
+            "No API key was sent. Send `Authorization: Bearer <key>`.",
+        )
+    }
+
+    /// 401 for every key that does not count, whatever the reason.
+    pub fn invalid_key() -> Self {
+        Self::unauthorized(
+            "invalid_api_key",
+            "Invalid, unknown or revoked API key. Generate a new key from your account.",
+        )
+    }
+
+    fn unauthorized(code: &'static str, message: &str) -> Self {
+        let mut error = Self::new(StatusCode::UNAUTHORIZED, code, message);
+        error
+            .headers
+            .push((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
+        error
+    }
+
+    /// 404 for a path.
+    pub fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            "There is nothing at this path.",
+        )
+    }
+
+    /// 503 while the server goes down.
+    pub fn draining() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "draining",
+            "The server is shutting down.",
+        )
+        .retry_after(2)
+    }
+
+    /// 503 above the connection cap.
+    pub fn overloaded() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "overloaded",
+            "Too many connections.",
+        )
+        .retry_after(5)
+    }
+
+    /// 503 while the database is away.
+    pub fn unavailable(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request met an unusable database");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The database cannot be used now. Nothing was changed.",
+        )
+        .retry_after(2)
+    }
+
+    /// 500. The cause goes to the log, not to the client.
+    pub fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "Something failed here, not with you.",
+        )
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The code, for bodies that hold several answers.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut body = json!({"error": {"code": self.code, "message": self.message, "status": self.status.as_u16()}});
+        if let Some(details) = self.details {
+            body["error"]["details"] = details;
+        }
+        let mut response = Response::new(Body::from(body.to_string()));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(denied: Denied) -> Self {
+        let forbidden = |code, message: &str| ApiError::new(StatusCode::FORBIDDEN, code, message);
+        match denied {
+            Denied::InvalidKey => ApiError::invalid_key(),
+            Denied::SubscriptionRequired => forbidden(
+                "subscription_required",
+                "The account's plan does not include this.",
+            ),
+            Denied::SubscriptionExpired => forbidden(
+                "subscription_expired",
+                "The account's subscription has lapsed.",
+            ),
+        }
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        ApiError::parameter(&error.parameter, &error.value, &error.allowed)
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Refused(why) => ApiError::new(StatusCode::CONFLICT, "refused", why),
+            StoreError::Full(_) => {
+                tracing::error!(%error, "the disk is full");
+                ApiError::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "unavailable",
+                    "The server's disk is full. Nothing was changed; it works again when there is room.",
+                )
+                .retry_after(5)
+            }
+            StoreError::Unavailable(_) => ApiError::unavailable(&error),
+            StoreError::Corrupt { .. } | StoreError::Other(_) => ApiError::internal(&error),
+        }
+    }
+}
+
+impl From<PipelineError> for ApiError {
+    fn from(error: PipelineError) -> Self {
+        match error {
+            PipelineError::Store(message) => ApiError::unavailable(&message),
+            PipelineError::Stopped => ApiError::draining(),
+        }
+    }
+}

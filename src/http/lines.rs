@@ -1,0 +1,219 @@
+//! A request's body as lines: streamed, each line bounded, the whole unbounded.
+
+use axum::body::{Body, HttpBody};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+
+use super::error::{ApiError, ApiResult};
+use crate::model::fact_line::MAX_LINE_BYTES;
+
+/// One line of the body.
+#[derive(Debug)]
+pub enum Line {
+    /// Its bytes, without the line end.
+    Text(Bytes),
+    /// It was longer than a line may be; it was skipped.
+    TooLong,
+}
+
+/// Reads lines from a body.
+pub struct Lines {
+    body: Body,
+    buffer: BytesMut,
+    /// How far the buffer was searched for a line end.
+    searched: usize,
+    /// Within a line that is too long.
+    skipping: bool,
+    ended: bool,
+    number: u64,
+}
+
+impl Lines {
+    /// Of a body.
+    #[must_use]
+    pub fn new(body: Body) -> Self {
+        Lines {
+            body,
+            buffer: BytesMut::new(),
+            searched: 0,
+            skipping: false,
+            ended: false,
+            number: 0,
+        }
+    }
+
+    /// The next line that is not empty, with its number; `None` at the end.
+    pub async fn next(&mut self) -> ApiResult<Option<(u64, Line)>> {
+        loop {
+            if let Some(line) = self.take_line() {
+                self.number += 1;
+                let blank =
+                    matches!(&line, Line::Text(text) if text.iter().all(u8::is_ascii_whitespace));
+                if !blank {
+                    return Ok(Some((self.number, line)));
+                }
+            } else if self.ended {
+                return Ok(None);
+            } else {
+                self.read_more().await?;
+            }
+        }
+    }
+
+    /// Whether the next line is here already: the caller may go on collecting without waiting.
+    #[must_use]
+    pub fn has_line(&self) -> bool {
+        self.buffer[self.searched.min(self.buffer.len())..].contains(&b'\n')
+    }
+
+    fn take_line(&mut self) -> Option<Line> {
+        let found = self.buffer[self.searched..]
+            .iter()
+            .position(|&byte| byte == b'\n');
+        match found {
+            Some(offset) => {
+                let line = self.buffer.split_to(self.searched + offset + 1);
+                self.searched = 0;
+                Some(self.finish(line.freeze().slice(..)))
+            }
+            None if self.ended && !self.buffer.is_empty() => {
+                self.searched = 0;
+                let line = self.buffer.split().freeze();
+                Some(self.finish(line))
+            }
+            None if self.ended && self.skipping => {
+                self.skipping = false;
+                Some(Line::TooLong)
+            }
+            None => {
+                self.searched = self.buffer.len();
+                if self.buffer.len() > MAX_LINE_BYTES {
+                    self.buffer.clear();
+                    self.searched = 0;
+                    self.skipping = true;
+                }
+                None
+            }
+        }
+    }
+
+    fn finish(&mut self, line: Bytes) -> Line {
+        if std::mem::take(&mut self.skipping) || line.len() > MAX_LINE_BYTES + 1 {
+            return Line::TooLong;
+        }
+        Line::Text(line)
+    }
+
+    async fn read_more(&mut self) -> ApiResult<()> {
+        match self.body.frame().await {
+            None => self.ended = true,
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    self.buffer.extend_from_slice(&data);
+                }
+            }
+            Some(Err(error)) => {
+                return Err(ApiError::ambiguous(&format!(
+                    "a body that broke off: {error}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A whole body of at most `limit` bytes.
+pub async fn whole(body: Body, limit: usize) -> ApiResult<Bytes> {
+    let too_large = || {
+        ApiError::new(
+            axum::http::StatusCode::PAYLOAD_TOO_LARGE,
+            "payload_too_large",
+            format!("The body is larger than {limit} bytes."),
+        )
+    };
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
+    let limited = http_body_util::Limited::new(body, limit);
+    limited
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
+        .map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                too_large()
+            } else {
+                ApiError::ambiguous(&format!("a body that broke off: {error}"))
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    async fn read(chunks: Vec<Vec<u8>>) -> Vec<(u64, Option<Vec<u8>>)> {
+        let frames = chunks.into_iter().map(|chunk| {
+            Ok::<_, std::convert::Infallible>(hyper::body::Frame::data(Bytes::from(chunk)))
+        });
+        let mut lines = Lines::new(Body::new(http_body_util::StreamBody::new(Iter(frames))));
+        let mut found = Vec::new();
+        while let Some((number, line)) = lines.next().await.unwrap() {
+            found.push((
+                number,
+                match line {
+                    Line::Text(text) => Some(text.trim_ascii_end().to_vec()),
+                    Line::TooLong => None,
+                },
+            ));
+        }
+        found
+    }
+
+    struct Iter<I>(I);
+    impl<I: Iterator + Unpin> futures_core::Stream for Iter<I> {
+        type Item = I::Item;
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<I::Item>> {
+            std::task::Poll::Ready(self.0.next())
+        }
+    }
+
+    #[tokio::test]
+    async fn numbers_lines_and_skips_what_is_too_long() {
+        let long = vec![b'x'; MAX_LINE_BYTES + 2];
+        let found = read(vec![
+            b"one\n\r\nthr".to_vec(),
+            b"ee\n".to_vec(),
+            long,
+            b"tail\nfive".to_vec(),
+        ])
+        .await;
+        let text = |s: &str| Some(s.as_bytes().to_vec());
+        assert_eq!(
+            found,
+            [
+                (1, text("one")),
+                (3, text("three")),
+                (4, None),
+                (5, text("five"))
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_the_same_wherever_the_chunks_break(text in "[ab\n]{0,40}", cut in 0usize..40) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let bytes = text.as_bytes();
+            let cut = cut.min(bytes.len());
+            let whole = runtime.block_on(read(vec![bytes.to_vec()]));
+            let halves = runtime.block_on(read(vec![bytes[..cut].to_vec(), bytes[cut..].to_vec()]));
+            prop_assert_eq!(&whole, &halves);
+            prop_assert_eq!(whole.len(), text.split('\n').filter(|line| !line.is_empty()).count());
+        }
+    }
+}

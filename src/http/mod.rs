@@ -1,0 +1,29 @@
+//! Fourth floor, the door: bytes in, typed calls down, bytes out.
+
+pub mod config;
+
+pub mod error;
+
+pub mod reply;
+
+pub mod state;
+
+pub mod access;
+
+pub mod guard;
+
+pub mod stream_body;
+
+pub mod stream;
+
+pub mod signals;
+
+pub mod lines;
+
+pub mod admin;
+
+pub mod ops;
+
+pub mod router;
+
+pub mod server;

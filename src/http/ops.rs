@@ -1,0 +1,54 @@
+//! Whether the server lives, whether it is ready, and its metrics.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::State as Shared,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use serde_json::json;
+
+use super::{error::ApiError, reply, state::State};
+
+/// `/livez`: the process answers.
+pub async fn livez() -> Response {
+    reply::json(&json!({"status": "ok"}))
+}
+
+/// `/readyz` of the main listener: yes or no.
+pub async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
+    if state.is_draining() {
+        return ApiError::draining().into_response();
+    }
+    match state.db.ping().await {
+        Ok(()) => reply::json(&json!({"status": "ok"})),
+        Err(error) => ApiError::unavailable(&error).into_response(),
+    }
+}
+
+/// `/readyz` of the admin listener: with the reasons.
+pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
+    let database = state.db.ping().await;
+    let ready = database.is_ok() && !state.is_draining();
+    let body = json!({
+        "status": if ready { "ok" } else { "not_ready" },
+        "draining": state.is_draining(),
+        "database": database.err().map_or_else(|| "ok".to_owned(), |error| error.to_string()),
+    });
+    let mut response = reply::json(&body);
+    if !ready {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}
+
+/// `/metrics`
+pub async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
+    let mut response = Response::new(Body::from((state.encode_metrics)()));
+    let kind =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

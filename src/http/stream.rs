@@ -1,0 +1,346 @@
+//! `GET /api/signals/stream` and its tickets: who may listen, from where, and the hand-over to the hub.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::State as Shared,
+    http::{HeaderMap, Method, StatusCode, Uri, header},
+    response::Response,
+};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::{
+    access,
+    error::{ApiError, ApiResult},
+    guard, reply,
+    state::State,
+    stream_body::StreamBody,
+};
+use crate::{
+    gate::query::StreamQuery,
+    hub::{
+        frame::{self, Gap, GapReason, Hello},
+        seat::Seat,
+        seats::{Claim, SeatGuard, Taken},
+        socket::Socket,
+        stream::{self, Opening, Replay},
+    },
+    model::{
+        account::Holder,
+        key::KeyHash,
+        log::{LogHead, LogUnavailable, Position},
+        time::Time,
+    },
+};
+
+const LAST_EVENT_ID: &str = "last-event-id";
+const TAKEOVER: &str = "x-stream-takeover";
+
+/// Where a stream begins.
+#[derive(Debug)]
+struct Start {
+    at: i64,
+    resumed_from: Option<i64>,
+    gap: Option<Gap>,
+    /// Set where it begins at a time: a paced replay counts from there.
+    since: Option<Time>,
+}
+
+/// Opens a stream.
+pub async fn open(
+    Shared(state): Shared<Arc<State>>,
+    Extension(socket): Extension<Arc<Socket>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> ApiResult {
+    if method != Method::GET {
+        return Err(ApiError::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "Only GET.",
+        ));
+    }
+    match open_checked(&state, &socket, &uri, &headers).await {
+        Err(error)
+            if error.status() == StatusCode::SERVICE_UNAVAILABLE
+                && reply::wants_stream(&headers) =>
+        {
+            Ok(reply::come_back(error.code(), state.retry_ms()))
+        }
+        other => other,
+    }
+}
+
+async fn open_checked(
+    state: &Arc<State>,
+    socket: &Arc<Socket>,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> ApiResult {
+    let resumes = headers.get(LAST_EVENT_ID).is_some_and(|id| !id.is_empty());
+    let mut query = StreamQuery::parse(uri.query().unwrap_or_default())?;
+    if query.replay.is_some() && !resumes && query.last_event_id.is_none() && query.since.is_none()
+    {
+        return Err(ApiError::parameter(
+            "replay_until",
+            "",
+            "together with since or last_event_id: where the replay begins",
+        ));
+    }
+    let ticket = query
+        .ticket
+        .take()
+        .map(|ticket| ticket_hash(ticket.reveal()));
+    let holder = match &ticket {
+        Some(ticket) => spend_ticket(state, ticket, resumes).await?,
+        None => guard::holder(state, headers).await?,
+    };
+    holder.check_stream(&state.plans, state.clock.now())?;
+
+    let explicit = query.takeover || headers.get(TAKEOVER).is_some_and(|value| value == "1");
+    let claim = if resumes || query.last_event_id.is_some() || explicit {
+        Claim::Takeover
+    } else {
+        Claim::Fresh
+    };
+    let connection = state.hub.seats.next_connection();
+    let seat = Seat::new(
+        holder.key.id.clone(),
+        holder.account.id.clone(),
+        connection,
+        state.clock.now(),
+        socket.peer(),
+        Arc::downgrade(socket),
+        access::lapse(&holder),
+    );
+    let seat = state
+        .hub
+        .seats
+        .take(seat, claim)
+        .await
+        .map_err(|taken| connection_limit(&taken))?;
+    // revoked while the seat was fought for? From here on, the access watcher knows this stream
+    let holder = state
+        .db
+        .holder_by_key_id(&holder.key.id)
+        .await?
+        .ok_or_else(ApiError::invalid_key)?;
+    holder.check_stream(&state.plans, state.clock.now())?;
+    seat.set_lapse(access::lapse(&holder));
+
+    let head = state
+        .hub
+        .log
+        .head()
+        .await
+        .map_err(|e| ApiError::unavailable(&e))?;
+    let start = start(state, headers, &query, &head).await?;
+    let replay = match replay(state, &query, &start)
+        .await
+        .map_err(|e| ApiError::unavailable(&e))?
+    {
+        // a client that comes back after the end: 204 stops EventSource for good
+        Some(replay)
+            if start.resumed_from.is_some()
+                && claim == Claim::Takeover
+                && start.at >= replay.until =>
+        {
+            return Ok(reply::empty(StatusCode::NO_CONTENT));
+        }
+        other => other,
+    };
+    Ok(hand_over(
+        state, socket, seat, &holder, query, start, replay, &head, ticket,
+    ))
+}
+
+#[expect(clippy::too_many_arguments, reason = "the sum of what was decided")]
+fn hand_over(
+    state: &Arc<State>,
+    socket: &Arc<Socket>,
+    seat: SeatGuard,
+    holder: &Holder,
+    query: StreamQuery,
+    start: Start,
+    replay: Option<Replay>,
+    head: &LogHead,
+    ticket: Option<KeyHash>,
+) -> Response {
+    let hub = state.hub.clone();
+    let hello = Hello {
+        user_id: &holder.account.id,
+        key_id: &holder.key.id,
+        plan: &holder.account.plan,
+        epoch: &head.epoch,
+        seq: head.seq,
+        resumed_from: start.resumed_from,
+        ping_seconds: hub.config.ping_seconds,
+        server_time: state.clock.now(),
+    };
+    let stands_at = start.resumed_from.unwrap_or(start.at);
+    let opening = Opening {
+        hello: frame::hello(&hello, state.retry_ms(), &hub.position(stands_at)),
+        gap: start.gap,
+        at: start.at,
+        filter: query.filter,
+        heartbeat: query.heartbeat,
+        replay,
+        retry_ms: state.retry_ms(),
+        phase: state.random.balanced(),
+    };
+    tracing::info!(
+        key = %seat.key_id, connection = seat.connection, peer = %seat.peer, after = opening.at, "stream opened"
+    );
+    let (out, pieces) = mpsc::channel(hub.config.pending_frames.max(1));
+    let body = StreamBody::new(pieces, seat.shared(), socket.clone());
+    let (state, socket) = (state.clone(), socket.clone());
+    tokio::spawn(async move {
+        stream::run(hub, seat, socket, opening, out).await;
+        if let Some(ticket) = ticket
+            && let Err(error) = state.db.close_ticket(&ticket, state.clock.now()).await
+        {
+            tracing::warn!(%error, "a ticket's end could not be noted");
+        }
+    });
+    reply::stream_head(Body::new(body))
+}
+
+async fn start(
+    state: &State,
+    headers: &HeaderMap,
+    query: &StreamQuery,
+    head: &LogHead,
+) -> ApiResult<Start> {
+    let hole = |reason| Start {
+        at: head.seq,
+        resumed_from: None,
+        gap: Some(Gap {
+            from: None,
+            to: None,
+            reason,
+            resume_at: head.seq,
+        }),
+        since: None,
+    };
+    // the header wins: a URL's parameters repeat on every reconnect
+    let asked = match headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) {
+        Some(id) => match id.to_str().ok().and_then(Position::parse) {
+            Some(position) => Some(position),
+            None => return Ok(hole(GapReason::UnknownId)),
+        },
+        None => query.last_event_id.clone(),
+    };
+    if let Some(asked) = asked {
+        if asked.epoch != head.epoch {
+            return Ok(hole(GapReason::EpochChanged));
+        }
+        if asked.seq > head.seq {
+            return Ok(hole(GapReason::AheadOfLog));
+        }
+        return Ok(Start {
+            at: asked.seq,
+            resumed_from: Some(asked.seq),
+            gap: None,
+            since: None,
+        });
+    }
+    if let Some(since) = query.since {
+        let at = state
+            .hub
+            .log
+            .before_time(since)
+            .await
+            .map_err(|e| ApiError::unavailable(&e))?;
+        return Ok(Start {
+            at,
+            resumed_from: Some(at),
+            gap: None,
+            since: Some(since),
+        });
+    }
+    Ok(Start {
+        at: head.seq,
+        resumed_from: None,
+        gap: None,
+        since: None,
+    })
+}
+
+async fn replay(
+    state: &State,
+    query: &StreamQuery,
+    start: &Start,
+) -> Result<Option<Replay>, LogUnavailable> {
+    let Some(asked) = query.replay else {
+        return Ok(None);
+    };
+    let until = state.hub.log.before_time(asked.until.plus(1)).await?;
+    Ok(Some(Replay {
+        until,
+        from: start.since,
+        speed: asked.speed,
+    }))
+}
+
+fn connection_limit(taken: &Taken) -> ApiError {
+    let message = if taken.flapping {
+        "This key's stream was taken over too often within a minute: are two programs using one key?"
+    } else {
+        "This key's stream is open already. Close the other connection, or send X-Stream-Takeover: 1."
+    };
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "connection_limit", message)
+        .details(json!({"connected_at": taken.connected_at, "address": taken.peer.to_string()}))
+        .retry_after(if taken.flapping { 30 } else { 5 })
+}
+
+fn ticket_hash(ticket: &str) -> KeyHash {
+    use sha2::{Digest, Sha256};
+    KeyHash(Sha256::digest(ticket.as_bytes()).into())
+}
+
+async fn spend_ticket(state: &State, ticket: &KeyHash, resumes: bool) -> ApiResult<Holder> {
+    let key_id = state
+        .db
+        .spend_ticket(ticket, resumes, state.clock.now())
+        .await?;
+    let key_id = key_id.ok_or_else(ApiError::invalid_key)?;
+    let holder = state
+        .db
+        .holder_by_key_id(&key_id)
+        .await?
+        .ok_or_else(ApiError::invalid_key)?;
+    holder.check_key(state.clock.now())?;
+    Ok(holder)
+}
+
+/// `POST /api/signals/stream/tickets`
+pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> ApiResult {
+    let holder = guard::holder(&state, &headers).await?;
+    let now = state.clock.now();
+    holder.check_stream(&state.plans, now)?;
+    let text = format!(
+        "{}{}",
+        state.random.uuid().simple(),
+        state.random.uuid().simple()
+    );
+    let seconds = state.config.ticket_seconds;
+    let expires_at = now.plus(
+        i64::try_from(seconds)
+            .unwrap_or(60)
+            .saturating_mul(Time::SECOND),
+    );
+    state
+        .db
+        .add_ticket(&ticket_hash(&text), &holder.key.id, expires_at, now)
+        .await?;
+    let mut response = reply::json(&json!({"ticket": text, "expires_in": seconds}));
+    response.headers_mut().insert(
+        header::CACHE_CONTROL,
+        header::HeaderValue::from_static("no-store"),
+    );
+    Ok(response)
+}

@@ -1,0 +1,134 @@
+//! Catch up, then live: one cursor that reads the ring where it can and the log where it must.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::{
+    frame::{Frame, Gap, GapReason},
+    node::Hub,
+    ring::RingRead,
+};
+
+/// Frames in one step: a slow reader holds no more than this.
+const BATCH: usize = 128;
+const RETRY: Duration = Duration::from_millis(250);
+
+/// What comes next for a stream.
+#[derive(Debug)]
+pub enum Step {
+    /// Frames that follow the cursor without a hole; the cursor stands behind the last.
+    Frames(Vec<Arc<Frame>>),
+    /// Rows that are gone; the cursor stands behind them.
+    Gap(Gap),
+}
+
+/// A stream's place in the log.
+pub struct Cursor {
+    hub: Arc<Hub>,
+    at: i64,
+    head: watch::Receiver<i64>,
+    catching_up: bool,
+}
+
+impl Cursor {
+    /// A cursor after `at`. Subscribes to the head before anything is read: there is no seam to fall into.
+    #[must_use]
+    pub fn new(hub: Arc<Hub>, at: i64) -> Self {
+        let head = hub.ring.watch();
+        Cursor {
+            hub,
+            at,
+            head,
+            catching_up: false,
+        }
+    }
+
+    /// After which seq it stands.
+    #[must_use]
+    pub fn at(&self) -> i64 {
+        self.at
+    }
+
+    /// The next step; waits for it. Safe to drop while waiting: the place moves only with what is returned.
+    pub async fn next(&mut self) -> Step {
+        loop {
+            // seen before the ring is read: a head that comes in between wakes us again
+            self.head.mark_unchanged();
+            match self.hub.ring.after(self.at, BATCH) {
+                RingRead::Frames(frames) => {
+                    self.set_catching_up(false);
+                    self.at = frames.last().map_or(self.at, |frame| frame.seq);
+                    return Step::Frames(frames);
+                }
+                RingRead::UpToDate => {
+                    self.set_catching_up(false);
+                    if self.head.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+                RingRead::Behind => {
+                    self.set_catching_up(true);
+                    match self.from_log().await {
+                        Some(step) => return step,
+                        None => tokio::time::sleep(RETRY).await,
+                    }
+                }
+            }
+        }
+    }
+
+    /// `None`: try again later.
+    async fn from_log(&mut self) -> Option<Step> {
+        let rows = match self.hub.log.after(self.at, BATCH).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.hub.metrics.log_failures.inc();
+                tracing::warn!(%error, "a stream waits for the database");
+                return None;
+            }
+        };
+        // nothing left of what the ring has passed: all of it was pruned
+        let first = rows
+            .first()
+            .map_or_else(|| self.hub.ring.head() + 1, |row| row.seq);
+        if first > self.at + 1 {
+            let gap = Gap {
+                from: Some(self.at + 1),
+                to: Some(first - 1),
+                reason: GapReason::Pruned,
+                resume_at: first - 1,
+            };
+            self.at = first - 1;
+            return Some(Step::Gap(gap));
+        }
+        let now = Instant::now();
+        let frames: Vec<_> = rows
+            .iter()
+            .map(|row| Arc::new(Frame::new(&self.hub.epoch, row, None, now)))
+            .collect();
+        self.at = frames.last().map_or(self.at, |frame| frame.seq);
+        (!frames.is_empty()).then_some(Step::Frames(frames))
+    }
+
+    fn set_catching_up(&mut self, now: bool) {
+        if self.catching_up != now {
+            self.catching_up = now;
+            let gauge = &self.hub.metrics.catching_up;
+            if now {
+                gauge.inc()
+            } else {
+                gauge.dec()
+            };
+        }
+    }
+}
+
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        self.set_catching_up(false);
+    }
+}

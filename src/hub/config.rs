@@ -1,0 +1,25 @@
+//! Settings of the hub.
+
+use serde::Deserialize;
+
+/// Streams and their ring.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Frames kept in memory for those a little behind.
+    pub ring_frames: usize,
+    /// Seconds between two pings of one stream.
+    pub ping_seconds: u64,
+    /// Pings of different streams are spread by up to this many seconds either way.
+    pub ping_spread_seconds: u64,
+    /// How long a seat's holder may take to acknowledge a probe, in milliseconds.
+    pub probe_ms: u64,
+    /// Takeovers from living holders that one key is allowed in a minute.
+    pub takeovers_per_minute: usize,
+    /// A stream that takes no byte for this long is closed, in seconds.
+    pub write_stall_seconds: u64,
+    /// Frames that wait between a stream and its connection.
+    pub pending_frames: usize,
+    /// The log is read this often even if nothing wakes its reader, in milliseconds.
+    pub tick_ms: u64,
+}

@@ -1,0 +1,96 @@
+//! What the hub counts; `telemetry` registers it.
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+/// Why a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct CloseLabel {
+    /// One word.
+    pub reason: &'static str,
+}
+
+/// The hub's own counters.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    /// Open streams.
+    pub streams: Gauge<i64, AtomicI64>,
+    /// Streams that read the log rather than the ring.
+    pub catching_up: Gauge<i64, AtomicI64>,
+    /// Frames in the ring.
+    pub ring_frames: Gauge<i64, AtomicI64>,
+    /// Frames handed to connections.
+    pub frames: Counter,
+    /// Streams that ended, by reason.
+    pub closes: Family<CloseLabel, Counter>,
+    /// Seconds from the acceptance of the firing fact to the write of the frame to a socket.
+    pub detection: Histogram,
+    /// Seconds from the reading of a committed row to the write of its frame to a socket.
+    pub delivery: Histogram,
+    /// Failed readings of the log.
+    pub log_failures: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let latency = || Histogram::new(exponential_buckets(0.000_25, 1.5, 28));
+        Metrics {
+            streams: Gauge::default(),
+            catching_up: Gauge::default(),
+            ring_frames: Gauge::default(),
+            frames: Counter::default(),
+            closes: Family::default(),
+            detection: latency(),
+            delivery: latency(),
+            log_failures: Counter::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Puts all of them into a registry.
+    pub fn register(&self, to: &mut Registry) {
+        to.register("streams", "Open streams", self.streams.clone());
+        to.register(
+            "streams_catching_up",
+            "Streams that read the log",
+            self.catching_up.clone(),
+        );
+        to.register(
+            "ring_frames",
+            "Frames held in memory",
+            self.ring_frames.clone(),
+        );
+        to.register(
+            "frames",
+            "Frames handed to connections",
+            self.frames.clone(),
+        );
+        to.register("stream_closes", "Streams that ended", self.closes.clone());
+        to.register(
+            "detection_seconds",
+            "From the acceptance of the fact that fired to the write of the frame",
+            self.detection.clone(),
+        );
+        to.register(
+            "delivery_seconds",
+            "From the reading of a committed row to the write of its frame",
+            self.delivery.clone(),
+        );
+        to.register(
+            "log_read_failures",
+            "Failed readings of the log",
+            self.log_failures.clone(),
+        );
+    }
+}

@@ -1,0 +1,23 @@
+//! Second floor, listeners: what was just published, who listens, and the writing to them.
+
+pub mod config;
+
+pub mod metrics;
+
+pub mod frame;
+
+pub mod ring;
+
+pub mod socket;
+
+pub mod seat;
+
+pub mod seats;
+
+pub mod node;
+
+pub mod reader;
+
+pub mod catch_up;
+
+pub mod stream;

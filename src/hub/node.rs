@@ -1,0 +1,83 @@
+//! One node's hub: the log, the ring, the seats and the clock, in one handle.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use super::{config::Config, metrics::Metrics, ring::Ring, seats::Seats};
+use crate::model::{
+    log::{LogRead, LogUnavailable, Position},
+    time::Clock,
+};
+
+/// More acceptances than this cannot wait for their frames: the oldest are forgotten (they are a measure, not a promise).
+const MOST_MARKS: usize = 16_384;
+
+/// What all streams of this node share.
+pub struct Hub {
+    /// Settings.
+    pub config: Config,
+    /// The log.
+    pub log: Arc<dyn LogRead>,
+    /// Names the log.
+    pub epoch: Arc<str>,
+    /// The latest frames.
+    pub ring: Ring,
+    /// Who listens.
+    pub seats: Arc<Seats>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// The time.
+    pub clock: Clock,
+    accepted: Mutex<HashMap<i64, Instant>>,
+}
+
+impl Hub {
+    /// A hub that stands at the head of the log.
+    pub async fn open(
+        config: Config,
+        log: Arc<dyn LogRead>,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Arc<Self>, LogUnavailable> {
+        let head = log.head().await?;
+        Ok(Arc::new(Hub {
+            ring: Ring::new(config.ring_frames, head.seq),
+            seats: Arc::new(Seats::new(&config)),
+            epoch: head.epoch,
+            accepted: Mutex::default(),
+            config,
+            log,
+            metrics,
+            clock,
+        }))
+    }
+
+    /// A place in this log.
+    #[must_use]
+    pub fn position(&self, seq: i64) -> Position {
+        Position {
+            epoch: self.epoch.clone(),
+            seq,
+        }
+    }
+
+    /// Notes when the fact was accepted that fires the signal about to be committed as `seq`.
+    pub fn note_accepted(&self, seq: i64, at: Instant) {
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        if accepted.len() >= MOST_MARKS {
+            accepted.clear();
+        }
+        accepted.insert(seq, at);
+    }
+
+    /// Takes that note.
+    pub(super) fn take_accepted(&self, seq: i64) -> Option<Instant> {
+        self.accepted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&seq)
+    }
+}

@@ -1,0 +1,145 @@
+//! A seat: one key's one live connection, and what may happen to it from outside.
+
+use std::{
+    net::SocketAddr,
+    sync::{Mutex, OnceLock, PoisonError, Weak},
+};
+
+use tokio::sync::Notify;
+
+use super::{frame::Ending, socket::Socket};
+use crate::model::time::Time;
+
+/// Why a stream has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With an `error` frame.
+    Error(Ending),
+    /// With a `bye`.
+    Drain,
+    /// At once and without a word: the peer is gone.
+    Gone,
+}
+
+/// When a stream lapses by itself, and as what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lapse {
+    /// When.
+    pub at: Time,
+    /// As what.
+    pub ending: Ending,
+}
+
+/// One live stream, as its rivals, the operator and the access watcher see it.
+#[derive(Debug)]
+pub struct Seat {
+    /// The key's id.
+    pub key_id: String,
+    /// The account's id.
+    pub account_id: String,
+    /// This connection, unlike any other of this process.
+    pub connection: u64,
+    /// Since when.
+    pub connected_at: Time,
+    /// From where.
+    pub peer: SocketAddr,
+    socket: Weak<Socket>,
+    lapse: Mutex<Option<Lapse>>,
+    lapse_changed: Notify,
+    end: OnceLock<End>,
+    ended: Notify,
+    probe: Notify,
+}
+
+impl Seat {
+    /// A seat for a connection.
+    #[must_use]
+    pub fn new(
+        key_id: String,
+        account_id: String,
+        connection: u64,
+        connected_at: Time,
+        peer: SocketAddr,
+        socket: Weak<Socket>,
+        lapse: Option<Lapse>,
+    ) -> Self {
+        Seat {
+            key_id,
+            account_id,
+            connection,
+            connected_at,
+            peer,
+            socket,
+            lapse: Mutex::new(lapse),
+            lapse_changed: Notify::new(),
+            end: OnceLock::new(),
+            ended: Notify::new(),
+            probe: Notify::new(),
+        }
+    }
+
+    /// Ends the stream. The first reason stands.
+    pub fn end(&self, end: End) {
+        if self.end.set(end).is_ok() {
+            // one permit is kept for a stream that is not waiting just now
+            self.ended.notify_one();
+        }
+    }
+
+    /// Why it has to end, if it has to.
+    #[must_use]
+    pub fn ending(&self) -> Option<End> {
+        self.end.get().copied()
+    }
+
+    /// Resolves when the stream has to end. For the one task that runs the stream.
+    pub async fn ended(&self) -> End {
+        loop {
+            if let Some(end) = self.ending() {
+                return end;
+            }
+            self.ended.notified().await;
+        }
+    }
+
+    /// The socket, while it lives.
+    #[must_use]
+    pub fn socket(&self) -> Option<std::sync::Arc<Socket>> {
+        self.socket.upgrade().filter(|socket| !socket.is_closed())
+    }
+
+    /// Asks the stream to write a probe.
+    pub fn ask_probe(&self) {
+        self.probe.notify_one();
+    }
+
+    /// Resolves when a probe was asked for.
+    pub async fn probe_asked(&self) {
+        self.probe.notified().await;
+    }
+
+    /// When it lapses by itself.
+    #[must_use]
+    pub fn lapse(&self) -> Option<Lapse> {
+        *self.lapse.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves the lapse, as after a renewal.
+    pub fn set_lapse(&self, lapse: Option<Lapse>) {
+        *self.lapse.lock().unwrap_or_else(PoisonError::into_inner) = lapse;
+        self.lapse_changed.notify_one();
+    }
+
+    /// Resolves when the lapse was moved.
+    pub async fn lapse_moved(&self) {
+        self.lapse_changed.notified().await;
+    }
+
+    /// What it has lapsed as at `now`, if it has.
+    #[must_use]
+    pub fn lapsed(&self, now: Time) -> Option<Ending> {
+        self.lapse()
+            .filter(|lapse| lapse.at <= now)
+            .map(|lapse| lapse.ending)
+    }
+}

@@ -1,0 +1,208 @@
+//! A connection's socket: shared with its seat, so that a holder can be probed, and counted byte by byte.
+
+use std::{
+    io,
+    net::SocketAddr,
+    os::fd::AsRawFd,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::{Duration, Instant},
+};
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::Notify,
+};
+
+use super::{frame::Frame, metrics::Metrics};
+
+/// With the kernel's defaults a stalled reader hides megabytes of stale signals.
+const SEND_BUFFER: usize = 32 * 1024;
+const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(20);
+
+/// One accepted connection.
+#[derive(Debug)]
+pub struct Socket {
+    tcp: TcpStream,
+    peer: SocketAddr,
+    written: AtomicU64,
+    closed: AtomicBool,
+    killed: Notify,
+    /// Frames handed over whose bytes have not left yet: (accepted, read from the log).
+    marks: Mutex<Vec<(Option<Instant>, Instant)>>,
+}
+
+impl Socket {
+    /// Takes an accepted connection and sets its options: no Nagle, a bounded send buffer, dead peers found in 20 s.
+    pub fn new(tcp: TcpStream, peer: SocketAddr) -> io::Result<Arc<Self>> {
+        tcp.set_nodelay(true)?;
+        let options = SockRef::from(&tcp);
+        options.set_send_buffer_size(SEND_BUFFER)?;
+        options.set_tcp_keepalive(
+            &TcpKeepalive::new()
+                .with_time(Duration::from_secs(15))
+                .with_interval(Duration::from_secs(5))
+                .with_retries(3),
+        )?;
+        #[cfg(target_os = "linux")]
+        options.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR))?;
+        Ok(Arc::new(Socket {
+            tcp,
+            peer,
+            written: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+            killed: Notify::new(),
+            marks: Mutex::new(Vec::new()),
+        }))
+    }
+
+    /// The other side's address.
+    #[must_use]
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Bytes that the kernel has taken so far.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Whether this side has ended it.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    /// Bytes sent that the peer has not acknowledged; `None` where the system does not say.
+    #[must_use]
+    pub fn unacknowledged(&self) -> Option<u64> {
+        let mut bytes: libc::c_int = 0;
+        // SAFETY: the descriptor is open as long as `self.tcp` lives, and `bytes` outlives the call.
+        let done = unsafe { libc::ioctl(self.tcp.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+        (done == 0).then(|| u64::try_from(bytes).unwrap_or(0))
+    }
+
+    /// Ends the connection without waiting for the peer.
+    pub fn kill(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.killed.notify_one();
+    }
+
+    /// Resolves when the connection was killed.
+    pub async fn killed(&self) {
+        self.killed.notified().await;
+    }
+
+    /// The next successful write carries this frame.
+    pub fn mark(&self, frame: &Frame) {
+        let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
+        marks.push((frame.accepted, frame.read));
+    }
+}
+
+/// The socket as hyper reads and writes it.
+#[derive(Debug)]
+pub struct SocketIo {
+    socket: Arc<Socket>,
+    metrics: Metrics,
+}
+
+impl SocketIo {
+    /// Wraps a socket.
+    #[must_use]
+    pub fn new(socket: Arc<Socket>, metrics: Metrics) -> Self {
+        SocketIo { socket, metrics }
+    }
+
+    fn wrote(&self, bytes: usize) {
+        self.socket
+            .written
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+        let mut marks = self
+            .socket
+            .marks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (accepted, read) in marks.drain(..) {
+            self.metrics.delivery.observe(read.elapsed().as_secs_f64());
+            if let Some(accepted) = accepted {
+                self.metrics
+                    .detection
+                    .observe(accepted.elapsed().as_secs_f64());
+            }
+        }
+    }
+}
+
+impl Drop for SocketIo {
+    fn drop(&mut self) {
+        self.socket.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl AsyncRead for SocketIo {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            ready!(self.socket.tcp.poll_read_ready(cx))?;
+            match self.socket.tcp.try_read(into.initialize_unfilled()) {
+                Ok(bytes) => {
+                    into.advance(bytes);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for SocketIo {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.socket.tcp.poll_write_ready(cx))?;
+            match self.socket.tcp.try_write_vectored(slices) {
+                Ok(bytes) => {
+                    self.wrote(bytes);
+                    return Poll::Ready(Ok(bytes));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(SockRef::from(&self.socket.tcp).shutdown(std::net::Shutdown::Write))
+    }
+}

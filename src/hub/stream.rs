@@ -1,0 +1,315 @@
+//! One stream from hello to its end: frames, pings, probes, lapse, and nothing after the end.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    catch_up::{Cursor, Step},
+    frame::{self, Ending, Frame, Gap},
+    metrics::CloseLabel,
+    node::Hub,
+    seat::End,
+    seats::SeatGuard,
+    socket::Socket,
+};
+use crate::{gate::filter::Filter, model::time::Time};
+
+/// Bytes on their way to the connection.
+#[derive(Debug)]
+pub enum Piece {
+    /// A signal: not to be written once the stream has ended.
+    Signal(Bytes, Arc<Frame>),
+    /// Anything else.
+    Control(Bytes),
+}
+
+/// Old frames at the pace at which they happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Replay {
+    /// The last seq of it.
+    pub until: i64,
+    /// The moment at which the replay begins; `None`: with its first frame.
+    pub from: Option<Time>,
+    /// How many times faster.
+    pub speed: f64,
+}
+
+/// How a stream begins.
+#[derive(Debug)]
+pub struct Opening {
+    /// The first frame.
+    pub hello: Bytes,
+    /// A hole that is already known.
+    pub gap: Option<Gap>,
+    /// After which seq.
+    pub at: i64,
+    /// What passes.
+    pub filter: Filter,
+    /// Whether each ping has a `heartbeat` beside it.
+    pub heartbeat: bool,
+    /// Set for a paced replay.
+    pub replay: Option<Replay>,
+    /// `retry:` of a `bye`.
+    pub retry_ms: u32,
+    /// Seconds by which this stream's pings are off the others', −1 to 1 times the spread.
+    pub phase: f64,
+}
+
+/// Why the loop below ended.
+enum Over {
+    /// Something to say, then the end.
+    Say(&'static str, Bytes),
+    /// The client is gone, or cannot be told.
+    Silent(&'static str),
+}
+
+/// Runs a stream until it ends; the seat is freed on return. `out` leads to the connection.
+pub async fn run(
+    hub: Arc<Hub>,
+    seat: SeatGuard,
+    socket: Arc<Socket>,
+    opening: Opening,
+    out: mpsc::Sender<Piece>,
+) {
+    hub.metrics.streams.inc();
+    let mut stream = Stream::new(&hub, &seat, &socket, &opening, &out);
+    let over = stream.live().await;
+    hub.metrics.streams.dec();
+    let reason = match over {
+        Over::Say(reason, last) => {
+            // the seat may be another's by now: one try to tell, without waiting for a reader that does not read
+            let told =
+                tokio::time::timeout(Duration::from_secs(1), out.send(Piece::Control(last))).await;
+            if !matches!(told, Ok(Ok(()))) {
+                socket.kill();
+            }
+            reason
+        }
+        Over::Silent(reason) => {
+            socket.kill();
+            reason
+        }
+    };
+    hub.metrics
+        .closes
+        .get_or_create(&CloseLabel { reason })
+        .inc();
+    tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
+}
+
+struct Stream<'a> {
+    hub: &'a Arc<Hub>,
+    seat: &'a SeatGuard,
+    socket: &'a Socket,
+    opening: &'a Opening,
+    out: &'a mpsc::Sender<Piece>,
+    cursor: Cursor,
+    /// The position that the client is known to hold: what a heartbeat's id says.
+    sent_at: i64,
+    matched: u64,
+    next_ping: Instant,
+    /// Where a paced replay counts from: event time and our time.
+    pace: Option<(Time, Instant)>,
+}
+
+impl<'a> Stream<'a> {
+    fn new(
+        hub: &'a Arc<Hub>,
+        seat: &'a SeatGuard,
+        socket: &'a Socket,
+        opening: &'a Opening,
+        out: &'a mpsc::Sender<Piece>,
+    ) -> Self {
+        let config = &hub.config;
+        let spread = opening.phase
+            * (config.ping_spread_seconds as f64).min(config.ping_seconds as f64 / 2.0);
+        let first = (config.ping_seconds as f64 + spread).max(0.05);
+        let now = Instant::now();
+        Stream {
+            cursor: Cursor::new(hub.clone(), opening.at),
+            sent_at: opening.at,
+            matched: 0,
+            next_ping: now + Duration::from_secs_f64(first),
+            pace: opening.replay.and_then(|replay| Some((replay.from?, now))),
+            hub,
+            seat,
+            socket,
+            opening,
+            out,
+        }
+    }
+
+    async fn live(&mut self) -> Over {
+        if let Err(over) = self.greet().await {
+            return over;
+        }
+        loop {
+            if let Some(replay) = self.opening.replay
+                && self.cursor.at() >= replay.until
+            {
+                return Over::Say(
+                    "replay_finished",
+                    frame::bye("replay_finished", self.opening.retry_ms),
+                );
+            }
+            // what has happened wins over what could be sent
+            let step = tokio::select! {
+                biased;
+                over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return over,
+                () = self.seat.probe_asked() => Err(frame::PROBE),
+                () = sleep_until(self.next_ping) => Err(self.ping()),
+                step = self.cursor.next() => Ok(step),
+            };
+            let done = match step {
+                Err(comment) => self.send(Piece::Control(comment)).await,
+                Ok(Step::Gap(gap)) => {
+                    self.sent_at = gap.resume_at;
+                    self.send(Piece::Control(frame::gap(&self.hub.epoch, &gap)))
+                        .await
+                }
+                Ok(Step::Frames(frames)) => self.send_frames(frames).await,
+            };
+            if let Err(over) = done {
+                return over;
+            }
+        }
+    }
+
+    async fn greet(&mut self) -> Result<(), Over> {
+        self.send(Piece::Control(self.opening.hello.clone()))
+            .await?;
+        if let Some(gap) = &self.opening.gap {
+            self.send(Piece::Control(frame::gap(&self.hub.epoch, gap)))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The ping that is due, and its heartbeat.
+    fn ping(&mut self) -> Bytes {
+        self.next_ping += Duration::from_secs(self.hub.config.ping_seconds);
+        if !self.opening.heartbeat {
+            return frame::PING;
+        }
+        let matched = (!self.opening.filter.is_open()).then_some(self.matched);
+        let at = self.hub.position(self.sent_at);
+        let heartbeat = frame::heartbeat(&at, self.hub.clock.now(), matched);
+        Bytes::from([&frame::PING[..], &heartbeat[..]].concat())
+    }
+
+    async fn send_frames(&mut self, frames: Vec<Arc<Frame>>) -> Result<(), Over> {
+        for frame in frames {
+            if self
+                .opening
+                .replay
+                .is_some_and(|replay| frame.seq > replay.until)
+            {
+                break;
+            }
+            let seq = frame.seq;
+            if let Some(name) = self.opening.filter.event_name(&frame.facets) {
+                self.wait_for_pace(&frame).await?;
+                self.matched += 1;
+                self.send(Piece::Signal(frame.bytes(name), frame)).await?;
+            }
+            self.sent_at = seq;
+        }
+        Ok(())
+    }
+
+    /// In a paced replay, holds a frame back until its time; pings go on.
+    async fn wait_for_pace(&mut self, frame: &Frame) -> Result<(), Over> {
+        let Some(replay) = self.opening.replay else {
+            return Ok(());
+        };
+        let (from, began) = *self
+            .pace
+            .get_or_insert((frame.published_at, Instant::now()));
+        let after = frame.published_at.seconds_since(from).max(0.0) / replay.speed;
+        let due = began + Duration::from_secs_f64(after.min(1e9));
+        loop {
+            let comment = tokio::select! {
+                biased;
+                over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return Err(over),
+                () = self.seat.probe_asked() => frame::PROBE,
+                () = sleep_until(due) => return Ok(()),
+                () = sleep_until(self.next_ping) => self.ping(),
+            };
+            self.send(Piece::Control(comment)).await?;
+        }
+    }
+
+    /// Hands a piece to the connection, as soon as it takes it. A client that takes no byte for too long is closed.
+    async fn send(&mut self, piece: Piece) -> Result<(), Over> {
+        // the usual case, without a timer: nothing has happened, and there is room
+        if self.seat.ending().is_none()
+            && self.seat.lapsed(self.hub.clock.now()).is_none()
+            && let Ok(place) = self.out.try_reserve()
+        {
+            self.hub.metrics.frames.inc();
+            place.send(piece);
+            return Ok(());
+        }
+        let stall = Duration::from_secs(self.hub.config.write_stall_seconds.max(1));
+        let mut written = self.socket.written();
+        loop {
+            let over = tokio::select! {
+                biased;
+                over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => over,
+                place = self.out.reserve() => match place {
+                    Ok(place) => {
+                        self.hub.metrics.frames.inc();
+                        place.send(piece);
+                        return Ok(());
+                    }
+                    Err(_) => Over::Silent("client_gone"),
+                },
+                () = tokio::time::sleep(stall) => {
+                    let now = self.socket.written();
+                    if now != written {
+                        written = now;
+                        continue;
+                    }
+                    Over::Say(Ending::SlowConsumer.code(), Ending::SlowConsumer.frame())
+                }
+            };
+            return Err(over);
+        }
+    }
+}
+
+/// Resolves when the stream has to end, whatever it is doing: ended from outside, lapsed, or left by its client.
+async fn interruption(
+    hub: &Hub,
+    seat: &SeatGuard,
+    out: &mpsc::Sender<Piece>,
+    retry_ms: u32,
+) -> Over {
+    loop {
+        let now = hub.clock.now();
+        if let Some(ending) = seat.lapsed(now) {
+            seat.end(End::Error(ending));
+            return Over::Say(ending.code(), ending.frame());
+        }
+        // a timer of at most a day: the wall clock may be set meanwhile
+        let left = seat.lapse().map_or(Time::DAY, |lapse| {
+            (lapse.at.0 - now.0).clamp(1_000, Time::DAY)
+        });
+        tokio::select! {
+            biased;
+            end = seat.ended() => return match end {
+                End::Error(ending) => Over::Say(ending.code(), ending.frame()),
+                End::Gone => Over::Silent("holder_gone"),
+                End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
+            },
+            () = out.closed() => return Over::Silent("client_gone"),
+            () = seat.lapse_moved() => {}
+            () = tokio::time::sleep(Duration::from_micros(left as u64)) => {}
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Feeds the consensus engine in order of arrival, and loads what it misses within the transaction under way.
+
+use std::{collections::BTreeSet, time::Instant};
+
+use crate::{
+    model::{publish::NewSignal, swap::Fact},
+    score::{
+        consensus::{self, Engine},
+        record::{Draft, Need},
+    },
+    store::{
+        db::Tx,
+        error::{StoreError, StoreResult},
+    },
+};
+
+/// A signal that fired, with the times that its body tells.
+#[derive(Debug)]
+pub struct Fired {
+    draft: Draft,
+    /// When the fact that fired it was first seen.
+    pub seen: Instant,
+    ingest_ms: f64,
+    score_ms: f64,
+}
+
+impl Fired {
+    /// The signal for the log. Its latency counts up to this call, right before it is appended.
+    #[must_use]
+    pub fn prepare(&self) -> NewSignal {
+        let latency_ms = self.seen.elapsed().as_secs_f64() * 1000.0;
+        NewSignal {
+            id: self.draft.id.hyphenated().to_string(),
+            body: self.draft.body(latency_ms, self.ingest_ms, self.score_ms),
+        }
+    }
+}
+
+/// Facts of other processes that are read at a time.
+const STRANGERS: usize = 2_000;
+/// A fact that still misses something after so many loadings points to a fault in the engine.
+const MOST_LOADINGS: usize = 64;
+
+/// The engine and how far it has come.
+pub struct Applier {
+    engine: Engine,
+    config: consensus::Config,
+    max_wallets: usize,
+    max_mints: usize,
+    /// Arrival of the last fact applied; `None` until read.
+    cursor: Option<i64>,
+    /// `cursor` as it will be when the transaction is committed.
+    applied: i64,
+}
+
+impl Applier {
+    /// An engine that has loaded nothing.
+    #[must_use]
+    pub fn new(config: consensus::Config, max_wallets: usize, max_mints: usize) -> Self {
+        Applier {
+            engine: Engine::new(config.clone()),
+            config,
+            max_wallets,
+            max_mints,
+            cursor: None,
+            applied: 0,
+        }
+    }
+
+    /// Forgets everything: the database knows.
+    pub fn forget(&mut self) {
+        self.engine = Engine::new(self.config.clone());
+        self.cursor = None;
+    }
+
+    /// Applies some of what other processes have appended since the last time; whether there is more. Arrivals are applied in
+    /// order, so there must be no more before anything of our own is.
+    pub async fn apply_strangers(&mut self, tx: &mut Tx) -> StoreResult<(Vec<Fired>, bool)> {
+        let cursor = match self.cursor {
+            Some(cursor) => cursor,
+            None => tx.engine_cursor(consensus::NAME).await?,
+        };
+        self.cursor = Some(cursor);
+        self.applied = cursor;
+        let mut fired = Vec::new();
+        if tx.last_arrival().await? == cursor {
+            return Ok((fired, false));
+        }
+        let strangers = tx.facts_after(cursor, STRANGERS).await?;
+        let more = strangers.len() == STRANGERS;
+        let seen = Instant::now();
+        // one run of facts of one kind at a time
+        let mut rest = strangers.as_slice();
+        while let Some(first) = rest.first() {
+            let run = rest
+                .iter()
+                .take_while(|fact| fact.backfill == first.backfill)
+                .count();
+            let (these, others) = rest.split_at(run);
+            let facts = these
+                .iter()
+                .map(|stored| (stored.arrival, stored.fact.clone()))
+                .collect();
+            fired.extend(self.apply(tx, facts, first.backfill, seen).await?);
+            rest = others;
+        }
+        Ok((fired, more))
+    }
+
+    /// Applies facts with their arrivals.
+    pub async fn apply(
+        &mut self,
+        tx: &mut Tx,
+        facts: Vec<(i64, Fact)>,
+        backfill: bool,
+        seen: Instant,
+    ) -> StoreResult<Vec<Fired>> {
+        let Some((first, _)) = facts.first() else {
+            return Ok(Vec::new());
+        };
+        let needs: BTreeSet<Need> = facts
+            .iter()
+            .flat_map(|(_, fact)| self.engine.wants(fact))
+            .collect();
+        self.load(tx, needs, *first).await?;
+        let mut fired = Vec::new();
+        for (arrival, fact) in &facts {
+            let begun = Instant::now();
+            let ingest_ms = begun.duration_since(seen).as_secs_f64() * 1000.0;
+            let drafts = self.apply_one(tx, *arrival, fact, backfill).await?;
+            self.applied = *arrival;
+            let score_ms = begun.elapsed().as_secs_f64() * 1000.0;
+            fired.extend(drafts.into_iter().map(|draft| Fired {
+                draft,
+                seen,
+                ingest_ms,
+                score_ms,
+            }));
+        }
+        Ok(fired)
+    }
+
+    async fn apply_one(
+        &mut self,
+        tx: &mut Tx,
+        arrival: i64,
+        fact: &Fact,
+        silent: bool,
+    ) -> StoreResult<Vec<Draft>> {
+        for _ in 0..MOST_LOADINGS {
+            match self.engine.apply(fact, silent) {
+                Ok(drafts) => return Ok(drafts),
+                Err(needs) => self.load(tx, needs.into_iter().collect(), arrival).await?,
+            }
+        }
+        Err(StoreError::Corrupt {
+            what: format!("fact {arrival}"),
+            reason: "the engine keeps missing state".into(),
+        })
+    }
+
+    async fn load(&mut self, tx: &mut Tx, needs: BTreeSet<Need>, arrival: i64) -> StoreResult<()> {
+        let (mut wallets, mut mints) = (Vec::new(), Vec::new());
+        for need in needs {
+            match need {
+                Need::Wallet(wallet) => wallets.push(wallet),
+                Need::Mint(mint) => mints.push(mint),
+            }
+        }
+        if !wallets.is_empty() {
+            for (wallet, record) in tx.load_wallets(&wallets, arrival).await? {
+                self.engine.load_wallet(wallet, record);
+            }
+        }
+        if !mints.is_empty() {
+            for (mint, record) in tx.load_mints(&mints, arrival).await? {
+                self.engine.load_mint(mint, record);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores what changed, and how far the engine has come.
+    pub async fn store(&mut self, tx: &mut Tx) -> StoreResult<()> {
+        tx.store_changes(&self.engine.take_changes()).await?;
+        if Some(self.applied) != self.cursor {
+            tx.set_engine_cursor(consensus::NAME, self.applied).await?;
+        }
+        Ok(())
+    }
+
+    /// The transaction is committed: what was applied stays applied, and memory may be given back.
+    pub fn committed(&mut self) {
+        self.cursor = Some(self.applied);
+        self.engine.evict(self.max_wallets, self.max_mints);
+    }
+}

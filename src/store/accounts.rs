@@ -1,0 +1,305 @@
+//! Accounts and keys: made, listed, changed; and the one read that says who holds a key.
+
+use super::{
+    db::{Db, Tx, read},
+    error::{StoreError, StoreResult},
+};
+use crate::model::{
+    account::{Account, Holder, KeyRecord},
+    key::{KeyHash, KeyKind, KeyText},
+    time::Time,
+};
+
+/// Active keys an account may hold.
+pub const MAX_ACTIVE_KEYS: usize = 10;
+
+#[derive(sqlx::FromRow)]
+struct AccountRow {
+    id: String,
+    name: String,
+    plan: String,
+    expires_at: Option<i64>,
+    suspended_at: Option<i64>,
+    created_at: i64,
+}
+
+impl From<AccountRow> for Account {
+    fn from(row: AccountRow) -> Self {
+        Account {
+            id: row.id,
+            name: row.name,
+            plan: row.plan,
+            expires_at: row.expires_at.map(Time),
+            suspended_at: row.suspended_at.map(Time),
+            created_at: Time(row.created_at),
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyRow {
+    id: String,
+    account_id: String,
+    kind: String,
+    prefix: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+}
+
+impl From<KeyRow> for KeyRecord {
+    fn from(row: KeyRow) -> Self {
+        KeyRecord {
+            id: row.id,
+            account_id: row.account_id,
+            kind: KeyKind::parse(&row.kind).unwrap_or(KeyKind::Stream),
+            prefix: row.prefix,
+            created_at: Time(row.created_at),
+            expires_at: row.expires_at.map(Time),
+            revoked_at: row.revoked_at.map(Time),
+        }
+    }
+}
+
+/// One change of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccountChange {
+    /// Another plan.
+    Plan(String),
+    /// Another end; `None` is never.
+    Expiry(Option<Time>),
+    /// Its keys answer as if unknown.
+    Suspend(Time),
+    /// They work again.
+    Resume,
+}
+
+const ACCOUNT: &str = "select id, name, plan, expires_at, suspended_at, created_at from accounts";
+const KEY: &str =
+    "select id, account_id, kind, prefix, created_at, expires_at, revoked_at from api_keys";
+
+impl Db {
+    /// Stores a new account.
+    pub async fn create_account(&self, account: &Account) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query("insert into accounts (id, name, plan, expires_at, created_at) values ($1, $2, $3, $4, $5)")
+            .bind(&account.id)
+            .bind(&account.name)
+            .bind(&account.plan)
+            .bind(account.expires_at.map(|t| t.0))
+            .bind(account.created_at.0)
+            .execute(&mut *tx.0)
+            .await?;
+        self.commit(tx).await
+    }
+
+    /// All accounts, oldest first.
+    pub async fn accounts(&self) -> StoreResult<Vec<Account>> {
+        let sql = sqlx::AssertSqlSafe(format!("{ACCOUNT} order by created_at, id"));
+        let rows: Vec<AccountRow> = read!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(Account::from).collect())
+    }
+
+    /// One account.
+    pub async fn account(&self, id: &str) -> StoreResult<Option<Account>> {
+        let sql = sqlx::AssertSqlSafe(format!("{ACCOUNT} where id = $1"));
+        let row: Option<AccountRow> =
+            read!(self, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+        Ok(row.map(Account::from))
+    }
+
+    /// Changes an account; `None` if there is no such one. Servers notice within their tick.
+    pub async fn change_account(
+        &self,
+        id: &str,
+        change: &AccountChange,
+    ) -> StoreResult<Option<Account>> {
+        let mut tx = self.begin().await?;
+        let query = match change {
+            AccountChange::Plan(plan) => sqlx::query("update accounts set plan = $2 where id = $1")
+                .bind(id)
+                .bind(plan),
+            AccountChange::Expiry(end) => {
+                sqlx::query("update accounts set expires_at = $2 where id = $1")
+                    .bind(id)
+                    .bind(end.map(|t| t.0))
+            }
+            AccountChange::Suspend(now) => {
+                sqlx::query("update accounts set suspended_at = $2 where id = $1")
+                    .bind(id)
+                    .bind(now.0)
+            }
+            AccountChange::Resume => {
+                sqlx::query("update accounts set suspended_at = null where id = $1").bind(id)
+            }
+        };
+        let done = query.execute(&mut *tx.0).await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        tx.bump_access().await?;
+        self.commit(tx).await?;
+        self.account(id).await
+    }
+
+    /// Stores a new key; refused where the account is unknown or holds [`MAX_ACTIVE_KEYS`] active ones.
+    pub async fn create_key(&self, record: &KeyRecord, key: &KeyText) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        tx.insert_key(record, key, MAX_ACTIVE_KEYS).await?;
+        self.commit(tx).await
+    }
+
+    /// Gives `old` an end and stores its successor, in one transaction.
+    pub async fn rotate_key(
+        &self,
+        old: &str,
+        ends_at: Time,
+        record: &KeyRecord,
+        key: &KeyText,
+    ) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        // while both live, one more than the usual number is fine: the old one is on its way out
+        tx.insert_key(record, key, MAX_ACTIVE_KEYS + 1).await?;
+        sqlx::query("update api_keys set expires_at = $2 where id = $1 and (expires_at is null or expires_at > $2)")
+            .bind(old)
+            .bind(ends_at.0)
+            .execute(&mut *tx.0)
+            .await?;
+        tx.bump_access().await?;
+        self.commit(tx).await
+    }
+
+    /// Revokes a key, for good; `None` if there is no such one. Revoking twice keeps the first time.
+    pub async fn revoke_key(&self, id: &str, now: Time) -> StoreResult<Option<KeyRecord>> {
+        let mut tx = self.begin().await?;
+        let done =
+            sqlx::query("update api_keys set revoked_at = coalesce(revoked_at, $2) where id = $1")
+                .bind(id)
+                .bind(now.0)
+                .execute(&mut *tx.0)
+                .await?;
+        if done.rows_affected() == 0 {
+            return Ok(None);
+        }
+        tx.bump_access().await?;
+        self.commit(tx).await?;
+        self.key(id).await
+    }
+
+    /// One key.
+    pub async fn key(&self, id: &str) -> StoreResult<Option<KeyRecord>> {
+        let sql = sqlx::AssertSqlSafe(format!("{KEY} where id = $1"));
+        let row: Option<KeyRow> =
+            read!(self, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+        Ok(row.map(KeyRecord::from))
+    }
+
+    /// All keys, or one account's, revoked ones too; oldest first.
+    pub async fn keys(&self, account: Option<&str>) -> StoreResult<Vec<KeyRecord>> {
+        let sql = sqlx::AssertSqlSafe(format!(
+            "{KEY} where ($1 is null or account_id = $1) order by created_at, id"
+        ));
+        let rows: Vec<KeyRow> =
+            read!(self, pool => sqlx::query_as(sql).bind(account).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(KeyRecord::from).collect())
+    }
+
+    /// Who holds the key with this digest.
+    pub async fn holder(&self, hash: &KeyHash) -> StoreResult<Option<Holder>> {
+        let sql = sqlx::AssertSqlSafe(format!("{KEY} where hash = $1"));
+        let row: Option<KeyRow> =
+            read!(self, pool => sqlx::query_as(sql).bind(hex(&hash.0)).fetch_optional(pool).await)?;
+        match row {
+            Some(key) => self.holder_of(key.into()).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Who holds the key with this id.
+    pub async fn holder_by_key_id(&self, id: &str) -> StoreResult<Option<Holder>> {
+        match self.key(id).await? {
+            Some(key) => self.holder_of(key).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn holder_of(&self, key: KeyRecord) -> StoreResult<Option<Holder>> {
+        match self.account(&key.account_id).await? {
+            Some(account) => Ok(Some(Holder { key, account })),
+            None => Err(StoreError::corrupt(
+                format!("key {}", key.id),
+                "its account is missing",
+            )),
+        }
+    }
+
+    /// Grows with every change of accounts and keys, by whatever process.
+    pub async fn access_version(&self) -> StoreResult<i64> {
+        Ok(read!(self, pool =>
+            sqlx::query_scalar("select version from access_version").fetch_one(pool).await)?)
+    }
+}
+
+impl Tx {
+    async fn insert_key(
+        &mut self,
+        record: &KeyRecord,
+        key: &KeyText,
+        most: usize,
+    ) -> StoreResult<()> {
+        let known: Option<i64> = sqlx::query_scalar("select 1 from accounts where id = $1")
+            .bind(&record.account_id)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        if known.is_none() {
+            return Err(StoreError::Refused(format!(
+                "there is no account {}; `sigcast accounts list` shows them",
+                record.account_id
+            )));
+        }
+        let active: i64 = sqlx::query_scalar(
+            "select count(*) from api_keys where account_id = $1 and revoked_at is null
+             and (expires_at is null or expires_at > $2)",
+        )
+        .bind(&record.account_id)
+        .bind(record.created_at.0)
+        .fetch_one(&mut *self.0)
+        .await?;
+        if active >= most as i64 {
+            return Err(StoreError::Refused(format!(
+                "the account holds {active} active keys, the most there may be; revoke one first"
+            )));
+        }
+        sqlx::query(
+            "insert into api_keys (id, account_id, kind, hash, prefix, created_at, expires_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(&record.id)
+        .bind(&record.account_id)
+        .bind(record.kind.word())
+        .bind(hex(&key.hash().0))
+        .bind(key.prefix())
+        .bind(record.created_at.0)
+        .bind(record.expires_at.map(|t| t.0))
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    async fn bump_access(&mut self) -> StoreResult<()> {
+        sqlx::query("update access_version set version = version + 1")
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
+}

@@ -1,0 +1,294 @@
+//! What the consensus engine keeps: positions, closed positions, mints and episodes; loaded by need, stored by change.
+
+use std::{collections::HashMap, sync::Arc};
+
+use sqlx::QueryBuilder;
+
+use super::{
+    db::Tx,
+    error::StoreResult,
+    facts::read_fact,
+    record_row::{ClosedRow, EpisodeRow, PositionRow, write_lots, write_reached, write_triggers},
+};
+use crate::{
+    model::{
+        swap::{Address, Fact},
+        time::Time,
+    },
+    score::record::{Changes, EpisodeRecord, MintRecord, MintState, PositionRecord, WalletRecord},
+};
+
+const KEYS_PER_STATEMENT: usize = 200;
+const ROWS_PER_STATEMENT: usize = 500;
+/// Closed positions count for 30 days; one more for events out of order.
+const CLOSED_KEPT: i64 = 31 * Time::DAY;
+/// The window, the late events, and some.
+const RECENT_KEPT: i64 = 100 * Time::SECOND;
+const EPISODES_KEPT: i64 = 2 * 3600 * Time::SECOND;
+
+impl Tx {
+    /// Wallets as they stood after every fact that arrived before `arrival`.
+    pub async fn load_wallets(
+        &mut self,
+        wallets: &[Address],
+        arrival: i64,
+    ) -> StoreResult<Vec<(Address, WalletRecord)>> {
+        let mut records: HashMap<&str, WalletRecord> = wallets
+            .iter()
+            .map(|wallet| (&**wallet, WalletRecord::default()))
+            .collect();
+        for some in wallets.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("select * from positions where wallet in (");
+            push_list(&mut query, some);
+            let rows: Vec<PositionRow> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            for row in rows {
+                if let Some(record) = records.get_mut(row.wallet.as_str()) {
+                    record.positions.push(row.read()?);
+                }
+            }
+            // the subquery keeps a busy wallet's years out of memory
+            let mut query = QueryBuilder::new(
+                "select wallet, mint, opened_at, closed_at, return_ppm, pnl from closed_positions as one where wallet in (",
+            );
+            push_list(&mut query, some);
+            query
+                .push(" and closed_at >= (select max(closed_at) from closed_positions as all_of where all_of.wallet = one.wallet) - ")
+                .push_bind(CLOSED_KEPT)
+                .push(" order by wallet, closed_at, number");
+            let rows: Vec<ClosedRow> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            for row in rows {
+                if let Some(record) = records.get_mut(row.wallet.as_str()) {
+                    record.closed.push(row.read());
+                }
+            }
+            for (subject, fact) in self.facts_of(some, 3, arrival).await? {
+                if let (Some(record), Fact::Wallet(fact)) =
+                    (records.get_mut(subject.as_str()), fact)
+                {
+                    record.facts.push(fact);
+                }
+            }
+        }
+        Ok(wallets
+            .iter()
+            .map(|wallet| {
+                (
+                    wallet.clone(),
+                    records.remove(&**wallet).unwrap_or_default(),
+                )
+            })
+            .collect())
+    }
+
+    /// Mints as they stood after every fact that arrived before `arrival`.
+    pub async fn load_mints(
+        &mut self,
+        mints: &[Address],
+        arrival: i64,
+    ) -> StoreResult<Vec<(Address, MintRecord)>> {
+        let mut records: HashMap<&str, MintRecord> = mints
+            .iter()
+            .map(|mint| (&**mint, MintRecord::default()))
+            .collect();
+        for some in mints.chunks(KEYS_PER_STATEMENT) {
+            let mut query =
+                QueryBuilder::new("select mint, high_water, prices from mints where mint in (");
+            push_list(&mut query, some);
+            let rows: Vec<(String, i64, String)> =
+                query.build_query_as().fetch_all(&mut *self.0).await?;
+            let mut seen: Vec<Address> = Vec::new();
+            for (mint, high_water, prices) in rows {
+                if let Some(record) = records.get_mut(mint.as_str()) {
+                    record.state = MintState {
+                        high_water: Time(high_water),
+                        prices,
+                    };
+                    seen.push(mint.into());
+                }
+            }
+            for (subject, fact) in self.facts_of(some, 2, arrival).await? {
+                if let (Some(record), Fact::Token(fact)) = (records.get_mut(subject.as_str()), fact)
+                {
+                    record.facts.push(fact);
+                }
+            }
+            // windows and episodes exist only where a mint has a state
+            for mint in seen {
+                if let Some(record) = records.get_mut(&*mint) {
+                    record.recent = self
+                        .recent_swaps(&mint, record.state.high_water, arrival)
+                        .await?;
+                    record.episodes = self.recent_episodes(&mint, record.state.high_water).await?;
+                }
+            }
+        }
+        Ok(mints
+            .iter()
+            .map(|mint| (mint.clone(), records.remove(&**mint).unwrap_or_default()))
+            .collect())
+    }
+
+    async fn facts_of(
+        &mut self,
+        subjects: &[Address],
+        kind: i64,
+        arrival: i64,
+    ) -> StoreResult<Vec<(String, Fact)>> {
+        let mut query =
+            QueryBuilder::new("select arrival, subject, body from facts where subject in (");
+        push_list(&mut query, subjects);
+        query
+            .push(" and kind = ")
+            .push_bind(kind)
+            .push(" and arrival < ")
+            .push_bind(arrival);
+        query.push(" order by subject, time, arrival");
+        let rows: Vec<(i64, String, String)> =
+            query.build_query_as().fetch_all(&mut *self.0).await?;
+        rows.into_iter()
+            .map(|(arrival, subject, body)| Ok((subject, read_fact(arrival, &body)?)))
+            .collect()
+    }
+
+    async fn recent_swaps(
+        &mut self,
+        mint: &str,
+        high_water: Time,
+        arrival: i64,
+    ) -> StoreResult<Vec<Fact>> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "select arrival, body from facts where subject = $1 and kind = 0 and time >= $2 and arrival < $3 order by arrival",
+        )
+        .bind(mint)
+        .bind(high_water.0 - RECENT_KEPT)
+        .bind(arrival)
+        .fetch_all(&mut *self.0)
+        .await?;
+        rows.into_iter()
+            .map(|(arrival, body)| read_fact(arrival, &body))
+            .collect()
+    }
+
+    async fn recent_episodes(
+        &mut self,
+        mint: &str,
+        high_water: Time,
+    ) -> StoreResult<Vec<EpisodeRecord>> {
+        let rows: Vec<EpisodeRow> = sqlx::query_as(
+            "select * from episodes where mint = $1 and (opened_at >= $2
+             or ordinal = (select max(ordinal) from episodes where mint = $1)) order by ordinal",
+        )
+        .bind(mint)
+        .bind(high_water.0 - EPISODES_KEPT)
+        .fetch_all(&mut *self.0)
+        .await?;
+        rows.into_iter().map(EpisodeRow::read).collect()
+    }
+
+    /// Stores what applying facts changed. An episode that another engine opened in the meantime is a conflict: an
+    /// error, so that the whole transaction goes.
+    pub async fn store_changes(&mut self, changes: &Changes) -> StoreResult<()> {
+        self.store_positions(&changes.positions).await?;
+        for chunk in changes.closed.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "insert into closed_positions (wallet, mint, opened_at, closed_at, return_ppm, pnl) ",
+            );
+            query.push_values(chunk, |mut row, (wallet, closed)| {
+                row.push_bind(&**wallet)
+                    .push_bind(&*closed.mint)
+                    .push_bind(closed.opened_at.0)
+                    .push_bind(closed.closed_at.0)
+                    .push_bind(closed.return_ppm)
+                    .push_bind(closed.pnl.0);
+            });
+            query.build().execute(&mut *self.0).await?;
+        }
+        for chunk in changes.mints.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("insert into mints (mint, high_water, prices) ");
+            query.push_values(chunk, |mut row, (mint, state)| {
+                row.push_bind(&**mint)
+                    .push_bind(state.high_water.0)
+                    .push_bind(&state.prices);
+            });
+            query.push(" on conflict (mint) do update set high_water = excluded.high_water, prices = excluded.prices");
+            query.build().execute(&mut *self.0).await?;
+        }
+        for (mint, episode) in &changes.episodes {
+            self.store_episode(mint, episode).await?;
+        }
+        Ok(())
+    }
+
+    async fn store_positions(
+        &mut self,
+        positions: &[(Address, Address, Option<PositionRecord>)],
+    ) -> StoreResult<()> {
+        let kept: Vec<_> = positions
+            .iter()
+            .filter_map(|(wallet, _, position)| Some((wallet, position.as_ref()?)))
+            .collect();
+        for chunk in kept.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "insert into positions (wallet, mint, opened_at, last_buy_at, peak, lots, cost_sold, proceeds, unmatched) ",
+            );
+            query.push_values(chunk, |mut row, (wallet, position)| {
+                row.push_bind(&***wallet)
+                    .push_bind(&*position.mint)
+                    .push_bind(position.opened_at.0)
+                    .push_bind(position.last_buy_at.0)
+                    .push_bind(position.peak.to_string())
+                    .push_bind(write_lots(&position.lots))
+                    .push_bind(position.cost_sold.0)
+                    .push_bind(position.proceeds.0)
+                    .push_bind(position.unmatched.to_string());
+            });
+            query.push(
+                " on conflict (wallet, mint) do update set opened_at = excluded.opened_at, last_buy_at = excluded.last_buy_at,
+                 peak = excluded.peak, lots = excluded.lots, cost_sold = excluded.cost_sold, proceeds = excluded.proceeds,
+                 unmatched = excluded.unmatched",
+            );
+            query.build().execute(&mut *self.0).await?;
+        }
+        for (wallet, mint, position) in positions {
+            if position.is_none() {
+                sqlx::query("delete from positions where wallet = $1 and mint = $2")
+                    .bind(&**wallet)
+                    .bind(&**mint)
+                    .execute(&mut *self.0)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn store_episode(&mut self, mint: &str, episode: &EpisodeRecord) -> StoreResult<()> {
+        // only the episode's own id may be updated: a rival's episode of the same ordinal fails on the primary key
+        sqlx::query(
+            "insert into episodes (mint, ordinal, id, seed, opened_at, updates, last_pool, exited, reached, triggers)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             on conflict (id) do update set updates = excluded.updates, last_pool = excluded.last_pool,
+             exited = excluded.exited, reached = excluded.reached, triggers = excluded.triggers",
+        )
+        .bind(mint)
+        .bind(episode.ordinal)
+        .bind(episode.id.to_string())
+        .bind(&episode.seed)
+        .bind(episode.opened_at.0)
+        .bind(episode.updates)
+        .bind(episode.last_pool)
+        .bind(episode.exited)
+        .bind(write_reached(&episode.reached))
+        .bind(write_triggers(&episode.triggers)?)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+}
+
+fn push_list(query: &mut QueryBuilder<sqlx::Sqlite>, keys: &[Arc<str>]) {
+    let mut list = query.separated(", ");
+    for key in keys {
+        list.push_bind(key.to_string());
+    }
+    query.push(")");
+}

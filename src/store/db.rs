@@ -1,0 +1,123 @@
+//! The database: opening, migrating, the writer and the readers, and the wake-ups between them.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use serde::Deserialize;
+use sqlx::{
+    SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tokio::sync::watch;
+
+use super::error::{StoreError, StoreResult};
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Settings of the store.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Connections that read at the same time.
+    pub readers: u32,
+    /// Page cache of the writing connection, in kB.
+    pub writer_cache_kb: u32,
+    /// How long a statement waits for another process's transaction, in seconds.
+    pub busy_seconds: u64,
+}
+
+/// What differs between databases.
+pub(crate) enum Pools {
+    /// One writer, as SQLite has one; any number of readers beside it (WAL).
+    Sqlite { write: SqlitePool, read: SqlitePool },
+}
+
+/// A handle to the database; clones share it.
+#[derive(Clone)]
+pub struct Db(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) pools: Pools,
+    commits: watch::Sender<u64>,
+}
+
+/// Runs an expression with `$pool` bound to the pool for reading.
+macro_rules! read {
+    ($db:expr, $pool:ident => $body:expr) => {
+        match &$db.0.pools {
+            $crate::store::db::Pools::Sqlite { read: $pool, .. } => $body,
+        }
+    };
+}
+pub(crate) use read;
+
+/// A transaction that writes. Dropped without a commit, it leaves nothing behind.
+pub struct Tx(pub(crate) sqlx::Transaction<'static, sqlx::Sqlite>);
+
+impl Db {
+    /// Opens (or creates) the database `sigcast.db` in a data directory, and brings its tables up to date.
+    pub async fn open_sqlite(data_dir: &Path, config: &Config) -> StoreResult<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(data_dir.join("sigcast.db"))
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // an acknowledged signal survives the loss of power, not only of the process
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(config.busy_seconds))
+            .foreign_keys(true);
+        let writer = options
+            .clone()
+            .pragma("cache_size", format!("-{}", config.writer_cache_kb))
+            .pragma("wal_autocheckpoint", "4000");
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .connect_with(writer)
+            .await?;
+        let migrated = SQLITE_MIGRATIONS.run(&write).await;
+        migrated.map_err(|e| StoreError::corrupt("a schema", e))?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(config.readers.max(1))
+            .connect_with(options)
+            .await?;
+        Ok(Db(Arc::new(Inner {
+            pools: Pools::Sqlite { write, read },
+            commits: watch::Sender::new(0),
+        })))
+    }
+
+    /// Begins a transaction that writes. Waits for the one under way, here or in another process.
+    pub async fn begin(&self) -> StoreResult<Tx> {
+        match &self.0.pools {
+            Pools::Sqlite { write, .. } => Ok(Tx(write.begin_with("begin immediate").await?)),
+        }
+    }
+
+    /// Commits, and wakes whoever waits for changes in this process.
+    pub async fn commit(&self, tx: Tx) -> StoreResult<()> {
+        tx.0.commit().await?;
+        self.0.commits.send_modify(|count| *count += 1);
+        Ok(())
+    }
+
+    /// Changes with every commit of this process.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.0.commits.subscribe()
+    }
+
+    /// A read that touches the file; the readiness check.
+    pub async fn ping(&self) -> StoreResult<()> {
+        read!(self, pool => sqlx::query("select seq from log_head").execute(pool).await)?;
+        Ok(())
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        match &self.0.pools {
+            Pools::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+        }
+    }
+}

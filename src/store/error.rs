@@ -1,0 +1,72 @@
+//! What can go wrong with the database, sorted by what the caller can do about it.
+
+/// A failed query.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk, or the quota on it, is full. Nothing was changed; it works again when there is room.
+    #[error("the disk that holds the database is full; free some space, nothing else is needed")]
+    Full(#[source] sqlx::Error),
+    /// The database cannot be reached, or is locked for too long.
+    #[error("the database cannot be used now: {0}")]
+    Unavailable(#[source] sqlx::Error),
+    /// The caller asked for something that the data forbids.
+    #[error("{0}")]
+    Refused(String),
+    /// Stored data that cannot be read back.
+    #[error("the database holds {what} that cannot be read: {reason}")]
+    Corrupt {
+        /// Which row.
+        what: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Anything else.
+    #[error("the database failed: {0}")]
+    Other(#[source] sqlx::Error),
+}
+
+/// What a query comes to.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+const SQLITE_BUSY: &str = "5";
+const SQLITE_FULL: &str = "13";
+const SQLITE_IOERR: i64 = 10;
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
+                StoreError::Unavailable(error)
+            }
+            sqlx::Error::Database(cause) => {
+                let code = cause.code().unwrap_or_default().into_owned();
+                // extended codes hold the primary one in their low byte
+                let primary = code.parse::<i64>().map_or(0, |code| code & 0xff);
+                if code == SQLITE_FULL {
+                    StoreError::Full(error)
+                } else if code == SQLITE_BUSY || primary == 5 || primary == SQLITE_IOERR {
+                    StoreError::Unavailable(error)
+                } else {
+                    StoreError::Other(error)
+                }
+            }
+            _ => StoreError::Other(error),
+        }
+    }
+}
+
+impl StoreError {
+    /// Stored data that cannot be read back.
+    pub(crate) fn corrupt(what: impl Into<String>, reason: impl ToString) -> Self {
+        StoreError::Corrupt {
+            what: what.into(),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Whether the same call may work later without anybody changing it.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, StoreError::Full(_) | StoreError::Unavailable(_))
+    }
+}

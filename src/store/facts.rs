@@ -1,0 +1,196 @@
+//! Facts: appended in order of arrival, each once; and read back in that order.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+use sqlx::QueryBuilder;
+
+use super::{
+    db::{Db, Tx, read},
+    error::{StoreError, StoreResult},
+};
+use crate::model::{
+    fact_line,
+    swap::{Fact, SolPrice},
+    time::Time,
+};
+
+/// A fact in its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredFact {
+    /// When in the order: grows, with holes.
+    pub arrival: i64,
+    /// Builds books, fires nothing.
+    pub backfill: bool,
+    /// The fact.
+    pub fact: Fact,
+}
+
+/// The price of SOL over time, as far as a batch needs it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SolPrices(BTreeMap<Time, Decimal>);
+
+impl SolPrices {
+    /// Adds a price.
+    pub fn insert(&mut self, price: SolPrice) {
+        self.0.insert(price.time, price.usd);
+    }
+
+    /// The latest price at or before a time.
+    #[must_use]
+    pub fn at(&self, time: Time) -> Option<Decimal> {
+        self.0.range(..=time).next_back().map(|(_, usd)| *usd)
+    }
+}
+
+const ROWS_PER_STATEMENT: usize = 500;
+
+fn kind(fact: &Fact) -> i64 {
+    match fact {
+        Fact::Swap(_) => 0,
+        Fact::Transfer(_) => 1,
+        Fact::Token(_) => 2,
+        Fact::Wallet(_) => 3,
+        Fact::SolPrice(_) => 4,
+    }
+}
+
+/// Whom a fact is loaded for.
+fn subject(fact: &Fact) -> &str {
+    match fact {
+        Fact::Wallet(wallet) => &wallet.wallet,
+        other => other.mint().map_or("", |mint| mint),
+    }
+}
+
+impl Tx {
+    /// Appends facts whose amounts are in dollars. Per fact its arrival, or `None` where it was known already.
+    pub async fn append_facts(
+        &mut self,
+        facts: &[Fact],
+        backfill: bool,
+        now: Time,
+    ) -> StoreResult<Vec<Option<i64>>> {
+        let last: i64 = self.last_arrival().await?;
+        let mut arrivals = vec![None; facts.len()];
+        for (chunk_number, chunk) in facts.chunks(ROWS_PER_STATEMENT).enumerate() {
+            let first = last + 1 + (chunk_number * ROWS_PER_STATEMENT) as i64;
+            let mut query = QueryBuilder::new(
+                "insert into facts (arrival, key_high, key_low, kind, subject, time, arrived_at, backfill, body) ",
+            );
+            query.push_values(chunk.iter().zip(first..), |mut row, (fact, arrival)| {
+                let key = u128::from_be_bytes(fact.key().0);
+                row.push_bind(arrival)
+                    .push_bind((key >> 64) as i64)
+                    .push_bind(key as i64)
+                    .push_bind(kind(fact))
+                    .push_bind(subject(fact))
+                    .push_bind(fact.time().0)
+                    .push_bind(now.0)
+                    .push_bind(backfill)
+                    .push_bind(fact_line::write(fact));
+            });
+            query.push(" on conflict do nothing returning arrival");
+            let inserted: Vec<i64> = query.build_query_scalar().fetch_all(&mut *self.0).await?;
+            for arrival in inserted {
+                let at = (arrival - last - 1) as usize;
+                if let Some(slot) = arrivals.get_mut(at) {
+                    *slot = Some(arrival);
+                }
+            }
+        }
+        Ok(arrivals)
+    }
+
+    /// Arrival of the last fact; 0 before the first.
+    pub async fn last_arrival(&mut self) -> StoreResult<i64> {
+        Ok(
+            sqlx::query_scalar("select coalesce(max(arrival), 0) from facts")
+                .fetch_one(&mut *self.0)
+                .await?,
+        )
+    }
+
+    /// Facts beyond an arrival, in order.
+    pub async fn facts_after(
+        &mut self,
+        arrival: i64,
+        limit: usize,
+    ) -> StoreResult<Vec<StoredFact>> {
+        let rows: Vec<(i64, bool, String)> = sqlx::query_as(
+            "select arrival, backfill, body from facts where arrival > $1 order by arrival limit $2",
+        )
+        .bind(arrival)
+        .bind(limit as i64)
+        .fetch_all(&mut *self.0)
+        .await?;
+        rows.into_iter()
+            .map(|(arrival, backfill, body)| {
+                Ok(StoredFact {
+                    arrival,
+                    backfill,
+                    fact: read_fact(arrival, &body)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The prices of SOL that hold from `from` to `to`.
+    pub async fn sol_prices(&mut self, from: Time, to: Time) -> StoreResult<SolPrices> {
+        let bodies: Vec<(i64, String)> = sqlx::query_as(
+            "select arrival, body from facts where subject = '' and kind = 4 and time <= $2 and time >= coalesce(
+                (select max(time) from facts where subject = '' and kind = 4 and time <= $1), $1)",
+        )
+        .bind(from.0)
+        .bind(to.0)
+        .fetch_all(&mut *self.0)
+        .await?;
+        let mut prices = SolPrices::default();
+        for (arrival, body) in bodies {
+            if let Fact::SolPrice(price) = read_fact(arrival, &body)? {
+                prices.insert(price);
+            }
+        }
+        Ok(prices)
+    }
+
+    /// Arrival of the last fact that an engine applied.
+    pub async fn engine_cursor(&mut self, engine: &str) -> StoreResult<i64> {
+        let cursor: Option<i64> = sqlx::query_scalar("select cursor from engines where name = $1")
+            .bind(engine)
+            .fetch_optional(&mut *self.0)
+            .await?;
+        cursor.ok_or_else(|| StoreError::corrupt(format!("engine {engine}"), "it has no row"))
+    }
+
+    /// Moves an engine's cursor on.
+    pub async fn set_engine_cursor(&mut self, engine: &str, arrival: i64) -> StoreResult<()> {
+        sqlx::query("update engines set cursor = $2 where name = $1")
+            .bind(engine)
+            .bind(arrival)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+}
+
+impl Db {
+    /// Whether facts wait that an engine has not applied: appended by a process that does not own the engine.
+    pub async fn has_unapplied_facts(&self, engine: &str) -> StoreResult<bool> {
+        let waiting: Option<i64> = read!(self, pool =>
+            sqlx::query_scalar("select 1 from facts where arrival > (select cursor from engines where name = $1) limit 1")
+                .bind(engine).fetch_optional(pool).await)?;
+        Ok(waiting.is_some())
+    }
+
+    /// How many facts there are.
+    pub async fn count_facts(&self) -> StoreResult<i64> {
+        Ok(
+            read!(self, pool => sqlx::query_scalar("select count(*) from facts").fetch_one(pool).await)?,
+        )
+    }
+}
+
+pub(crate) fn read_fact(arrival: i64, body: &str) -> StoreResult<Fact> {
+    fact_line::parse(body.as_bytes()).map_err(|e| StoreError::corrupt(format!("fact {arrival}"), e))
+}

@@ -1,0 +1,321 @@
+//! The signal log: gapless append, idempotent by id; and every way to read it.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, QueryBuilder};
+
+use super::{
+    db::{Db, Tx, read},
+    error::{StoreError, StoreResult},
+};
+use crate::model::{
+    log::{LogFuture, LogHead, LogRead, LogRow, LogUnavailable},
+    publish::NewSignal,
+    signal::Facets,
+    time::Time,
+};
+
+/// What became of one published signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Its id.
+    pub id: String,
+    /// Its place in the log; of a known id, the place it had already.
+    pub seq: i64,
+    /// Whether the id was known.
+    pub duplicate: bool,
+}
+
+/// Narrows a listing in SQL to a superset of what a filter passes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Narrow {
+    /// `signal_type` is one of these; empty is any.
+    pub types: Vec<String>,
+    /// 0 for D to 4 for S.
+    pub min_rank: Option<i64>,
+    /// At least this score.
+    pub min_score: Option<f64>,
+    /// `token.address`
+    pub token: Option<String>,
+    /// `market`
+    pub market: Option<String>,
+    /// `published_at` at or after.
+    pub since: Option<Time>,
+    /// `published_at` at or before.
+    pub until: Option<Time>,
+}
+
+#[derive(sqlx::FromRow)]
+struct SignalRow {
+    seq: i64,
+    published_at: i64,
+    body: String,
+}
+
+impl From<SignalRow> for LogRow {
+    fn from(row: SignalRow) -> Self {
+        LogRow {
+            seq: row.seq,
+            published_at: Time(row.published_at),
+            body: row.body.into(),
+        }
+    }
+}
+
+impl Db {
+    /// Draws the log's epoch if it has none yet. `epoch`: 8 hex digits.
+    pub async fn name_log(&self, epoch: &str, now: Time) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "insert into log_head (only_row, epoch, seq, published_at, oldest) values (1, $1, 0, $2, 1)
+             on conflict (only_row) do nothing",
+        )
+        .bind(epoch)
+        .bind(now.to_whole_ms().0)
+        .execute(&mut *tx.0)
+        .await?;
+        self.commit(tx).await
+    }
+
+    /// Appends signals in one transaction of their own. All or nothing; known ids are answered, not appended again.
+    pub async fn publish(&self, signals: &[NewSignal], now: Time) -> StoreResult<Vec<Published>> {
+        let mut tx = self.begin().await?;
+        let published = tx.publish(signals, now).await?;
+        self.commit(tx).await?;
+        Ok(published)
+    }
+
+    /// One row by its seq.
+    pub async fn signal_by_seq(&self, seq: i64) -> StoreResult<Option<LogRow>> {
+        let row: Option<SignalRow> = read!(self, pool =>
+            sqlx::query_as("select seq, published_at, body from signals where seq = $1")
+                .bind(seq).fetch_optional(pool).await)?;
+        Ok(row.map(LogRow::from))
+    }
+
+    /// One row by its id (lower case).
+    pub async fn signal_by_id(&self, id: &str) -> StoreResult<Option<LogRow>> {
+        let row: Option<SignalRow> = read!(self, pool =>
+            sqlx::query_as("select seq, published_at, body from signals where id = $1")
+                .bind(id).fetch_optional(pool).await)?;
+        Ok(row.map(LogRow::from))
+    }
+
+    /// Rows with `after < seq < before` that `narrow` lets through: the first `limit` of them ascending, or with
+    /// `newest` the last ones descending.
+    pub async fn list_signals(
+        &self,
+        after: i64,
+        before: i64,
+        newest: bool,
+        narrow: &Narrow,
+        limit: usize,
+    ) -> StoreResult<Vec<LogRow>> {
+        let mut query =
+            QueryBuilder::new("select seq, published_at, body from signals where seq > ");
+        query.push_bind(after).push(" and seq < ").push_bind(before);
+        if !narrow.types.is_empty() {
+            query.push(" and signal_type in (");
+            let mut list = query.separated(", ");
+            for signal_type in &narrow.types {
+                list.push_bind(signal_type);
+            }
+            query.push(")");
+        }
+        if let Some(rank) = narrow.min_rank {
+            query.push(" and best_rank >= ").push_bind(rank);
+        }
+        if let Some(score) = narrow.min_score {
+            query.push(" and best_score >= ").push_bind(score);
+        }
+        if let Some(token) = &narrow.token {
+            query.push(" and token = ").push_bind(token);
+        }
+        if let Some(market) = &narrow.market {
+            query.push(" and market = ").push_bind(market);
+        }
+        if let Some(since) = narrow.since {
+            query.push(" and published_at >= ").push_bind(since.0);
+        }
+        if let Some(until) = narrow.until {
+            query.push(" and published_at <= ").push_bind(until.0);
+        }
+        query.push(if newest {
+            " order by seq desc limit "
+        } else {
+            " order by seq limit "
+        });
+        query.push_bind(limit as i64);
+        let rows: Vec<SignalRow> =
+            read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(LogRow::from).collect())
+    }
+
+    async fn read_head(&self) -> StoreResult<LogHead> {
+        let (epoch, seq, oldest): (String, i64, i64) = read!(self, pool =>
+            sqlx::query_as("select epoch, seq, oldest from log_head").fetch_one(pool).await)?;
+        Ok(LogHead {
+            epoch: epoch.into(),
+            seq,
+            oldest,
+        })
+    }
+
+    async fn read_after(&self, seq: i64, limit: usize) -> StoreResult<Vec<LogRow>> {
+        let rows: Vec<SignalRow> = read!(self, pool =>
+            sqlx::query_as("select seq, published_at, body from signals where seq > $1 order by seq limit $2")
+                .bind(seq).bind(limit as i64).fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(LogRow::from).collect())
+    }
+
+    async fn read_before_time(&self, time: Time) -> StoreResult<i64> {
+        let seq: Option<i64> = read!(self, pool =>
+            sqlx::query_scalar("select seq from signals where published_at < $1 order by published_at desc, seq desc limit 1")
+                .bind(time.0).fetch_optional(pool).await)?;
+        match seq {
+            Some(seq) => Ok(seq),
+            None => Ok(self.read_head().await?.oldest - 1),
+        }
+    }
+}
+
+impl Tx {
+    /// Appends signals; the caller commits. `seq` is gapless and in commit order because the counter row is bumped
+    /// in this very transaction; `published_at` is the later of `now` and the last row's.
+    pub async fn publish(
+        &mut self,
+        signals: &[NewSignal],
+        now: Time,
+    ) -> StoreResult<Vec<Published>> {
+        const MOST_PER_STATEMENT: usize = 1_000;
+        if signals.is_empty() {
+            return Ok(Vec::new());
+        }
+        // locks the counter: whoever publishes beside us waits here, and sees our ids
+        let (seq, last_at): (i64, i64) = sqlx::query_as(
+            "update log_head set seq = seq where only_row = 1 returning seq, published_at",
+        )
+        .fetch_one(&mut *self.0)
+        .await?;
+        let mut known = std::collections::HashMap::new();
+        for some in signals.chunks(MOST_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("select id, seq from signals where id in (");
+            let mut list = query.separated(", ");
+            for signal in some {
+                list.push_bind(&signal.id);
+            }
+            query.push(")");
+            let rows: Vec<(String, i64)> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            known.extend(rows);
+        }
+        let published_at = now.to_whole_ms().0.max(last_at);
+        let mut next = seq;
+        let mut answers = Vec::with_capacity(signals.len());
+        for signal in signals {
+            if let Some(&seq) = known.get(&signal.id) {
+                answers.push(Published {
+                    id: signal.id.clone(),
+                    seq,
+                    duplicate: true,
+                });
+                continue;
+            }
+            next += 1;
+            self.insert_signal(signal, next, published_at).await?;
+            known.insert(signal.id.clone(), next);
+            answers.push(Published {
+                id: signal.id.clone(),
+                seq: next,
+                duplicate: false,
+            });
+        }
+        if next > seq {
+            sqlx::query("update log_head set seq = $1, published_at = $2 where only_row = 1")
+                .bind(next)
+                .bind(published_at)
+                .execute(&mut *self.0)
+                .await?;
+        }
+        Ok(answers)
+    }
+
+    async fn insert_signal(
+        &mut self,
+        signal: &NewSignal,
+        seq: i64,
+        published_at: i64,
+    ) -> StoreResult<()> {
+        let facets = Facets::of(&signal.body);
+        let own = facets.rank.map(|rank| rank as i64);
+        let (rank, score) = if facets.is_exit() {
+            let best = |a: f64, b: f64| a.max(b);
+            (
+                facets.before.iter().map(|(rank, _)| *rank as i64).max(),
+                facets.before.iter().map(|(_, score)| *score).reduce(best),
+            )
+        } else {
+            (own, facets.score)
+        };
+        sqlx::query(
+            "insert into signals (seq, id, published_at, signal_type, best_rank, best_score, token, market, body)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(seq)
+        .bind(&signal.id)
+        .bind(published_at)
+        .bind(&facets.signal_type)
+        .bind(rank)
+        .bind(score)
+        .bind(&facets.token)
+        .bind(&facets.market)
+        .bind(&signal.body)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+}
+
+impl Db {
+    /// Removes up to `limit` rows published before `time`, oldest first; how many there were. Small batches, so that
+    /// publishing never waits for long.
+    pub async fn prune_log(&self, time: Time, limit: usize) -> StoreResult<u64> {
+        let mut tx = self.begin().await?;
+        let sql = "delete from signals where seq in (select seq from signals where published_at < $1 order by seq limit $2)";
+        let done = sqlx::query(AssertSqlSafe(sql))
+            .bind(time.0)
+            .bind(limit as i64)
+            .execute(&mut *tx.0)
+            .await?;
+        sqlx::query(
+            "update log_head set oldest = coalesce((select min(seq) from signals), seq + 1)",
+        )
+        .execute(&mut *tx.0)
+        .await?;
+        self.commit(tx).await?;
+        Ok(done.rows_affected())
+    }
+}
+
+impl LogRead for Db {
+    fn head(&self) -> LogFuture<'_, LogHead> {
+        Box::pin(async { self.read_head().await.map_err(unavailable) })
+    }
+
+    fn after(&self, seq: i64, limit: usize) -> LogFuture<'_, Vec<LogRow>> {
+        Box::pin(async move { self.read_after(seq, limit).await.map_err(unavailable) })
+    }
+
+    fn before_time(&self, time: Time) -> LogFuture<'_, i64> {
+        Box::pin(async move { self.read_before_time(time).await.map_err(unavailable) })
+    }
+}
+
+fn unavailable(error: StoreError) -> LogUnavailable {
+    LogUnavailable(error.to_string())
+}
+
+/// The log as `hub` takes it.
+#[must_use]
+pub fn as_log(db: &Db) -> Arc<dyn LogRead> {
+    Arc::new(db.clone())
+}

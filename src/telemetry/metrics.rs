@@ -1,0 +1,32 @@
+//! Metrics: the rooms' counters in one registry, and its text.
+
+use std::sync::Arc;
+
+use prometheus_client::{encoding::text::encode, registry::Registry};
+
+use crate::{http::state::EncodeMetrics, hub, ingest};
+
+/// All counters of the program.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// The streams'.
+    pub hub: hub::metrics::Metrics,
+    /// The pipeline's.
+    pub ingest: ingest::metrics::Metrics,
+}
+
+impl Metrics {
+    /// What `/metrics` answers with.
+    #[must_use]
+    pub fn encoder(&self) -> EncodeMetrics {
+        let mut registry = Registry::with_prefix("sigcast");
+        self.hub.register(&mut registry);
+        self.ingest.register(&mut registry);
+        Arc::new(move || {
+            let mut text = String::new();
+            // writing to a String does not fail
+            let _ = encode(&mut text, &registry);
+            text
+        })
+    }
+}

@@ -1,0 +1,5 @@
+//! Under the roof: logs and metrics of the whole program.
+
+pub mod logs;
+
+pub mod metrics;
