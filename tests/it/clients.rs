@@ -175,7 +175,7 @@ impl Drop for Client {
 
 /// Three signals, a restart, three more: each printed once, in order. A drain or a crash in between.
 fn sees_each_signal_once(command: Command, drained: bool) {
-    let mut server = Server::start();
+    let mut server = Server::with(&[("SIGCAST_HTTP__DRAIN_SECONDS", "1")]);
     let key = server.alpha_key();
     let mut client = Client::start(command, &server, &key, SIGNALS);
     client.wait_for("hello", |output| output.contains("connected at "));
