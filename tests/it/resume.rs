@@ -192,9 +192,11 @@ fn a_crash_loses_nothing_and_keeps_the_bytes() {
 
 #[test]
 fn a_replay_paces_old_signals_says_bye_and_stops_for_good() {
+    // the pace counts from `since`: what lies between it and the first signal is waited for as well
+    let since = now().to_string();
     let (server, key, epoch) = with_signals(3);
     let until = now().to_string();
-    let query = format!("?since=2020-01-01T00:00:00Z&replay_until={until}&speed=60");
+    let query = format!("?since={since}&replay_until={until}&speed=60");
     let mut stream = server.listen(&key, &query, &[]);
     for seq in 1..=3 {
         assert_eq!(stream.expect("signal").json()["seq"], seq);

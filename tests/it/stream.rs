@@ -350,6 +350,8 @@ fn pings_are_one_line_and_heartbeats_prove_life() {
         "the cursor moves over what the filter hides"
     );
     assert!(beat.raw.ends_with(&format!("id: {epoch}-2\n\n")), "id last");
+    let chunk = hearted.chunks.last();
+    assert_eq!(chunk, Some(&beat.raw), "one frame, one chunk");
 
     // a beat moves the cursor also where all was hidden
     passed_over["id"] = sample(3)["id"].clone();
