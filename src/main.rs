@@ -1,3 +1,7 @@
-//! The binary: hands the command line over to the library.
+//! The binary: hands over to `cli`, and turns what it says into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sigcast::cli::main()
+}

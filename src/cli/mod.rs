@@ -11,3 +11,25 @@ mod refusal;
 mod patience;
 
 pub mod tail;
+
+mod outcome;
+
+mod data;
+
+mod serve;
+
+mod accounts;
+
+mod keys;
+
+mod progress;
+
+mod ingest;
+
+mod publish;
+
+mod demo;
+
+mod commands;
+
+pub use commands::main;

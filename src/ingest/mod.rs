@@ -16,6 +16,8 @@ pub mod facts;
 
 pub mod reorder;
 
+pub mod simulate;
+
 pub mod metrics;
 
 pub mod apply;

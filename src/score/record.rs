@@ -156,16 +156,35 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// The whole body, with the latencies that only the pipeline knows, in milliseconds.
+    /// The whole body, with the latencies that only the pipeline knows, in milliseconds: the sum whole, its parts to the microsecond.
     #[must_use]
     pub fn body(&self, latency_ms: f64, ingest_ms: f64, score_ms: f64) -> String {
         let round = |ms: f64| (ms * 1000.0).round() / 1000.0;
         format!(
             "{},\"latency_ms\":{},\"timing\":{{\"ingest_ms\":{},\"score_ms\":{}}}}}",
             self.open_body,
-            round(latency_ms),
+            (latency_ms + 0.5).floor() as i64,
             round(ingest_ms),
             round(score_ms)
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latency_is_whole_and_rounds_half_up() {
+        let draft = Draft {
+            id: Uuid::nil(),
+            open_body: "{\"id\":\"x\"".into(),
+        };
+        let expected = |ms| {
+            format!(r#"{{"id":"x","latency_ms":{ms},"timing":{{"ingest_ms":1.235,"score_ms":0}}}}"#)
+        };
+        assert_eq!(draft.body(411.5, 1.2346, 0.0), expected("412"));
+        assert_eq!(draft.body(411.499, 1.2346, 0.0), expected("411"));
+        assert_eq!(draft.body(f64::NAN, 1.2346, 0.0), expected("0"));
     }
 }

@@ -15,3 +15,6 @@ pub mod launch;
 pub mod live;
 
 pub mod bulk;
+
+#[cfg(test)]
+mod proof;

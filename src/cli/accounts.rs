@@ -1,0 +1,160 @@
+//! `sigcast accounts`: made, listed, changed; a running server follows within a second.
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{
+    data::{DataArgs, Opened},
+    outcome::{Outcome, say},
+};
+use crate::{
+    model::{account::Account, time::Time},
+    store::accounts::AccountChange,
+};
+
+/// What `accounts` takes.
+#[derive(Debug, Clone, Args)]
+pub struct AccountsArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Make an account
+    Create {
+        /// Your name for it
+        #[arg(long)]
+        name: String,
+        /// A plan of the settings: free, pro, quant, alpha, or your own
+        #[arg(long)]
+        plan: String,
+        /// When the subscription lapses (ISO 8601); never without it
+        #[arg(long, value_name = "ISO")]
+        expires: Option<String>,
+    },
+    /// List all accounts
+    List,
+    /// Move an account to another plan; a plan without the stream ends a live one
+    SetPlan {
+        /// The account
+        id: String,
+        /// The plan
+        plan: String,
+    },
+    /// Set when the subscription lapses
+    SetExpiry {
+        /// The account
+        id: String,
+        /// ISO 8601, or `never`
+        #[arg(value_name = "ISO|never")]
+        expires: String,
+    },
+    /// Make the account's keys answer as if unknown
+    Suspend {
+        /// The account
+        id: String,
+    },
+    /// Make them work again
+    Resume {
+        /// The account
+        id: String,
+    },
+}
+
+/// Runs it.
+pub async fn run(args: AccountsArgs) -> Result<Outcome> {
+    let opened = args.data.open().await?;
+    match args.command {
+        Command::Create { name, plan, expires } => {
+            let account = create(&opened, name, plan, expires.as_deref()).await?;
+            show(&account, args.json);
+        }
+        Command::List => list(&opened.db.accounts().await?, args.json),
+        Command::SetPlan { id, plan } => {
+            check_plan(&opened, &plan)?;
+            show(&change(&opened, &id, AccountChange::Plan(plan)).await?, args.json);
+        }
+        Command::SetExpiry { id, expires } => {
+            let end = read_expiry(&expires)?;
+            show(&change(&opened, &id, AccountChange::Expiry(end)).await?, args.json);
+        }
+        Command::Suspend { id } => {
+            let now = opened.clock.now();
+            show(&change(&opened, &id, AccountChange::Suspend(now)).await?, args.json);
+        }
+        Command::Resume { id } => show(&change(&opened, &id, AccountChange::Resume).await?, args.json),
+    }
+    opened.db.close().await;
+    Ok(Outcome::Good)
+}
+
+/// Makes an account.
+pub async fn create(opened: &Opened, name: String, plan: String, expires: Option<&str>) -> Result<Account> {
+    check_plan(opened, &plan)?;
+    let account = Account {
+        id: opened.random.uuid().hyphenated().to_string(),
+        name,
+        plan,
+        expires_at: expires.map(read_expiry).transpose()?.flatten(),
+        suspended_at: None,
+        created_at: opened.clock.now(),
+    };
+    opened.db.create_account(&account).await?;
+    Ok(account)
+}
+
+/// A time, or `never`.
+pub fn read_expiry(text: &str) -> Result<Option<Time>> {
+    if text == "never" {
+        return Ok(None);
+    }
+    Time::parse_iso(text).map(Some).context("the expiry must be an ISO 8601 time, or `never`")
+}
+
+fn check_plan(opened: &Opened, plan: &str) -> Result<()> {
+    if opened.settings.plans.contains_key(plan) {
+        return Ok(());
+    }
+    let known: Vec<&str> = opened.settings.plans.keys().map(String::as_str).collect();
+    bail!("there is no plan `{plan}`; there are {}", known.join(", "))
+}
+
+async fn change(opened: &Opened, id: &str, change: AccountChange) -> Result<Account> {
+    let changed = opened.db.change_account(id, &change).await?;
+    changed.with_context(|| format!("there is no account {id}; `sigcast accounts list` shows them"))
+}
+
+fn as_json(account: &Account) -> Value {
+    json!({
+        "id": account.id, "name": account.name, "plan": account.plan, "expires_at": account.expires_at,
+        "suspended_at": account.suspended_at, "created_at": account.created_at,
+    })
+}
+
+fn show(account: &Account, json: bool) {
+    if json {
+        say(as_json(account));
+    } else {
+        list(std::slice::from_ref(account), false);
+    }
+}
+
+fn list(accounts: &[Account], json: bool) {
+    if json {
+        say(Value::Array(accounts.iter().map(as_json).collect()));
+        return;
+    }
+    say(format!("{:36}  {:8}  {:24}  {:9}  name", "id", "plan", "expires", "state"));
+    for account in accounts {
+        let expires = account.expires_at.map_or_else(|| "never".to_owned(), |end| end.to_string());
+        let state = if account.suspended_at.is_some() { "suspended" } else { "active" };
+        say(format!("{:36}  {:8}  {expires:24}  {state:9}  {}", account.id, account.plan, account.name));
+    }
+}

@@ -1,0 +1,77 @@
+//! The command line: every command, its help, and the process around it.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use super::{
+    accounts::{self, AccountsArgs},
+    demo::{self, DemoArgs},
+    ingest::{self, IngestArgs},
+    keys::{self, KeysArgs},
+    outcome::{Outcome, complain},
+    publish::{self, PublishArgs},
+    serve::{self, ServeArgs},
+    tail::{self, TailArgs},
+};
+
+/// A self-hosted real-time trading-signal server: facts in, ranked signals out, over SSE.
+#[derive(Debug, Parser)]
+#[command(name = "sigcast", version, about, after_help = "Begin with `sigcast demo`: a whole market in your terminal, and a stream to connect to.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a simulated market through the whole server, and watch the signals
+    Demo(DemoArgs),
+    /// Run the server
+    Serve(ServeArgs),
+    /// Make, list and change accounts
+    Accounts(AccountsArgs),
+    /// Make, list, revoke and rotate keys
+    Keys(KeysArgs),
+    /// Read facts from files
+    Ingest(IngestArgs),
+    /// Append ready-made signals to the log
+    Publish(PublishArgs),
+    /// Watch a stream, here or anywhere; the key comes from SIGCAST_KEY
+    Tail(TailArgs),
+}
+
+/// Runs the command line of the process.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(format!("error: the runtime cannot start: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(run(command));
+    // standard input may still be waited for on a thread of its own
+    runtime.shutdown_background();
+    match done {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            complain(format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<Outcome> {
+    match command {
+        Command::Demo(args) => Box::pin(demo::run(args)).await,
+        Command::Serve(args) => Box::pin(serve::run(args)).await,
+        Command::Accounts(args) => Box::pin(accounts::run(args)).await,
+        Command::Keys(args) => Box::pin(keys::run(args)).await,
+        Command::Ingest(args) => Box::pin(ingest::run(args)).await,
+        Command::Publish(args) => Box::pin(publish::run(args)).await,
+        Command::Tail(args) => Box::pin(tail::run(args)).await.map(|()| Outcome::Good),
+    }
+}

@@ -1,0 +1,68 @@
+//! Which data a command works on: the same flags, settings and files as the server's.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::{
+    app::{node::open_database, system},
+    config::{load, settings::Settings},
+    model::{random::Random, time::Clock},
+    store::db::Db,
+};
+
+/// Flags that every command on the data takes.
+#[derive(Debug, Clone, Args)]
+pub struct DataArgs {
+    /// Settings file (TOML); config.default.toml documents every setting
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where the database, the admin token and the lock are [default: data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// A PostgreSQL database; not in this version, which keeps its data in SQLite in the data directory
+    #[arg(long, value_name = "URL", hide = true)]
+    pub database_url: Option<String>,
+}
+
+/// What a command needs to work on the data.
+pub struct Opened {
+    /// The database.
+    pub db: Db,
+    /// The settings.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Clock,
+    /// Randomness.
+    pub random: Random,
+}
+
+impl DataArgs {
+    /// The settings, with further flags.
+    pub fn settings(&self, flags: &[(&'static str, Option<String>)]) -> Result<Settings> {
+        if self.database_url.is_some() {
+            bail!("--database-url: this version keeps its data in SQLite; use --data-dir DIR");
+        }
+        let mut all: Vec<(&str, String)> = Vec::new();
+        if let Some(dir) = &self.data_dir {
+            // as a TOML text, whatever the path looks like
+            all.push(("server.data_dir", toml::Value::String(dir.display().to_string()).to_string()));
+        }
+        for (name, value) in flags {
+            if let Some(value) = value {
+                all.push((name, toml::Value::String(value.clone()).to_string()));
+            }
+        }
+        let variables = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        Ok(load::load(self.config.as_deref(), variables, &all)?)
+    }
+
+    /// Opens the database.
+    pub async fn open(&self) -> Result<Opened> {
+        let settings = self.settings(&[])?;
+        let (clock, random) = (Clock::system(), system::random());
+        let db = open_database(&settings, &clock, &random).await?;
+        Ok(Opened { db, settings, clock, random })
+    }
+}

@@ -1,0 +1,256 @@
+//! `sigcast ingest`: files of facts into the store, in chain order, with every bad line named.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Read},
+    path::{Path, PathBuf},
+    sync::atomic::Ordering,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use rust_decimal::Decimal;
+use serde_json::json;
+
+use super::{
+    data::DataArgs,
+    outcome::{Outcome, complain, say},
+    progress::{Counted, Progress},
+};
+use crate::{
+    app::data_dir::EngineLock,
+    ingest::{
+        facts::Facts,
+        metrics::Metrics,
+        pipeline::{self, Arrivals, Pipeline, Receipt, Rejection},
+        reorder::Reorder,
+        source::Format,
+    },
+    model::{money::parse_amount, swap::Fact, time::Time},
+    telemetry::logs,
+};
+
+/// What `ingest` takes.
+#[derive(Debug, Clone, Args)]
+pub struct IngestArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Swaps and what belongs to them: tokens, wallets, transfers, prices of SOL
+    ///
+    /// Lines are put in chain order behind a 5 second watermark. Bad lines are named with a reason and left out; the
+    /// rest goes in. Facts that are known are counted, not stored twice. Exit status: 0 all good, 2 some lines were
+    /// bad, 1 nothing could be done. Works beside a running server, which then applies the facts.
+    Swaps(SwapsArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+struct SwapsArgs {
+    /// Files; `-` is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What they hold: ndjson, pumpfun-csv, jupiter-tokens, rugcheck, helius
+    #[arg(long, default_value = "ndjson")]
+    format: Format,
+    /// Build books and scores, fire no signals: for history
+    #[arg(long)]
+    backfill: bool,
+    /// Dollars per SOL where no sol_price fact says it
+    #[arg(long, value_name = "PRICE")]
+    sol_usd: Option<String>,
+    /// The time of Helius transactions that carry none (ISO 8601)
+    #[arg(long, value_name = "ISO")]
+    time: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Facts handed to the pipeline at a time.
+const BATCH: usize = 2_000;
+/// Bad lines printed; further ones are counted.
+const MOST_PRINTED: u64 = 1_000;
+
+/// Runs it.
+pub async fn run(args: IngestArgs) -> Result<Outcome> {
+    let Command::Swaps(args) = args.command;
+    swaps(args).await
+}
+
+struct Totals {
+    accepted: u64,
+    duplicate: u64,
+    rejected: u64,
+    /// Facts that came after the watermark had passed them.
+    late: u64,
+    listed: Vec<(String, Rejection)>,
+}
+
+async fn swaps(args: SwapsArgs) -> Result<Outcome> {
+    logs::start(false, "warn");
+    let sol_usd = args.sol_usd.as_deref().map(parse_amount).transpose().context("--sol-usd")?;
+    let received_at = args.time.as_deref().map(Time::parse_iso).transpose().context("--time")?;
+    let opened = args.data.open().await?;
+    let lock = EngineLock::try_take(&opened.settings.server.data_dir)?;
+    if lock.is_none() {
+        complain("a server runs on this data; it applies the facts as they are stored");
+    }
+    let metrics = Metrics::default();
+    let engine = lock.is_some().then(|| opened.settings.consensus.clone());
+    let (pipeline, worker) = pipeline::new(
+        opened.db.clone(),
+        None,
+        opened.clock.clone(),
+        opened.settings.ingest.clone(),
+        engine,
+        metrics.clone(),
+    );
+    let worker = tokio::spawn(worker.run());
+    let mut totals = Totals { accepted: 0, duplicate: 0, rejected: 0, late: 0, listed: Vec::new() };
+    let mut failed = None;
+    for file in &args.files {
+        let job = FileJob { file, format: args.format, received_at, backfill: args.backfill, sol_usd };
+        if let Err(error) = job.run(&pipeline, &mut totals).await {
+            // the other files may be good; what went in of this one stays in, and is known when it comes again
+            complain(format!("{}: {error:#}", file.display()));
+            failed = Some(error);
+        }
+    }
+    drop(pipeline);
+    worker.await.context("the pipeline ended early")?;
+    finish(&args, &totals, metrics.fired.get(), lock.is_some());
+    opened.db.close().await;
+    match failed {
+        Some(error) if totals.accepted + totals.duplicate + totals.rejected == 0 => Err(error),
+        Some(_) => Ok(Outcome::SomeBad),
+        None if totals.rejected > 0 => Ok(Outcome::SomeBad),
+        None => Ok(Outcome::Good),
+    }
+}
+
+fn finish(args: &SwapsArgs, totals: &Totals, fired: u64, applied: bool) {
+    if args.json {
+        let rejected: Vec<_> = totals
+            .listed
+            .iter()
+            .map(|(file, one)| json!({"file": file, "line": one.line, "reason": one.reason}))
+            .collect();
+        let signals = applied.then_some(fired);
+        say(json!({
+            "accepted": totals.accepted, "duplicate": totals.duplicate, "rejected": rejected,
+            "rejected_total": totals.rejected, "late": totals.late, "signals": signals,
+        }));
+        return;
+    }
+    let signals = if applied { format!(", {fired} signals fired") } else { String::new() };
+    let late = if totals.late > 0 { format!(", {} too late for their window", totals.late) } else { String::new() };
+    say(format!(
+        "{} accepted, {} known already, {} rejected{late}{signals}",
+        totals.accepted, totals.duplicate, totals.rejected
+    ));
+}
+
+struct FileJob<'a> {
+    file: &'a Path,
+    format: Format,
+    received_at: Option<Time>,
+    backfill: bool,
+    sol_usd: Option<Decimal>,
+}
+
+impl FileJob<'_> {
+    async fn run(&self, pipeline: &Pipeline, totals: &mut Totals) -> Result<()> {
+        let (reader, length): (Box<dyn Read + Send>, Option<u64>) = if self.file == Path::new("-") {
+            (Box::new(io::stdin()), None)
+        } else {
+            let file = File::open(self.file).context("cannot be opened")?;
+            let length = file.metadata().ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
+            (Box::new(file), length)
+        };
+        let (counted, bytes) = Counted::new(reader);
+        let mut progress = Progress::new("facts", length);
+        let mut facts = Facts::new(self.format, BufReader::with_capacity(1 << 16, counted), self.received_at);
+        let mut order = Reorder::default();
+        let mut ended = false;
+        while !ended {
+            // parsing is quick, reading may wait for a pipe: off the runtime's own threads
+            let (back, back_order, batch, over) = read_batch(facts, order).await?;
+            (facts, order, ended) = (back, back_order, over);
+            for rejection in &batch.rejected {
+                self.reject(totals, &progress, rejection.clone());
+            }
+            if !batch.facts.is_empty() {
+                let receipt = self.store(pipeline, batch.facts).await?;
+                totals.accepted += receipt.accepted;
+                totals.duplicate += receipt.duplicate;
+                for rejection in receipt.rejected {
+                    self.reject(totals, &progress, rejection);
+                }
+            }
+            progress.at(bytes.load(Ordering::Relaxed), totals.accepted + totals.duplicate);
+        }
+        totals.late += order.late();
+        progress.finish();
+        match facts.error() {
+            Some(error) => Err(anyhow!("reading stopped: {error}; run the command again when it can be read: what is in stays in")),
+            None => Ok(()),
+        }
+    }
+
+    async fn store(&self, pipeline: &Pipeline, facts: Vec<(u64, Fact)>) -> Result<Receipt> {
+        let arrivals = Arrivals { facts, backfill: self.backfill, seen: Instant::now(), sol_usd: self.sol_usd };
+        let stored = pipeline.facts(arrivals).await;
+        stored.context("nothing more was stored; run the command again when this is mended: what is in stays in")
+    }
+
+    fn reject(&self, totals: &mut Totals, progress: &Progress, rejection: Rejection) {
+        totals.rejected += 1;
+        let file = self.file.display().to_string();
+        if totals.rejected <= MOST_PRINTED {
+            progress.note(&format!("{file}:{}: {}", rejection.line, rejection.reason));
+            totals.listed.push((file, rejection));
+        } else if totals.rejected == MOST_PRINTED + 1 {
+            progress.note("further bad lines are only counted");
+        }
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    facts: Vec<(u64, Fact)>,
+    rejected: Vec<Rejection>,
+}
+
+type Reading = Facts<BufReader<Counted<Box<dyn Read + Send>>>>;
+
+/// The next facts in chain order; whether the input has ended.
+async fn read_batch(mut facts: Reading, mut order: Reorder) -> Result<(Reading, Reorder, Batch, bool)> {
+    let read = tokio::task::spawn_blocking(move || {
+        let mut batch = Batch::default();
+        let mut ended = false;
+        while batch.facts.len() < BATCH && batch.rejected.len() < BATCH && !ended {
+            match facts.next() {
+                Some(Ok(fact)) => order.push(facts.line(), fact),
+                Some(Err(bad)) => batch.rejected.push(Rejection { line: bad.line, reason: bad.reason }),
+                None => {
+                    order.finish();
+                    ended = true;
+                }
+            }
+            while let Some(ready) = order.pop() {
+                batch.facts.push(ready);
+            }
+        }
+        (facts, order, batch, ended)
+    });
+    match read.await {
+        Ok(read) => Ok(read),
+        Err(error) => bail!("reading failed: {error}"),
+    }
+}

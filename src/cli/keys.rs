@@ -1,0 +1,216 @@
+//! `sigcast keys`: made, listed, revoked, rotated. A key is shown once, at its making.
+
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{
+    accounts::read_expiry,
+    data::{DataArgs, Opened},
+    outcome::{Outcome, say},
+};
+use crate::model::{
+    account::KeyRecord,
+    key::{KeyKind, KeyText},
+    time::Time,
+};
+
+/// What `keys` takes.
+#[derive(Debug, Clone, Args)]
+pub struct KeysArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Make a key
+    Create {
+        /// Whose
+        #[arg(long, value_name = "ID")]
+        account: String,
+        /// `stream` (sig_live_…) or `data` (sit_live_…); by default what the plan is for
+        #[arg(long)]
+        kind: Option<String>,
+        /// When it ends by itself (ISO 8601)
+        #[arg(long, value_name = "ISO")]
+        expires: Option<String>,
+    },
+    /// List keys, revoked ones too
+    List {
+        /// Only this account's
+        #[arg(long, value_name = "ID")]
+        account: Option<String>,
+    },
+    /// Revoke a key, for good; its live stream ends within a second
+    Revoke {
+        /// The key's id
+        id: String,
+    },
+    /// Make a key's successor; the old one works on for a while
+    Rotate {
+        /// The key's id
+        id: String,
+        /// For how long: 30m, 24h, 7d
+        #[arg(long, default_value = "24h", value_name = "DURATION")]
+        overlap: String,
+    },
+}
+
+/// Runs it.
+pub async fn run(args: KeysArgs) -> Result<Outcome> {
+    let opened = args.data.open().await?;
+    match args.command {
+        Command::Create { account, kind, expires } => {
+            let (record, key) = create(&opened, &account, kind.as_deref(), expires.as_deref()).await?;
+            show_new(&record, &key, args.json);
+        }
+        Command::List { account } => list(&opened, account.as_deref(), args.json).await?,
+        Command::Revoke { id } => {
+            let revoked = opened.db.revoke_key(&id, opened.clock.now()).await?;
+            let record = revoked.with_context(|| no_key(&id))?;
+            if args.json {
+                say(as_json(&record, opened.clock.now()));
+            } else {
+                say(format!("revoked {} ({})", record.id, record.prefix));
+            }
+        }
+        Command::Rotate { id, overlap } => {
+            let (record, key) = rotate(&opened, &id, &overlap).await?;
+            show_new(&record, &key, args.json);
+        }
+    }
+    opened.db.close().await;
+    Ok(Outcome::Good)
+}
+
+fn no_key(id: &str) -> String {
+    format!("there is no key {id}; `sigcast keys list` shows their ids")
+}
+
+/// Makes a key.
+pub async fn create(
+    opened: &Opened,
+    account: &str,
+    kind: Option<&str>,
+    expires: Option<&str>,
+) -> Result<(KeyRecord, KeyText)> {
+    let holder = opened.db.account(account).await?;
+    let holder = holder.with_context(|| format!("there is no account {account}; `sigcast accounts list` shows them"))?;
+    let streams = opened.settings.plans.get(&holder.plan).is_some_and(|plan| plan.stream);
+    let kind = match kind {
+        None if streams => KeyKind::Stream,
+        None => KeyKind::Data,
+        Some(word) => KeyKind::parse(word).with_context(|| format!("--kind: `{word}` is neither stream nor data"))?,
+    };
+    let expires_at = expires.map(read_expiry).transpose()?.flatten();
+    let (record, key) = draw(opened, &holder.id, kind, expires_at);
+    opened.db.create_key(&record, &key).await?;
+    Ok((record, key))
+}
+
+fn draw(opened: &Opened, account: &str, kind: KeyKind, expires_at: Option<Time>) -> (KeyRecord, KeyText) {
+    let key = KeyText::generate(kind, || opened.random.byte());
+    let record = KeyRecord {
+        id: opened.random.uuid().hyphenated().to_string(),
+        account_id: account.to_owned(),
+        kind,
+        prefix: key.prefix().to_owned(),
+        created_at: opened.clock.now(),
+        expires_at,
+        revoked_at: None,
+    };
+    (record, key)
+}
+
+async fn rotate(opened: &Opened, id: &str, overlap: &str) -> Result<(KeyRecord, KeyText)> {
+    let now = opened.clock.now();
+    let old = opened.db.key(id).await?.with_context(|| no_key(id))?;
+    if !old.is_active(now) {
+        bail!("key {id} is revoked or has expired; make a new one with `sigcast keys create`");
+    }
+    let ends_at = now.plus(read_duration(overlap)?);
+    let (record, key) = draw(opened, &old.account_id, old.kind, None);
+    opened.db.rotate_key(id, ends_at, &record, &key).await?;
+    Ok((record, key))
+}
+
+/// `90s`, `30m`, `24h`, `7d`, in microseconds.
+fn read_duration(text: &str) -> Result<i64> {
+    let seconds_per = |unit| match unit {
+        's' => Some(1),
+        'm' => Some(60),
+        'h' => Some(3_600),
+        'd' => Some(86_400),
+        _ => None,
+    };
+    let read = || {
+        let unit = seconds_per(text.chars().last()?)?;
+        let count: i64 = text[..text.len() - 1].parse().ok()?;
+        (0..=365 * 86_400).contains(&count.checked_mul(unit)?).then_some(count * unit * Time::SECOND)
+    };
+    read().with_context(|| format!("`{text}` is not a duration such as 30m, 24h or 7d, of a year at most"))
+}
+
+async fn list(opened: &Opened, account: Option<&str>, json: bool) -> Result<()> {
+    let keys = opened.db.keys(account).await?;
+    let now = opened.clock.now();
+    if json {
+        say(Value::Array(keys.iter().map(|key| as_json(key, now)).collect()));
+        return Ok(());
+    }
+    say(format!("{:36}  {:14}  {:7}  {:36}  created", "id", "prefix", "state", "account"));
+    for key in &keys {
+        let (id, prefix, account) = (&key.id, &key.prefix, &key.account_id);
+        say(format!("{id:36}  {prefix:14}  {:7}  {account:36}  {}", state(key, now), key.created_at));
+    }
+    Ok(())
+}
+
+fn state(key: &KeyRecord, now: Time) -> &'static str {
+    if key.revoked_at.is_some() {
+        "revoked"
+    } else if key.is_active(now) {
+        "active"
+    } else {
+        "expired"
+    }
+}
+
+fn as_json(key: &KeyRecord, now: Time) -> Value {
+    json!({
+        "id": key.id, "account_id": key.account_id, "kind": key.kind.word(), "prefix": key.prefix,
+        "state": state(key, now), "created_at": key.created_at, "expires_at": key.expires_at, "revoked_at": key.revoked_at,
+    })
+}
+
+fn show_new(record: &KeyRecord, key: &KeyText, json: bool) {
+    if json {
+        say(json!({
+            "id": record.id, "key": key.reveal(), "prefix": record.prefix, "account_id": record.account_id,
+            "kind": record.kind.word(), "expires_at": record.expires_at,
+        }));
+    } else {
+        say(format!("key (shown this once): {}", key.reveal()));
+        say(format!("id: {}", record.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit_and_a_bound() {
+        assert_eq!(read_duration("24h").unwrap(), Time::DAY);
+        assert_eq!(read_duration("90s").unwrap(), 90 * Time::SECOND);
+        for bad in ["", "24", "h", "-1h", "9999999999999999d", "1é"] {
+            assert!(read_duration(bad).is_err(), "{bad}");
+        }
+    }
+}

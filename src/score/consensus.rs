@@ -1,0 +1,549 @@
+//! The consensus engine: one fact after the other in, signals out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+use crate::model::{
+    swap::{Address, Amount, Direction, Fact, Side, Swap, TokenFact, Transfer, WalletFact},
+    time::Time,
+};
+
+use super::{
+    episode,
+    mint::{Limits, Mint},
+    payload::{self, Row, score_sum},
+    pool::{self, Quorum},
+    prices::Fate,
+    rank,
+    record::{Changes, ClosedRecord, Draft, EpisodeRecord, MintRecord, Need, WalletRecord},
+    rug,
+    table::Table,
+    trader::{Trader, is_aged},
+};
+
+/// So much of a mint's swaps is stored to be loaded again: no window may be longer.
+const MAX_WINDOW_SECONDS: u32 = 100;
+/// Prices of a dollar's worth and more are prices; below, rounding and fees make them.
+const MIN_PRICED_USD: i64 = 1_000_000;
+/// Observations of prices that lag the latest swap by more than this are disorder; see [`Trader::settle`].
+const DISORDER: i64 = 3600 * Time::SECOND;
+
+/// The engine's name in the store.
+pub const NAME: &str = "consensus";
+
+/// What may be set of the engine.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Length of the window in which buyers count together, seconds of event time; at most 100.
+    pub window_seconds: u32,
+    /// How much too late a swap may come and still count for what fires next, seconds.
+    pub late_seconds: u32,
+    /// For how long a mint's first signal makes others updates of it, minutes of event time.
+    pub episode_minutes: u32,
+    /// Within which time after the first signal its wallets' sales make an exit, minutes of event time; at most 120.
+    pub exit_minutes: u32,
+    /// Pool wallets (rank C and better) that a signal takes.
+    pub min_pool: u32,
+    /// Buyers that a signal takes, pool wallets among them.
+    pub min_total: u32,
+    /// Net purchases in the window from which a wallet counts, whole dollars.
+    pub min_net_usd: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            window_seconds: 90,
+            late_seconds: 5,
+            episode_minutes: 30,
+            exit_minutes: 60,
+            min_pool: 3,
+            min_total: 5,
+            min_net_usd: 25,
+        }
+    }
+}
+
+/// The engine. Facts are applied strictly in the order of their arrival; what is loaded, and when, changes no result.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    limits: Limits,
+    wallets: Table<Trader>,
+    mints: Table<Mint>,
+    /// Latest event time of a swap.
+    latest: Time,
+    /// How many observations of prices came late.
+    disorder: u64,
+    changed: Changed,
+}
+
+/// What changed since it was last taken.
+#[derive(Debug, Default)]
+struct Changed {
+    /// Places of wallets, and mints.
+    positions: Vec<(u32, Address)>,
+    closed: Vec<(Address, ClosedRecord)>,
+    mints: BTreeSet<u32>,
+    episodes: BTreeMap<(Address, i64), EpisodeRecord>,
+}
+
+impl Changed {
+    fn is_empty(&self) -> bool {
+        self.positions.is_empty()
+            && self.closed.is_empty()
+            && self.mints.is_empty()
+            && self.episodes.is_empty()
+    }
+
+    fn close(&mut self, wallet: &Address, closed: Option<ClosedRecord>) {
+        self.closed
+            .extend(closed.map(|closed| (wallet.clone(), closed)));
+    }
+
+    fn episode(&mut self, mint: &Address, episode: &EpisodeRecord) {
+        let key = (mint.clone(), episode.ordinal);
+        self.episodes.insert(key, episode.clone());
+    }
+}
+
+impl Engine {
+    /// An engine with nothing loaded.
+    #[must_use]
+    pub fn new(mut config: Config) -> Self {
+        config.window_seconds = config.window_seconds.clamp(1, MAX_WINDOW_SECONDS);
+        config.exit_minutes = config.exit_minutes.min(120);
+        let seconds = |seconds: u32| i64::from(seconds) * Time::SECOND;
+        Engine {
+            limits: Limits {
+                window: seconds(config.window_seconds),
+                late: seconds(config.late_seconds),
+                min_net: i64::from(config.min_net_usd) * 1_000_000,
+            },
+            config,
+            wallets: Table::default(),
+            mints: Table::default(),
+            latest: Time(0),
+            disorder: 0,
+            changed: Changed::default(),
+        }
+    }
+
+    /// What of a fact's own wallet and mint is not loaded: to load for a whole batch at once. [`Engine::apply`] may ask for more.
+    #[must_use]
+    pub fn wants(&self, fact: &Fact) -> Vec<Need> {
+        let (wallet, mint) = match fact {
+            Fact::Swap(swap) => (Some(&swap.wallet), Some(&swap.mint)),
+            Fact::Transfer(transfer) => (Some(&transfer.wallet), None),
+            Fact::Wallet(fact) => (Some(&fact.wallet), None),
+            Fact::Token(fact) => (None, Some(&fact.mint)),
+            Fact::SolPrice(_) => (None, None),
+        };
+        let wallet = wallet.filter(|address| self.wallets.find(address).is_none());
+        let mint = mint.filter(|address| self.mints.find(address).is_none());
+        let wallet = wallet.map(|address| Need::Wallet(address.clone()));
+        wallet
+            .into_iter()
+            .chain(mint.map(|address| Need::Mint(address.clone())))
+            .collect()
+    }
+
+    /// Loads a wallet; one that is loaded stays as it is.
+    pub fn load_wallet(&mut self, wallet: Address, record: WalletRecord) {
+        self.wallets.insert(wallet, || Trader::from_record(record));
+    }
+
+    /// Loads a mint; one that is loaded stays as it is.
+    pub fn load_mint(&mut self, mint: Address, record: MintRecord) {
+        let limits = self.limits;
+        self.mints
+            .insert(mint, || Mint::from_record(record, limits));
+    }
+
+    /// Applies one fact and gives what fired. `Err`: nothing was changed; load what it names and call again, more than once if need be.
+    /// `silent` (backfill): books and windows build, nothing fires and no episode opens.
+    pub fn apply(&mut self, fact: &Fact, silent: bool) -> Result<Vec<Draft>, Vec<Need>> {
+        let needs = self.wants(fact);
+        if !needs.is_empty() {
+            return Err(needs);
+        }
+        match fact {
+            Fact::Swap(swap) => self.apply_swap(swap, silent),
+            Fact::Transfer(transfer) => self.apply_transfer(transfer),
+            Fact::Token(fact) => {
+                self.learn_token(fact);
+                Ok(Vec::new())
+            }
+            Fact::Wallet(fact) => {
+                self.learn_wallet(fact);
+                Ok(Vec::new())
+            }
+            Fact::SolPrice(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// What changed since the last call: the latest state of each thing, once.
+    pub fn take_changes(&mut self) -> Changes {
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.positions.sort_unstable();
+        changed.positions.dedup();
+        let positions = changed.positions.into_iter().filter_map(|(place, mint)| {
+            let (wallet, trader) = self.wallets.get(place)?;
+            let record = trader
+                .position(&mint)
+                .map(|position| position.record(&mint));
+            Some((wallet.clone(), mint, record))
+        });
+        let positions = positions.collect();
+        let mints = changed.mints.into_iter().filter_map(|place| {
+            let (address, mint) = self.mints.get_mut(place)?;
+            mint.changed = false;
+            Some((address.clone(), mint.state()))
+        });
+        Changes {
+            positions,
+            mints: mints.collect(),
+            closed: changed.closed,
+            episodes: (changed.episodes.into_iter())
+                .map(|((mint, _), episode)| (mint, episode))
+                .collect(),
+        }
+    }
+
+    /// Forgets the least recently used wallets and mints above these numbers; they are asked for again when needed.
+    /// Does nothing while there are changes that were not taken: they would be lost.
+    pub fn evict(&mut self, max_wallets: usize, max_mints: usize) {
+        if self.changed.is_empty() {
+            self.wallets.evict(max_wallets);
+            self.mints.evict(max_mints);
+        }
+    }
+
+    fn learn_wallet(&mut self, fact: &WalletFact) {
+        let place = self.wallets.find(&fact.wallet);
+        if let Some((_, trader)) = place.and_then(|place| self.wallets.get_mut(place)) {
+            trader.learn(fact);
+        }
+    }
+
+    fn learn_token(&mut self, fact: &TokenFact) {
+        self.note_disorder(fact.time);
+        let Some(place) = self.mints.find(&fact.mint) else {
+            return;
+        };
+        if let Some((_, mint)) = self.mints.get_mut(place) {
+            mint.learn(fact);
+            if mint.changed {
+                self.changed.mints.insert(place);
+            }
+        }
+    }
+
+    fn apply_transfer(&mut self, transfer: &Transfer) -> Result<Vec<Draft>, Vec<Need>> {
+        let Some(place) = self.wallets.find(&transfer.wallet) else {
+            return Ok(Vec::new());
+        };
+        // tokens that come in have no cost and make no lot
+        if transfer.direction == Direction::In {
+            return Ok(Vec::new());
+        }
+        let position = self
+            .wallets
+            .get(place)
+            .and_then(|(_, trader)| trader.position(&transfer.mint));
+        let Some(position) = position else {
+            return Ok(Vec::new());
+        };
+        if is_aged(position, transfer.time) && self.mints.find(&transfer.mint).is_none() {
+            return Err(vec![Need::Mint(transfer.mint.clone())]);
+        }
+        self.bury(place, &transfer.mint, transfer.time);
+        if let Some((wallet, trader)) = self.wallets.get_mut(place) {
+            let out = trader.transfer_out(&transfer.mint, transfer.token_amount, transfer.time);
+            self.changed.close(wallet, out.and_then(|out| out.closed));
+            self.changed.positions.push((place, transfer.mint.clone()));
+        }
+        Ok(Vec::new())
+    }
+
+    fn apply_swap(&mut self, swap: &Swap, silent: bool) -> Result<Vec<Draft>, Vec<Need>> {
+        let (Some(wallet), Some(mint)) =
+            (self.wallets.find(&swap.wallet), self.mints.find(&swap.mint))
+        else {
+            return Err(self.wants(&Fact::Swap(swap.clone())));
+        };
+        let in_time = self
+            .mints
+            .get(mint)
+            .is_some_and(|(_, mint)| !mint.is_too_late(swap.time));
+        let evaluate = in_time && !silent && swap.side == Side::Buy;
+        if evaluate {
+            let needs = self.missing(swap, wallet, mint);
+            if !needs.is_empty() {
+                return Err(needs);
+            }
+        }
+        self.note_disorder(swap.time);
+        self.latest = self.latest.max(swap.time);
+        let matched = self.enter_book(swap, wallet);
+        self.enter_mint(swap, wallet, mint, in_time);
+        let mut drafts = self.follow(swap, mint, matched, silent);
+        if evaluate {
+            drafts.extend(self.evaluate(swap, mint));
+        }
+        Ok(drafts)
+    }
+
+    /// What must be loaded before the buyers of a mint can be judged.
+    fn missing(&self, swap: &Swap, wallet: u32, mint: u32) -> Vec<Need> {
+        let mut needs = BTreeSet::new();
+        let Some((_, mint)) = self.mints.get(mint) else {
+            return Vec::new();
+        };
+        if mint.window.wallets() + 1 < self.config.min_total as usize {
+            return Vec::new();
+        }
+        let late = self.is_disorder(swap.time);
+        let disorder = self.disorder + u64::from(late);
+        let mut check = |trader: &Trader, more: usize| {
+            if trader.may_score(more) && !trader.is_settled(swap.time, disorder) {
+                let aged = trader.aged_mints(swap.time);
+                let missing = aged.filter(|mint| self.mints.find(mint).is_none());
+                needs.extend(missing.map(|mint| Need::Mint(mint.clone())));
+            }
+        };
+        if let Some((_, trader)) = self.wallets.get(wallet) {
+            check(trader, 1);
+        }
+        let mut unknown = Vec::new();
+        for (_, buyer) in mint.window.buyers() {
+            match self.wallets.locate(buyer.hint, &buyer.address) {
+                Some(place) => {
+                    if let Some((_, trader)) = self.wallets.get(place) {
+                        check(trader, 0);
+                    }
+                }
+                None => unknown.push(Need::Wallet(buyer.address.clone())),
+            }
+        }
+        needs.extend(unknown);
+        needs.into_iter().collect()
+    }
+
+    fn is_disorder(&self, time: Time) -> bool {
+        time < self.latest.plus(-DISORDER)
+    }
+
+    fn note_disorder(&mut self, time: Time) {
+        self.disorder += u64::from(self.is_disorder(time));
+    }
+
+    /// Closes a holding that is about to be touched, if it is dead.
+    fn bury(&mut self, wallet: u32, mint: &Address, now: Time) {
+        let Some((address, trader)) = self.wallets.get_mut(wallet) else {
+            return;
+        };
+        let Some(position) = trader
+            .position(mint)
+            .filter(|position| is_aged(position, now))
+        else {
+            return;
+        };
+        let history = self.mints.by_address(mint);
+        if let Some(Fate::Dead(at)) = history.map(|history| history.fate(position, now)) {
+            let closed = trader.write_off(mint, at);
+            self.changed.close(address, closed);
+            self.changed.positions.push((wallet, mint.clone()));
+        }
+    }
+
+    /// Enters a swap in its wallet's book. Gives the quantity that counts for episodes: bought, or sold of what was held.
+    fn enter_book(&mut self, swap: &Swap, wallet: u32) -> u128 {
+        self.bury(wallet, &swap.mint, swap.time);
+        let Some((address, trader)) = self.wallets.get_mut(wallet) else {
+            return 0;
+        };
+        let (amount, fee) = (dollars(swap).max(0), swap.fee.0.max(0));
+        let quantity = match swap.side {
+            Side::Buy => {
+                let cost = amount.saturating_add(fee);
+                trader.buy(&swap.mint, swap.token_amount, cost, swap.time);
+                swap.token_amount
+            }
+            Side::Sell => {
+                let proceeds = amount.saturating_sub(fee);
+                let sale = trader.sell(&swap.mint, swap.token_amount, proceeds, swap.time);
+                let Some(sale) = sale else {
+                    return 0; // never bought: nothing to enter
+                };
+                self.changed.close(address, sale.closed);
+                sale.matched
+            }
+        };
+        self.changed.positions.push((wallet, swap.mint.clone()));
+        quantity
+    }
+
+    /// Enters a swap in its mint's window and price history.
+    fn enter_mint(&mut self, swap: &Swap, wallet: u32, place: u32, in_time: bool) {
+        let address = self.wallets.get(wallet).map(|(address, _)| address);
+        let (Some(address), Some((_, mint))) = (address, self.mints.get_mut(place)) else {
+            return;
+        };
+        mint.advance(swap.time);
+        let amount = dollars(swap);
+        if amount >= MIN_PRICED_USD && swap.token_amount > 0 {
+            mint.observe(swap.time, amount as f64 / swap.token_amount as f64);
+        }
+        if in_time {
+            mint.window.insert(swap, address, wallet);
+        }
+        if mint.changed {
+            self.changed.mints.insert(place);
+        }
+    }
+
+    /// Counts what wallets that triggered do, and gives the exits that follow from it.
+    fn follow(&mut self, swap: &Swap, place: u32, quantity: u128, silent: bool) -> Vec<Draft> {
+        let mut drafts = Vec::new();
+        let Some((address, mint)) = self.mints.get_mut(place) else {
+            return drafts;
+        };
+        let within = minutes(self.config.exit_minutes);
+        for episode in &mut mint.episodes {
+            let time = episode.opened_at..=episode.opened_at.plus(within);
+            if episode.exited
+                || !time.contains(&swap.time)
+                || !episode.follow(&swap.wallet, swap.side, quantity)
+            {
+                continue;
+            }
+            if swap.side == Side::Sell && !silent && episode.is_left() {
+                episode.exited = true;
+                drafts.push(payload::exit(episode, swap, &mint.tokens.at(swap.time)));
+            }
+            self.changed.episode(address, episode);
+        }
+        drafts
+    }
+
+    /// Looks whether a buy makes a consensus, and whether that is news.
+    fn evaluate(&mut self, swap: &Swap, place: u32) -> Option<Draft> {
+        let now = swap.time;
+        let (_, mint) = self.mints.get(place)?;
+        let passing = mint.window.passing();
+        if passing < self.config.min_total as usize {
+            return None;
+        }
+        let within = minutes(self.config.episode_minutes);
+        let running = (mint.episodes.last()).filter(|last| now <= last.opened_at.plus(within));
+        let info = mint.tokens.at(now);
+        let risk = rug::risk(&info);
+        // at the highest rank there is, only more wallets are news
+        if let Some(running) = running
+            && !running.has_grown(passing)
+            && !running.is_raised_by(rank::cap(risk))
+        {
+            return None;
+        }
+        let quorum = Quorum {
+            pool: self.config.min_pool as usize,
+            total: self.config.min_total as usize,
+        };
+        let mut written_off = Vec::new();
+        let found = pool::find(
+            mint,
+            &self.mints,
+            &mut self.wallets,
+            now,
+            quorum,
+            self.disorder,
+            &mut written_off,
+        );
+        for (wallet, mint, loss) in written_off {
+            if let Some((address, _)) = self.wallets.get(wallet) {
+                self.changed.close(address, loss);
+                self.changed.positions.push((wallet, mint));
+            }
+        }
+        let found = found?;
+        let pool = found.members.len();
+        let mut inputs = rank::Inputs {
+            pool,
+            other: found.total.saturating_sub(pool),
+            score_sum: score_sum(&found.members).as_f64(),
+            risk,
+            liquidity_usd: info.liquidity_usd.map(|dollars| dollars.as_f64()),
+            span_seconds: 0.0,
+            window_seconds: f64::from(self.config.window_seconds),
+        };
+        // the span is looked up in the window only where it could matter
+        let news =
+            |running: &EpisodeRecord, rank| running.has_grown(pool) || running.is_raised_by(rank);
+        if running.is_some_and(|running| !news(running, rank::rank(&inputs).rank)) {
+            return None;
+        }
+        let pace = found.pace(&mint.window)?;
+        inputs.span_seconds = pace.span_seconds;
+        let ranked = rank::rank(&inputs);
+        if running.is_some_and(|running| !news(running, ranked.rank)) {
+            return None;
+        }
+        let (mut episode, update) = match running {
+            Some(running) => (running.clone(), running.updates.saturating_add(1)),
+            None => {
+                let ordinal = mint.episodes.last().map_or(0, |last| last.ordinal);
+                let seed = episode::seed(&swap.mint, &pace.signature);
+                (EpisodeRecord::open(ordinal.saturating_add(1), seed, now), 0)
+            }
+        };
+        let row = Row {
+            swap,
+            info: &info,
+            risk,
+            rank: ranked.rank,
+            score: ranked.score,
+            pool: &found.members,
+            total: found.total,
+        };
+        let draft = payload::buy(&episode, update, &row);
+        episode.updates = update;
+        episode.reach(ranked.rank, ranked.score, pool);
+        for member in &found.members {
+            let trader = self.wallets.by_address(&member.wallet);
+            let position = trader.and_then(|trader| trader.position(&swap.mint));
+            episode.add_trigger(
+                &member.wallet,
+                position.map_or(0, |position| position.held()),
+            );
+        }
+        drop(info);
+        self.keep_episode(place, episode);
+        Some(draft)
+    }
+
+    fn keep_episode(&mut self, place: u32, episode: EpisodeRecord) {
+        let Some((address, mint)) = self.mints.get_mut(place) else {
+            return;
+        };
+        self.changed.episode(address, &episode);
+        match mint.episodes.last_mut() {
+            Some(last) if last.ordinal == episode.ordinal => *last = episode,
+            _ => mint.episodes.push(episode),
+        }
+    }
+}
+
+/// Micro-dollars of a swap. One in SOL that nobody resolved counts as nothing.
+fn dollars(swap: &Swap) -> i64 {
+    match swap.amount {
+        Amount::Usd(amount) => amount.0,
+        Amount::Sol(_) => 0,
+    }
+}
+
+fn minutes(minutes: u32) -> i64 {
+    i64::from(minutes) * 60 * Time::SECOND
+}

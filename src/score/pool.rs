@@ -1,0 +1,167 @@
+//! The pool: who of a mint's buyers counts, who of them is good, and whether that is a consensus.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crate::model::{
+    rank::Rank,
+    swap::{Address, Label},
+    time::Time,
+};
+
+use super::{
+    mint::Mint,
+    payload::Member,
+    record::ClosedRecord,
+    table::Table,
+    trader::Trader,
+    window::{Entry, Window},
+};
+
+/// From this rank on a wallet is admitted.
+const ADMITTED: Rank = Rank::C;
+
+/// What a consensus takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Quorum {
+    /// Pool wallets.
+    pub pool: usize,
+    /// Counted buyers, pool wallets among them.
+    pub total: usize,
+}
+
+/// Positions that were found dead while wallets were scored: wallet's place, mint, and the loss.
+pub type WrittenOff = Vec<(u32, Address, Option<ClosedRecord>)>;
+
+/// A wallet that counts: net of sales, neither the mint's own nor a thoroughfare.
+struct Counted {
+    /// In the window.
+    buyer: u32,
+    /// In the table of wallets.
+    place: u32,
+    /// Its first funder, or itself.
+    entity: Address,
+    wallet: Address,
+}
+
+/// A consensus of buyers.
+pub struct Consensus {
+    /// One wallet for each entity in the pool, best first.
+    pub members: Vec<Member>,
+    /// Entities.
+    pub total: usize,
+    counted: Vec<Counted>,
+    pool_buyers: Vec<u32>,
+}
+
+/// Looks for a consensus on `mint` at `now`. Wallets are scored only where their number could suffice.
+pub fn find(
+    mint: &Mint,
+    mints: &Table<Mint>,
+    wallets: &mut Table<Trader>,
+    now: Time,
+    quorum: Quorum,
+    disorder: u64,
+    written_off: &mut WrittenOff,
+) -> Option<Consensus> {
+    let counted = count(mint, wallets, now)?;
+    let entities: HashSet<&Address> = counted.iter().map(|counted| &counted.entity).collect();
+    let total = entities.len();
+    let may_score = |counted: &&Counted| {
+        (wallets.get(counted.place)).is_some_and(|(_, trader)| trader.may_score(0))
+    };
+    if total < quorum.total || counted.iter().filter(may_score).count() < quorum.pool {
+        return None;
+    }
+    let mut members: Vec<(Member, &Counted)> = Vec::new();
+    for counted in &counted {
+        let Some((_, trader)) = wallets.get_mut(counted.place) else {
+            continue;
+        };
+        if !trader.may_score(0) {
+            continue;
+        }
+        if !trader.is_settled(now, disorder) {
+            let dead = trader.settle(now, disorder, |token, position| {
+                let history = mints.by_address(token);
+                history.map_or(super::prices::Fate::Alive, |mint| mint.fate(position, now))
+            });
+            written_off.extend((dead.into_iter()).map(|(mint, loss)| (counted.place, mint, loss)));
+        }
+        if let Some(rating) = trader.rate(now).filter(|rating| rating.rank >= ADMITTED) {
+            let wallet = counted.wallet.clone();
+            members.push((Member { wallet, rating }, counted));
+        }
+    }
+    members.sort_unstable_by(|(a, _), (b, _)| {
+        (b.rating.score.cmp(&a.rating.score)).then_with(|| a.wallet.cmp(&b.wallet))
+    });
+    // best first: the first of an entity stands for it
+    let mut seen = HashSet::new();
+    members.retain(|(_, counted)| seen.insert(&counted.entity));
+    if members.len() < quorum.pool.max(1) {
+        return None;
+    }
+    let pool_buyers = members.iter().map(|(_, counted)| counted.buyer).collect();
+    let members = members.into_iter().map(|(member, _)| member).collect();
+    Some(Consensus {
+        members,
+        total,
+        counted,
+        pool_buyers,
+    })
+}
+
+fn count(mint: &Mint, wallets: &Table<Trader>, now: Time) -> Option<Vec<Counted>> {
+    let deployer = mint.tokens.deployer(now);
+    let mut counted = Vec::with_capacity(mint.window.passing());
+    for (buyer, wallet) in mint.window.passing_buyers() {
+        let place = wallets.locate(wallet.hint, &wallet.address)?; // all of the window are loaded
+        let (_, trader) = wallets.get(place)?;
+        if deployer == Some(&wallet.address)
+            || trader.is(Label::Router, now)
+            || trader.is(Label::Exchange, now)
+        {
+            continue;
+        }
+        counted.push(Counted {
+            buyer,
+            place,
+            entity: trader.funder(now).unwrap_or(&wallet.address).clone(),
+            wallet: wallet.address.clone(),
+        });
+    }
+    Some(counted)
+}
+
+/// When the buyers came.
+pub struct Pace {
+    /// From the first to the last counted buyer's first buy, seconds.
+    pub span_seconds: f64,
+    /// The transaction of the earliest pool buy.
+    pub signature: Arc<str>,
+}
+
+impl Consensus {
+    /// Reads from the window when its buyers came. `None` cannot be: who counts has bought.
+    #[must_use]
+    pub fn pace(&self, window: &Window) -> Option<Pace> {
+        let first_buys = window.first_buys();
+        let first = |buyer: u32| first_buys.get(buyer as usize).copied().flatten();
+        let mut entities: HashMap<&Address, Time> = HashMap::with_capacity(self.total);
+        for counted in &self.counted {
+            let time = first(counted.buyer)?.time;
+            let known = entities.entry(&counted.entity).or_insert(time);
+            *known = time.min(*known);
+        }
+        let (start, end) = (entities.values().min()?, entities.values().max()?);
+        let pool = self.pool_buyers.iter().filter_map(|buyer| first(*buyer));
+        let earliest: &Entry = pool.reduce(Window::earlier)?;
+        Some(Pace {
+            span_seconds: end.0.saturating_sub(start.0) as f64 / Time::SECOND as f64,
+            signature: earliest.signature.clone(),
+        })
+    }
+}

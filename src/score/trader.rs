@@ -1,0 +1,300 @@
+//! A wallet in memory: who it is, what it holds, what it closed.
+
+use std::collections::HashMap;
+
+use crate::model::{
+    swap::{Address, Label, WalletFact},
+    time::Time,
+};
+
+use super::{
+    book::Position,
+    prices::Fate,
+    record::{ClosedRecord, WalletRecord},
+    wallet::{History, MIN_CLOSED, Rating},
+};
+
+/// More facts about one wallet than this are no history but noise; the latest are kept.
+const MAX_FACTS: usize = 64;
+/// A holding is written off a day after its latest buy at the earliest.
+const DAY: i64 = Time::DAY;
+/// How far into the future a wallet without a dying holding needs no new look; an hour less than a day, see [`Trader::settle`].
+const SETTLED: i64 = 23 * (Time::DAY / 24);
+
+/// What a position's end or change leaves behind.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sale {
+    /// Base units that lots stood for.
+    pub matched: u128,
+    /// The position, if this closed it and it came to something.
+    pub closed: Option<ClosedRecord>,
+}
+
+/// A wallet.
+#[derive(Debug, Default)]
+pub struct Trader {
+    /// Sets of labels as bits, by time.
+    labels: Vec<(Time, u8)>,
+    /// First funders, by time.
+    funders: Vec<(Time, Address)>,
+    positions: HashMap<Address, Position>,
+    history: History,
+    /// Until when no holding can turn out dead, and under which count of disorder that was found.
+    settled_until: i64,
+    settled_under: u64,
+}
+
+impl Trader {
+    /// From its stored form.
+    #[must_use]
+    pub fn from_record(record: WalletRecord) -> Self {
+        let mut trader = Trader {
+            settled_until: i64::MIN,
+            ..Trader::default()
+        };
+        for fact in &record.facts {
+            trader.learn(fact);
+        }
+        for closed in &record.closed {
+            trader.history.insert(closed);
+        }
+        for position in record.positions {
+            let mint = position.mint.clone();
+            let position = Position::from_record(position);
+            if !position.is_done() {
+                trader.positions.insert(mint, position);
+            }
+        }
+        trader
+    }
+
+    /// Sorts a `wallet` fact in.
+    pub fn learn(&mut self, fact: &WalletFact) {
+        if let Some(labels) = &fact.labels {
+            let bits = labels.iter().fold(0, |bits, label| bits | bit(*label));
+            keep(&mut self.labels, fact.time, bits);
+        }
+        if let Some(funder) = &fact.first_funder {
+            keep(&mut self.funders, fact.time, funder.clone());
+        }
+    }
+
+    /// Whether it carried a label at `time`.
+    #[must_use]
+    pub fn is(&self, label: Label, time: Time) -> bool {
+        latest(&self.labels, time).is_some_and(|bits| bits & bit(label) != 0)
+    }
+
+    /// Who sent it its first SOL, as known at `time`.
+    #[must_use]
+    pub fn funder(&self, time: Time) -> Option<&Address> {
+        latest(&self.funders, time)
+    }
+
+    /// Its position in a mint.
+    #[must_use]
+    pub fn position(&self, mint: &Address) -> Option<&Position> {
+        self.positions.get(mint)
+    }
+
+    /// Adds to a position, or opens one.
+    pub fn buy(&mut self, mint: &Address, quantity: u128, cost: i64, time: Time) {
+        if quantity == 0 {
+            return;
+        }
+        let position = match self.positions.get_mut(mint) {
+            Some(position) => position,
+            None => (self.positions)
+                .entry(mint.clone())
+                .or_insert_with(|| Position::new(time)),
+        };
+        position.buy(quantity, cost, time);
+        let settled = position.last_buy_at.plus(DAY).0;
+        self.settled_until = self.settled_until.min(settled);
+    }
+
+    /// Sells of a position. `None`: there is none.
+    pub fn sell(
+        &mut self,
+        mint: &Address,
+        quantity: u128,
+        proceeds: i64,
+        time: Time,
+    ) -> Option<Sale> {
+        let matched = self.positions.get_mut(mint)?.sell(quantity, proceeds);
+        let closed = self.after_removal(mint, time);
+        Some(Sale { matched, closed })
+    }
+
+    /// Moves tokens of a position elsewhere. `None`: there is none.
+    pub fn transfer_out(&mut self, mint: &Address, quantity: u128, time: Time) -> Option<Sale> {
+        let matched = self.positions.get_mut(mint)?.transfer_out(quantity);
+        let closed = self.after_removal(mint, time);
+        Some(Sale { matched, closed })
+    }
+
+    /// Closes a position as lost.
+    pub fn write_off(&mut self, mint: &Address, at: Time) -> Option<ClosedRecord> {
+        let closed = self.positions.remove(mint)?.close(mint, at, true)?;
+        self.history.insert(&closed);
+        Some(closed)
+    }
+
+    fn after_removal(&mut self, mint: &Address, time: Time) -> Option<ClosedRecord> {
+        let position = self.positions.get(mint)?;
+        if !position.is_done() {
+            // what is left may have cost more than the average so far, and be dead by that
+            let settled = position.last_buy_at.plus(DAY).0;
+            self.settled_until = self.settled_until.min(settled);
+            return None;
+        }
+        let closed = position.close(mint, time, false);
+        self.positions.remove(mint);
+        let closed = closed?;
+        self.history.insert(&closed);
+        Some(closed)
+    }
+
+    /// Whether it could have positions enough for a score, with `more` that are about to come.
+    #[must_use]
+    pub fn may_score(&self, more: usize) -> bool {
+        self.history.len() + self.positions.len() + more >= MIN_CLOSED
+    }
+
+    /// Whether no holding can turn out dead at `now`. `disorder` counts observations of prices that came late.
+    #[must_use]
+    pub fn is_settled(&self, now: Time, disorder: u64) -> bool {
+        now.0 < self.settled_until && disorder == self.settled_under
+    }
+
+    /// The mints of holdings old enough to be dead.
+    pub fn aged_mints(&self, now: Time) -> impl Iterator<Item = &Address> {
+        (self.positions.iter())
+            .filter(move |(_, position)| is_aged(position, now))
+            .map(|(mint, _)| mint)
+    }
+
+    /// Closes the holdings that are dead at `now`, and gives their mints.
+    ///
+    /// What it finds holds for a while. A holding that lives now dies a day after a price yet to come at the earliest, and
+    /// prices to come are at most an hour older than `now`; where one is older, `disorder` is counted up and all is looked at anew.
+    pub fn settle(
+        &mut self,
+        now: Time,
+        disorder: u64,
+        fate: impl Fn(&Address, &Position) -> Fate,
+    ) -> Vec<(Address, Option<ClosedRecord>)> {
+        let mut until = now.0.saturating_add(SETTLED);
+        let mut dead = Vec::new();
+        for (mint, position) in &self.positions {
+            if !is_aged(position, now) {
+                until = until.min(position.last_buy_at.plus(DAY).0);
+                continue;
+            }
+            match fate(mint, position) {
+                Fate::Dead(at) => dead.push((mint.clone(), at)),
+                Fate::Dying(at) => until = until.min(at.0),
+                Fate::Alive => {}
+            }
+        }
+        (self.settled_until, self.settled_under) = (until, disorder);
+        dead.sort_unstable(); // the map's order is no order
+        (dead.into_iter())
+            .map(|(mint, at)| {
+                let closed = self.write_off(&mint, at);
+                (mint, closed)
+            })
+            .collect()
+    }
+
+    /// What it is worth at `now`. `None`: unscored.
+    pub fn rate(&mut self, now: Time) -> Option<Rating> {
+        let bot = self.is(Label::Bot, now);
+        self.history.rate(now, bot)
+    }
+}
+
+/// Whether the latest buy is a day old.
+#[must_use]
+pub fn is_aged(position: &Position, now: Time) -> bool {
+    position.last_buy_at.plus(DAY) <= now
+}
+
+fn bit(label: Label) -> u8 {
+    match label {
+        Label::Exchange => 1,
+        Label::Router => 1 << 1,
+        Label::Bot => 1 << 2,
+        Label::Deployer => 1 << 3,
+        Label::Pool => 1 << 4,
+        Label::Burn => 1 << 5,
+        Label::Locker => 1 << 6,
+    }
+}
+
+fn keep<T>(line: &mut Vec<(Time, T)>, time: Time, value: T) {
+    match line.binary_search_by_key(&time, |(known, _)| *known) {
+        Ok(place) => {
+            if let Some(known) = line.get_mut(place) {
+                known.1 = value;
+            }
+        }
+        Err(place) => line.insert(place, (time, value)),
+    }
+    if line.len() > MAX_FACTS {
+        line.remove(0); // longer than MAX_FACTS: there is a first
+    }
+}
+
+fn latest<T>(line: &[(Time, T)], time: Time) -> Option<&T> {
+    let known = line.partition_point(|(known, _)| *known <= time);
+    let (_, value) = line.get(known.checked_sub(1)?)?;
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_hold_from_their_time_on_and_gaps_keep_the_earlier() {
+        let fact = |time, labels: Option<&[Label]>, funder: Option<&str>| WalletFact {
+            wallet: "W".into(),
+            time: Time(time),
+            labels: labels.map(<[_]>::to_vec),
+            first_funder: funder.map(Into::into),
+        };
+        let mut trader = Trader::default();
+        trader.learn(&fact(20, Some(&[]), None));
+        trader.learn(&fact(10, Some(&[Label::Bot, Label::Router]), Some("F")));
+        assert!(!trader.is(Label::Bot, Time(9)));
+        assert!(trader.is(Label::Bot, Time(19)) && trader.is(Label::Router, Time(10)));
+        assert!(
+            !trader.is(Label::Bot, Time(20)),
+            "an empty list takes labels away"
+        );
+        assert_eq!(trader.funder(Time(99)).map(|f| &**f), Some("F"));
+        assert_eq!(trader.funder(Time(9)), None);
+    }
+
+    #[test]
+    fn a_dead_holding_is_a_loss_once() {
+        let mut trader = Trader::default();
+        let mint: Address = "M".into();
+        trader.buy(&mint, 100, 5_000_000, Time(0));
+        let dead = |_: &Address, _: &Position| Fate::Dead(Time(DAY + 5));
+        assert!(
+            trader.settle(Time(DAY - 1), 0, dead).is_empty(),
+            "too young to look"
+        );
+        assert!(!trader.is_settled(Time(DAY), 0));
+        let found = trader.settle(Time(DAY + 9), 0, dead);
+        let [(_, Some(closed))] = &found[..] else {
+            panic!("{found:?}");
+        };
+        assert_eq!((closed.return_ppm, closed.pnl.0), (-1_000_000, -5_000_000));
+        assert_eq!(closed.closed_at, Time(DAY + 5));
+        assert!(trader.settle(Time(2 * DAY), 0, dead).is_empty());
+        assert!(trader.is_settled(Time(2 * DAY), 0) && !trader.is_settled(Time(2 * DAY), 1));
+    }
+}
