@@ -16,13 +16,13 @@ use crate::{
 #[derive(Debug, Clone, Args)]
 pub struct DataArgs {
     /// Settings file (TOML); config.default.toml documents every setting
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where the database, the admin token and the lock are [default: data]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// A PostgreSQL database; not in this version, which keeps its data in SQLite in the data directory
-    #[arg(long, value_name = "URL", hide = true)]
+    #[arg(long, global = true, value_name = "URL", hide = true)]
     pub database_url: Option<String>,
 }
 
