@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    server::Server,
-    wire::{Wire, request},
+    server::{Server, until},
+    wire::{PATIENCE, Stream, Wire, request},
 };
 
 #[test]
@@ -78,4 +78,40 @@ fn a_peer_that_never_finishes_its_head_is_let_go() {
     let mut wire = Wire::connect(server.main);
     wire.send(b"GET /livez HTTP/1.1\r\nhost: x\r\n");
     wire.expect_end(Duration::from_secs(5));
+}
+
+#[test]
+fn above_the_cap_clients_are_told_in_a_way_that_they_survive() {
+    let server = Server::with(&[("SIGCAST_HTTP__MAX_CONNECTIONS", "1")]);
+    let key = server.alpha_key();
+    let holder = server.listen(&key, "", &[]);
+    let other = server.alpha_key();
+    let refused = server.get("/api/signals", &other);
+    refused.expect_error(503, "overloaded");
+    assert!(
+        refused.head.header("retry-after").is_some(),
+        "{}",
+        refused.head.raw
+    );
+
+    let bearer = format!("Bearer {}", other.text);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "text/event-stream"),
+    ];
+    let mut told = Stream::open(server.main, "", &headers);
+    assert_eq!(
+        told.head.status, 200,
+        "a 503 would stop most clients for good"
+    );
+    let bye = told.expect("bye");
+    assert!(bye.retry.is_some() && bye.id.is_empty(), "{bye:?}");
+    told.expect_end();
+
+    drop(holder);
+    let admitted = until(PATIENCE, || {
+        let reply = server.get("/api/signals", &other);
+        (reply.head.status == 200).then_some(())
+    });
+    assert!(admitted.is_some(), "there is room again");
 }

@@ -91,6 +91,7 @@ fn ids_that_cannot_be_resumed_from_give_a_gap() {
     ] {
         let mut stream = server.listen(&key, "", &[("last-event-id", &id)]);
         let gap = stream.expect("gap");
+        assert_eq!(stream.chunks[1], gap.raw, "one frame, one chunk");
         let data = gap.json();
         assert_eq!(data["reason"], reason, "{id}: {data}");
         for end in ["from", "to"] {
