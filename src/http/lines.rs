@@ -154,31 +154,29 @@ mod tests {
     use proptest::prelude::*;
 
     async fn read(chunks: Vec<Vec<u8>>) -> Vec<(u64, Option<Vec<u8>>)> {
-        let frames = chunks.into_iter().map(|chunk| {
-            Ok::<_, std::convert::Infallible>(hyper::body::Frame::data(Bytes::from(chunk)))
-        });
-        let mut lines = Lines::new(Body::new(http_body_util::StreamBody::new(Iter(frames))));
+        let mut lines = Lines::new(Body::new(Chunks(chunks.into())));
         let mut found = Vec::new();
         while let Some((number, line)) = lines.next().await.unwrap() {
-            found.push((
-                number,
-                match line {
-                    Line::Text(text) => Some(text.trim_ascii_end().to_vec()),
-                    Line::TooLong => None,
-                },
-            ));
+            let text = match line {
+                Line::Text(text) => Some(text.trim_ascii_end().to_vec()),
+                Line::TooLong => None,
+            };
+            found.push((number, text));
         }
         found
     }
 
-    struct Iter<I>(I);
-    impl<I: Iterator + Unpin> futures_core::Stream for Iter<I> {
-        type Item = I::Item;
-        fn poll_next(
+    struct Chunks(std::collections::VecDeque<Vec<u8>>);
+
+    impl HttpBody for Chunks {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
             mut self: std::pin::Pin<&mut Self>,
             _: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<I::Item>> {
-            std::task::Poll::Ready(self.0.next())
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+            std::task::Poll::Ready(self.0.pop_front().map(|chunk| Ok(hyper::body::Frame::data(chunk.into()))))
         }
     }
 

@@ -131,6 +131,8 @@ mod tests {
             .collect()
     }
 
+    const NONE: [i64; 0] = [];
+
     fn seqs(read: RingRead) -> Vec<i64> {
         match read {
             RingRead::Frames(frames) => frames.iter().map(|frame| frame.seq).collect(),
@@ -142,13 +144,13 @@ mod tests {
     #[test]
     fn holds_the_latest_and_says_who_is_behind() {
         let ring = Ring::new(3, 0);
-        assert_eq!(seqs(ring.after(0, 9)), []);
+        assert_eq!(seqs(ring.after(0, 9)), NONE);
         ring.push(frames(1..=5));
         assert_eq!(seqs(ring.after(2, 9)), [3, 4, 5]);
         assert_eq!(seqs(ring.after(3, 1)), [4]);
-        assert_eq!(seqs(ring.after(5, 9)), []);
+        assert_eq!(seqs(ring.after(5, 9)), NONE);
         assert_eq!(seqs(ring.after(1, 9)), [-1], "frame 2 is gone");
-        assert_eq!(seqs(ring.after(99, 9)), [], "ahead is not behind");
+        assert_eq!(seqs(ring.after(99, 9)), NONE, "ahead is not behind");
     }
 
     #[test]
@@ -167,7 +169,7 @@ mod tests {
     #[test]
     fn an_empty_ring_that_starts_at_a_head_sends_the_older_to_the_log() {
         let ring = Ring::new(3, 100);
-        assert_eq!(seqs(ring.after(100, 9)), []);
+        assert_eq!(seqs(ring.after(100, 9)), NONE);
         assert_eq!(seqs(ring.after(99, 9)), [-1]);
     }
 }
