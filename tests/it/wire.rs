@@ -231,6 +231,8 @@ impl Reply {
 pub struct Stream {
     wire: Wire,
     pub head: Head,
+    /// Set where the whole body is announced: it counts as one chunk.
+    whole: Option<usize>,
     waiting: VecDeque<Frame>,
     /// Every chunk so far.
     pub chunks: Vec<String>,
@@ -246,8 +248,10 @@ impl Stream {
     /// Reads the answer to a request already sent.
     pub fn on(mut wire: Wire) -> Self {
         let head = wire.head();
+        let whole = head.header("content-length").and_then(|n| n.parse().ok());
         Stream {
             wire,
+            whole,
             head,
             waiting: VecDeque::new(),
             chunks: Vec::new(),
@@ -273,7 +277,15 @@ impl Stream {
     /// The next frame or comment.
     pub fn next(&mut self, within: Duration) -> Next {
         while self.waiting.is_empty() {
-            match self.wire.chunk(within) {
+            let chunk = match self.whole {
+                Some(0) => Ok(None),
+                Some(size) => {
+                    self.whole = Some(0);
+                    self.wire.exactly(size, within).map(Some)
+                }
+                None => self.wire.chunk(within),
+            };
+            match chunk {
                 Ok(Some(chunk)) => {
                     let chunk = String::from_utf8(chunk).expect("UTF-8 in every chunk");
                     self.waiting.extend(frames_of(&chunk));
