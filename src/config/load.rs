@@ -9,8 +9,14 @@ use super::settings::Settings;
 /// The defaults, as they stand in the project.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 const PREFIX: &str = "SIGCAST_";
-/// Variables that are not settings: the admin token, and the key of `tail`.
-const OTHER_VARIABLES: [&str; 2] = ["SIGCAST_ADMIN_TOKEN", "SIGCAST_KEY"];
+/// Variables that are not settings: the admin token, the key of `tail`, and what the examples take, as one shell may serve for all.
+const OTHER_VARIABLES: [&str; 5] = [
+    "SIGCAST_ADMIN_TOKEN",
+    "SIGCAST_KEY",
+    "SIGCAST_URL",
+    "SIGCAST_LAST_EVENT_ID",
+    "SIGCAST_STOP_AFTER",
+];
 
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]

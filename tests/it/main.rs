@@ -13,6 +13,7 @@ mod access;
 mod clients;
 mod crash;
 mod drain;
+mod hostile;
 mod resume;
 mod seat;
 mod stream;

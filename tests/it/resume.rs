@@ -91,6 +91,7 @@ fn ids_that_cannot_be_resumed_from_give_a_gap() {
     ] {
         let mut stream = server.listen(&key, "", &[("last-event-id", &id)]);
         let gap = stream.expect("gap");
+        assert_eq!(stream.chunks[1], gap.raw, "one frame, one chunk");
         let data = gap.json();
         assert_eq!(data["reason"], reason, "{id}: {data}");
         for end in ["from", "to"] {
@@ -192,9 +193,11 @@ fn a_crash_loses_nothing_and_keeps_the_bytes() {
 
 #[test]
 fn a_replay_paces_old_signals_says_bye_and_stops_for_good() {
+    // the pace counts from `since`: what lies between it and the first signal is waited for as well
+    let since = now().to_string();
     let (server, key, epoch) = with_signals(3);
     let until = now().to_string();
-    let query = format!("?since=2020-01-01T00:00:00Z&replay_until={until}&speed=60");
+    let query = format!("?since={since}&replay_until={until}&speed=60");
     let mut stream = server.listen(&key, &query, &[]);
     for seq in 1..=3 {
         assert_eq!(stream.expect("signal").json()["seq"], seq);

@@ -76,12 +76,7 @@ fn retry_differs_from_connection_to_connection() {
     let server = Server::start();
     let key = server.alpha_key();
     let drawn: std::collections::BTreeSet<_> = (0..8)
-        .map(|_| {
-            server
-                .stream(&key, "?takeover=true", &[])
-                .expect_hello()
-                .retry
-        })
+        .map(|_| server.stream(&key, "", &[]).expect_hello().retry)
         .collect();
     assert!(drawn.len() > 1, "{drawn:?}");
 }
@@ -355,6 +350,8 @@ fn pings_are_one_line_and_heartbeats_prove_life() {
         "the cursor moves over what the filter hides"
     );
     assert!(beat.raw.ends_with(&format!("id: {epoch}-2\n\n")), "id last");
+    let chunk = hearted.chunks.last();
+    assert_eq!(chunk, Some(&beat.raw), "one frame, one chunk");
 
     // a beat moves the cursor also where all was hidden
     passed_over["id"] = sample(3)["id"].clone();

@@ -1,8 +1,11 @@
 //! `sigcast tail` against a real server.
 
-use std::process::{Output, Stdio};
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Output, Stdio},
+};
 
-use super::server::{Key, Server, lines_of, sigcast};
+use super::server::{Key, Server, lines_of, sigcast, until};
 use super::wire::PATIENCE;
 
 fn tail(server: &Server, key: &Key, args: &[&str]) -> std::process::Child {
@@ -83,4 +86,21 @@ fn tail_says_what_to_do_about_a_refusal() {
         !output.status.success() && text.contains("SIGCAST_KEY"),
         "{text}"
     );
+}
+
+#[test]
+fn tail_ends_well_when_nobody_reads_any_more() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut child = tail(&server, &key, &["--json", "--since", "2020-01-01"]);
+    server.publish_sample(1);
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    assert!(line.starts_with("{\"seq\":1,"), "{line}");
+    drop(stdout);
+    server.publish_sample(2);
+    let ended = until(PATIENCE, || child.try_wait().unwrap());
+    let _ = child.kill();
+    assert_eq!(ended.and_then(|status| status.code()), Some(0));
 }

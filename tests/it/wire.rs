@@ -76,13 +76,41 @@ impl Wire {
         self.send(head("GET", path, headers).as_bytes());
     }
 
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.socket.write_all(bytes)
+    }
+
     pub fn head(&mut self) -> Head {
-        let raw = self.through(b"\r\n\r\n", PATIENCE).expect("a head");
+        self.try_head().expect("a head")
+    }
+
+    /// `None` where the connection ends, or is reset, before one.
+    pub fn try_head(&mut self) -> Option<Head> {
+        let raw = self.through(b"\r\n\r\n", PATIENCE).ok()?;
         let raw = String::from_utf8(raw).expect("a head of text");
         let status = raw.get(9..12).and_then(|code| code.parse().ok());
-        Head {
+        Some(Head {
             status: status.unwrap_or_else(|| panic!("no status in {raw:?}")),
             raw,
+        })
+    }
+
+    /// The connection must end by itself, with or without last words.
+    pub fn expect_end(&mut self, within: Duration) {
+        let deadline = Instant::now() + within;
+        loop {
+            match self.more(deadline) {
+                Ok(()) => {}
+                Err(e)
+                    if matches!(
+                        e.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+                    ) =>
+                {
+                    panic!("still open after {within:?}")
+                }
+                Err(_) => return,
+            }
         }
     }
 
@@ -203,6 +231,8 @@ impl Reply {
 pub struct Stream {
     wire: Wire,
     pub head: Head,
+    /// Set where the whole body is announced: it counts as one chunk.
+    whole: Option<usize>,
     waiting: VecDeque<Frame>,
     /// Every chunk so far.
     pub chunks: Vec<String>,
@@ -218,8 +248,10 @@ impl Stream {
     /// Reads the answer to a request already sent.
     pub fn on(mut wire: Wire) -> Self {
         let head = wire.head();
+        let whole = head.header("content-length").and_then(|n| n.parse().ok());
         Stream {
             wire,
+            whole,
             head,
             waiting: VecDeque::new(),
             chunks: Vec::new(),
@@ -245,7 +277,15 @@ impl Stream {
     /// The next frame or comment.
     pub fn next(&mut self, within: Duration) -> Next {
         while self.waiting.is_empty() {
-            match self.wire.chunk(within) {
+            let chunk = match self.whole {
+                Some(0) => Ok(None),
+                Some(size) => {
+                    self.whole = Some(0);
+                    self.wire.exactly(size, within).map(Some)
+                }
+                None => self.wire.chunk(within),
+            };
+            match chunk {
                 Ok(Some(chunk)) => {
                     let chunk = String::from_utf8(chunk).expect("UTF-8 in every chunk");
                     self.waiting.extend(frames_of(&chunk));
