@@ -287,6 +287,7 @@ type Reading = Facts<BufReader<Counted<Box<dyn Read + Send>>>>;
 async fn read_batch(
     mut facts: Reading,
     mut order: Reorder,
+    latest: Time,
 ) -> Result<(Reading, Reorder, Batch, bool)> {
     let read = tokio::task::spawn_blocking(move || {
         let mut batch = Batch::default();

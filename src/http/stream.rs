@@ -55,12 +55,11 @@ pub async fn open(
     uri: Uri,
     headers: HeaderMap,
 ) -> ApiResult {
-    if method != Method::GET {
-        return Err(ApiError::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            "method_not_allowed",
-            "Only GET.",
-        ));
+    if method == Method::HEAD {
+        // what a GET would begin with, without taking the seat
+        let holder = guard::holder(&state, &headers).await?;
+        holder.check_stream(&state.plans, state.clock.now())?;
+        return Ok(reply::stream_head(Body::empty()));
     }
     match open_checked(&state, &socket, &uri, &headers).await {
         Err(error)
@@ -100,7 +99,7 @@ async fn open_checked(
     holder.check_stream(&state.plans, state.clock.now())?;
 
     let explicit = query.takeover || headers.get(TAKEOVER).is_some_and(|value| value == "1");
-    let claim = if resumes || query.last_event_id.is_some() || explicit {
+    let claim = if resumes || explicit {
         Claim::Takeover
     } else {
         Claim::Fresh

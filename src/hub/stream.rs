@@ -100,6 +100,9 @@ pub async fn run(
     tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
 }
 
+/// A comment, and the event beside it, if any: each is a frame of its own.
+struct Comment(Bytes, Option<Bytes>);
+
 struct Stream<'a> {
     hub: &'a Arc<Hub>,
     seat: &'a SeatGuard,
@@ -159,12 +162,12 @@ impl<'a> Stream<'a> {
             let step = tokio::select! {
                 biased;
                 over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return over,
-                () = self.seat.probe_asked() => Err(frame::PROBE),
+                () = self.seat.probe_asked() => Err(Comment(frame::PROBE, None)),
                 () = sleep_until(self.next_ping) => Err(self.ping()),
                 step = self.cursor.next() => Ok(step),
             };
             let done = match step {
-                Err(comment) => self.send(Piece::Control(comment)).await,
+                Err(comment) => self.say(comment).await,
                 Ok(Step::Gap(gap)) => {
                     self.sent_at = gap.resume_at;
                     self.send(Piece::Control(frame::gap(&self.hub.epoch, &gap)))
@@ -188,16 +191,26 @@ impl<'a> Stream<'a> {
         Ok(())
     }
 
-    /// The ping that is due, and its heartbeat.
-    fn ping(&mut self) -> Bytes {
+    /// Notes that the ping is due no more; its frames.
+    fn ping(&mut self) -> Comment {
         self.next_ping += Duration::from_secs(self.hub.config.ping_seconds);
-        if !self.opening.heartbeat {
-            return frame::PING;
+        let heartbeat = self.opening.heartbeat.then(|| {
+            let matched = (!self.opening.filter.is_open()).then_some(self.matched);
+            frame::heartbeat(
+                &self.hub.position(self.sent_at),
+                self.hub.clock.now(),
+                matched,
+            )
+        });
+        Comment(frame::PING, heartbeat)
+    }
+
+    async fn say(&mut self, comment: Comment) -> Result<(), Over> {
+        self.send(Piece::Control(comment.0)).await?;
+        match comment.1 {
+            Some(heartbeat) => self.send(Piece::Control(heartbeat)).await,
+            None => Ok(()),
         }
-        let matched = (!self.opening.filter.is_open()).then_some(self.matched);
-        let at = self.hub.position(self.sent_at);
-        let heartbeat = frame::heartbeat(&at, self.hub.clock.now(), matched);
-        Bytes::from([&frame::PING[..], &heartbeat[..]].concat())
     }
 
     async fn send_frames(&mut self, frames: Vec<Arc<Frame>>) -> Result<(), Over> {
@@ -234,11 +247,11 @@ impl<'a> Stream<'a> {
             let comment = tokio::select! {
                 biased;
                 over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return Err(over),
-                () = self.seat.probe_asked() => frame::PROBE,
+                () = self.seat.probe_asked() => Comment(frame::PROBE, None),
                 () = sleep_until(due) => return Ok(()),
                 () = sleep_until(self.next_ping) => self.ping(),
             };
-            self.send(Piece::Control(comment)).await?;
+            self.say(comment).await?;
         }
     }
 
