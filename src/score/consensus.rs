@@ -1,8 +1,6 @@
 //! The consensus engine: one fact after the other in, signals out.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::Deserialize;
+use std::collections::BTreeSet;
 
 use crate::model::{
     swap::{Address, Amount, Direction, Fact, Side, Swap, TokenFact, Transfer, WalletFact},
@@ -10,20 +8,20 @@ use crate::model::{
 };
 
 use super::{
+    changed::Changed,
+    config::Config,
     episode,
     mint::{Limits, Mint},
     payload::{self, Row, score_sum},
     pool::{self, Quorum},
     prices::Fate,
     rank,
-    record::{Changes, ClosedRecord, Draft, EpisodeRecord, MintRecord, Need, WalletRecord},
+    record::{Changes, Draft, EpisodeRecord, MintRecord, Need, WalletRecord},
     rug,
     table::Table,
     trader::{Trader, is_aged},
 };
 
-/// So much of a mint's swaps is stored to be loaded again: no window may be longer.
-const MAX_WINDOW_SECONDS: u32 = 100;
 /// Prices of a dollar's worth and more are prices; below, rounding and fees make them.
 const MIN_PRICED_USD: i64 = 1_000_000;
 /// Observations of prices that lag the latest swap by more than this are disorder; see [`Trader::settle`].
@@ -31,40 +29,6 @@ const DISORDER: i64 = 3600 * Time::SECOND;
 
 /// The engine's name in the store.
 pub const NAME: &str = "consensus";
-
-/// What may be set of the engine.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Config {
-    /// Length of the window in which buyers count together, seconds of event time; at most 100.
-    pub window_seconds: u32,
-    /// How much too late a swap may come and still count for what fires next, seconds.
-    pub late_seconds: u32,
-    /// For how long a mint's first signal makes others updates of it, minutes of event time.
-    pub episode_minutes: u32,
-    /// Within which time after the first signal its wallets' sales make an exit, minutes of event time; at most 120.
-    pub exit_minutes: u32,
-    /// Pool wallets (rank C and better) that a signal takes.
-    pub min_pool: u32,
-    /// Buyers that a signal takes, pool wallets among them.
-    pub min_total: u32,
-    /// Net purchases in the window from which a wallet counts, whole dollars.
-    pub min_net_usd: u32,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Config {
-            window_seconds: 90,
-            late_seconds: 5,
-            episode_minutes: 30,
-            exit_minutes: 60,
-            min_pool: 3,
-            min_total: 5,
-            min_net_usd: 25,
-        }
-    }
-}
 
 /// The engine. Facts are applied strictly in the order of their arrival; what is loaded, and when, changes no result.
 #[derive(Debug)]
@@ -80,48 +44,13 @@ pub struct Engine {
     changed: Changed,
 }
 
-/// What changed since it was last taken.
-#[derive(Debug, Default)]
-struct Changed {
-    /// Places of wallets, and mints.
-    positions: Vec<(u32, Address)>,
-    closed: Vec<(Address, ClosedRecord)>,
-    mints: BTreeSet<u32>,
-    episodes: BTreeMap<(Address, i64), EpisodeRecord>,
-}
-
-impl Changed {
-    fn is_empty(&self) -> bool {
-        self.positions.is_empty()
-            && self.closed.is_empty()
-            && self.mints.is_empty()
-            && self.episodes.is_empty()
-    }
-
-    fn close(&mut self, wallet: &Address, closed: Option<ClosedRecord>) {
-        self.closed
-            .extend(closed.map(|closed| (wallet.clone(), closed)));
-    }
-
-    fn episode(&mut self, mint: &Address, episode: &EpisodeRecord) {
-        let key = (mint.clone(), episode.ordinal);
-        self.episodes.insert(key, episode.clone());
-    }
-}
-
 impl Engine {
     /// An engine with nothing loaded.
     #[must_use]
-    pub fn new(mut config: Config) -> Self {
-        config.window_seconds = config.window_seconds.clamp(1, MAX_WINDOW_SECONDS);
-        config.exit_minutes = config.exit_minutes.min(120);
-        let seconds = |seconds: u32| i64::from(seconds) * Time::SECOND;
+    pub fn new(config: Config) -> Self {
+        let config = config.bounded();
         Engine {
-            limits: Limits {
-                window: seconds(config.window_seconds),
-                late: seconds(config.late_seconds),
-                min_net: i64::from(config.min_net_usd) * 1_000_000,
-            },
+            limits: config.limits(),
             config,
             wallets: Table::default(),
             mints: Table::default(),
@@ -186,30 +115,8 @@ impl Engine {
 
     /// What changed since the last call: the latest state of each thing, once.
     pub fn take_changes(&mut self) -> Changes {
-        let mut changed = std::mem::take(&mut self.changed);
-        changed.positions.sort_unstable();
-        changed.positions.dedup();
-        let positions = changed.positions.into_iter().filter_map(|(place, mint)| {
-            let (wallet, trader) = self.wallets.get(place)?;
-            let record = trader
-                .position(&mint)
-                .map(|position| position.record(&mint));
-            Some((wallet.clone(), mint, record))
-        });
-        let positions = positions.collect();
-        let mints = changed.mints.into_iter().filter_map(|place| {
-            let (address, mint) = self.mints.get_mut(place)?;
-            mint.changed = false;
-            Some((address.clone(), mint.state()))
-        });
-        Changes {
-            positions,
-            mints: mints.collect(),
-            closed: changed.closed,
-            episodes: (changed.episodes.into_iter())
-                .map(|((mint, _), episode)| (mint, episode))
-                .collect(),
-        }
+        let changed = std::mem::take(&mut self.changed);
+        changed.collect(&self.wallets, &mut self.mints)
     }
 
     /// Forgets the least recently used wallets and mints above these numbers; they are asked for again when needed.
@@ -235,9 +142,7 @@ impl Engine {
         };
         if let Some((_, mint)) = self.mints.get_mut(place) {
             mint.learn(fact);
-            if mint.changed {
-                self.changed.mints.insert(place);
-            }
+            self.changed.mint(place, mint);
         }
     }
 
@@ -263,7 +168,7 @@ impl Engine {
         if let Some((wallet, trader)) = self.wallets.get_mut(place) {
             let out = trader.transfer_out(&transfer.mint, transfer.token_amount, transfer.time);
             self.changed.close(wallet, out.and_then(|out| out.closed));
-            self.changed.positions.push((place, transfer.mint.clone()));
+            self.changed.position(place, &transfer.mint);
         }
         Ok(Vec::new())
     }
@@ -355,7 +260,7 @@ impl Engine {
         if let Some(Fate::Dead(at)) = history.map(|history| history.fate(position, now)) {
             let closed = trader.write_off(mint, at);
             self.changed.close(address, closed);
-            self.changed.positions.push((wallet, mint.clone()));
+            self.changed.position(wallet, mint);
         }
     }
 
@@ -382,7 +287,7 @@ impl Engine {
                 sale.matched
             }
         };
-        self.changed.positions.push((wallet, swap.mint.clone()));
+        self.changed.position(wallet, &swap.mint);
         quantity
     }
 
@@ -400,9 +305,7 @@ impl Engine {
         if in_time {
             mint.window.insert(swap, address, wallet);
         }
-        if mint.changed {
-            self.changed.mints.insert(place);
-        }
+        self.changed.mint(place, mint);
     }
 
     /// Counts what wallets that triggered do, and gives the exits that follow from it.
@@ -411,7 +314,7 @@ impl Engine {
         let Some((address, mint)) = self.mints.get_mut(place) else {
             return drafts;
         };
-        let within = minutes(self.config.exit_minutes);
+        let within = self.config.exit();
         for episode in &mut mint.episodes {
             let time = episode.opened_at..=episode.opened_at.plus(within);
             if episode.exited
@@ -437,7 +340,7 @@ impl Engine {
         if passing < self.config.min_total as usize {
             return None;
         }
-        let within = minutes(self.config.episode_minutes);
+        let within = self.config.episode();
         let running = (mint.episodes.last()).filter(|last| now <= last.opened_at.plus(within));
         let info = mint.tokens.at(now);
         let risk = rug::risk(&info);
@@ -465,7 +368,7 @@ impl Engine {
         for (wallet, mint, loss) in written_off {
             if let Some((address, _)) = self.wallets.get(wallet) {
                 self.changed.close(address, loss);
-                self.changed.positions.push((wallet, mint));
+                self.changed.position(wallet, &mint);
             }
         }
         let found = found?;
@@ -542,8 +445,4 @@ fn dollars(swap: &Swap) -> i64 {
         Amount::Usd(amount) => amount.0,
         Amount::Sol(_) => 0,
     }
-}
-
-fn minutes(minutes: u32) -> i64 {
-    i64::from(minutes) * 60 * Time::SECOND
 }

@@ -8,6 +8,8 @@ pub mod prices;
 
 pub mod wallet;
 
+pub mod history;
+
 pub mod rug;
 
 pub mod rank;
@@ -28,6 +30,10 @@ pub mod mint;
 
 pub mod pool;
 
+pub mod config;
+
+pub mod changed;
+
 pub mod consensus;
 
 #[cfg(test)]
@@ -35,6 +41,9 @@ mod test_store;
 
 #[cfg(test)]
 mod consensus_test;
+
+#[cfg(test)]
+mod episode_test;
 
 #[cfg(test)]
 mod replay_test;

@@ -13,9 +13,9 @@ use crate::model::{
 };
 
 use super::{
+    history::Rating,
     record::{Draft, EpisodeRecord},
     rug::Risk,
-    wallet::Rating,
 };
 
 const CONSENSUS_BUY: &str = "consensus_buy";

@@ -36,46 +36,57 @@ pub struct Quorum {
 pub type WrittenOff = Vec<(u32, Address, Option<ClosedRecord>)>;
 
 /// A wallet that counts: net of sales, neither the mint's own nor a thoroughfare.
-struct Counted {
+struct Counted<'a> {
     /// In the window.
     buyer: u32,
     /// In the table of wallets.
     place: u32,
-    /// Its first funder, or itself.
-    entity: Address,
-    wallet: Address,
+    funder: Option<Address>,
+    wallet: &'a Address,
+}
+
+impl Counted<'_> {
+    /// Its first funder, or itself: wallets with one first funder are one buyer.
+    fn entity(&self) -> &Address {
+        self.funder.as_ref().unwrap_or(self.wallet)
+    }
 }
 
 /// A consensus of buyers.
-pub struct Consensus {
+pub struct Consensus<'a> {
     /// One wallet for each entity in the pool, best first.
     pub members: Vec<Member>,
     /// Entities.
     pub total: usize,
-    counted: Vec<Counted>,
+    counted: Vec<Counted<'a>>,
     pool_buyers: Vec<u32>,
 }
 
 /// Looks for a consensus on `mint` at `now`. Wallets are scored only where their number could suffice.
-pub fn find(
-    mint: &Mint,
+pub fn find<'a>(
+    mint: &'a Mint,
     mints: &Table<Mint>,
     wallets: &mut Table<Trader>,
     now: Time,
     quorum: Quorum,
     disorder: u64,
     written_off: &mut WrittenOff,
-) -> Option<Consensus> {
+) -> Option<Consensus<'a>> {
     let counted = count(mint, wallets, now)?;
-    let entities: HashSet<&Address> = counted.iter().map(|counted| &counted.entity).collect();
-    let total = entities.len();
-    let may_score = |counted: &&Counted| {
+    // most wallets have no known funder: a hot mint's buyers need not be hashed at every buy
+    let total = if counted.iter().all(|counted| counted.funder.is_none()) {
+        counted.len()
+    } else {
+        let entities: HashSet<&Address> = counted.iter().map(Counted::entity).collect();
+        entities.len()
+    };
+    let may_score = |counted: &&Counted<'_>| {
         (wallets.get(counted.place)).is_some_and(|(_, trader)| trader.may_score(0))
     };
     if total < quorum.total || counted.iter().filter(may_score).count() < quorum.pool {
         return None;
     }
-    let mut members: Vec<(Member, &Counted)> = Vec::new();
+    let mut members: Vec<(Member, &Counted<'_>)> = Vec::new();
     for counted in &counted {
         let Some((_, trader)) = wallets.get_mut(counted.place) else {
             continue;
@@ -100,7 +111,7 @@ pub fn find(
     });
     // best first: the first of an entity stands for it
     let mut seen = HashSet::new();
-    members.retain(|(_, counted)| seen.insert(&counted.entity));
+    members.retain(|(_, counted)| seen.insert(counted.entity()));
     if members.len() < quorum.pool.max(1) {
         return None;
     }
@@ -114,7 +125,7 @@ pub fn find(
     })
 }
 
-fn count(mint: &Mint, wallets: &Table<Trader>, now: Time) -> Option<Vec<Counted>> {
+fn count<'a>(mint: &'a Mint, wallets: &Table<Trader>, now: Time) -> Option<Vec<Counted<'a>>> {
     let deployer = mint.tokens.deployer(now);
     let mut counted = Vec::with_capacity(mint.window.passing());
     for (buyer, wallet) in mint.window.passing_buyers() {
@@ -129,8 +140,8 @@ fn count(mint: &Mint, wallets: &Table<Trader>, now: Time) -> Option<Vec<Counted>
         counted.push(Counted {
             buyer,
             place,
-            entity: trader.funder(now).unwrap_or(&wallet.address).clone(),
-            wallet: wallet.address.clone(),
+            funder: trader.funder(now).cloned(),
+            wallet: &wallet.address,
         });
     }
     Some(counted)
@@ -144,7 +155,7 @@ pub struct Pace {
     pub signature: Arc<str>,
 }
 
-impl Consensus {
+impl Consensus<'_> {
     /// Reads from the window when its buyers came. `None` cannot be: who counts has bought.
     #[must_use]
     pub fn pace(&self, window: &Window) -> Option<Pace> {
@@ -153,7 +164,7 @@ impl Consensus {
         let mut entities: HashMap<&Address, Time> = HashMap::with_capacity(self.total);
         for counted in &self.counted {
             let time = first(counted.buyer)?.time;
-            let known = entities.entry(&counted.entity).or_insert(time);
+            let known = entities.entry(counted.entity()).or_insert(time);
             *known = time.min(*known);
         }
         let (start, end) = (entities.values().min()?, entities.values().max()?);

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::{
-    consensus::{Config, Engine},
+    config::Config,
+    consensus::Engine,
     record::{Draft, MintRecord, Need, PositionRecord, WalletRecord},
     test_store::*,
 };
@@ -101,9 +102,9 @@ fn one(dice: &mut Dice, place: usize, moment: f64, owner: &str, mint: &str) -> F
                 Some(&funder),
             )
         }
-        2 => {
+        2..4 => {
             let mut info = sound();
-            info.price_usd = Some(Exact((dice.below(2000) + 1).into()));
+            info.price_usd = (dice.one_in(3)).then(|| Exact((1000 / worth(place, mint)).into()));
             info.mint_renounced =
                 [Some(true), Some(true), Some(false), None][dice.below(4) as usize];
             info.deployer = dice.one_in(4).then(|| owner.into());
@@ -113,11 +114,8 @@ fn one(dice: &mut Dice, place: usize, moment: f64, owner: &str, mint: &str) -> F
                 info,
             })
         }
-        3..9 => {
-            let mut sale = swap(owner, moment, Side::Sell, (dice.below(200) + 1) as f64);
-            if dice.one_in(5) {
-                sale.token_amount *= 20; // a crash
-            }
+        4..9 => {
+            let sale = swap(owner, moment, Side::Sell, (dice.below(200) + 1) as f64);
             dress(sale, place, mint)
         }
         _ => dress(
@@ -128,9 +126,19 @@ fn one(dice: &mut Dice, place: usize, moment: f64, owner: &str, mint: &str) -> F
     }
 }
 
+/// By how many times some tokens are cheaper than they were, on and off.
+fn worth(place: usize, mint: &str) -> u32 {
+    if matches!(mint, "m2" | "m3") && place % 300 >= 150 {
+        50
+    } else {
+        1
+    }
+}
+
 fn dress(mut swap: Swap, place: usize, mint: &str) -> Fact {
     swap.signature = format!("s{place}").into();
     swap.mint = mint.into();
+    swap.token_amount *= u128::from(worth(place, mint));
     swap.slot = place.is_multiple_of(3).then_some(place as u64);
     Fact::Swap(swap)
 }
@@ -192,11 +200,10 @@ fn the_market_is_lively() {
         having("consensus_buy"),
         having("\"update\":"),
         having("consensus_exit"),
-        having("\"others\""),
         lost,
     );
     assert!(
-        counts.0 > 50 && counts.1 > 10 && counts.2 > 5 && counts.3 > 0 && counts.4 > 5,
+        counts.0 > 50 && counts.1 > 10 && counts.2 > 5 && counts.3 > 5,
         "{counts:?}"
     );
 }

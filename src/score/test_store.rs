@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
-    consensus::{Config, Engine},
+    config::Config,
+    consensus::Engine,
     record::{
         Changes, ClosedRecord, Draft, EpisodeRecord, MintRecord, MintState, Need, PositionRecord,
         WalletRecord,
@@ -80,10 +81,11 @@ impl Store {
         for fact in &self.facts {
             match fact {
                 Fact::Token(fact) if fact.mint == *mint => record.facts.push(fact.clone()),
-                Fact::Swap(swap) if swap.mint == *mint => {
-                    if swap.time >= state.high_water.plus(-100 * Time::SECOND) {
-                        record.recent.push(fact.clone());
-                    }
+                Fact::Swap(swap)
+                    if swap.mint == *mint
+                        && swap.time >= state.high_water.plus(-100 * Time::SECOND) =>
+                {
+                    record.recent.push(fact.clone());
                 }
                 _ => {}
             }
@@ -272,4 +274,21 @@ pub fn sound() -> TokenInfo {
         lp_locked: Some(true),
         ..TokenInfo::default()
     }
+}
+
+/// A world in which `p1`…`p9` are pool wallets, and the token is sound.
+pub fn world() -> World {
+    let mut world = World::new(Config::default());
+    for n in 1..=9 {
+        world.past(&format!("p{n}"), 12, 10_000);
+    }
+    world.apply(&token(-60.0, sound()));
+    world
+}
+
+/// Three pool wallets and two others buy, ten seconds apart: the fifth fires.
+pub fn consensus(start: f64) -> Vec<Fact> {
+    (["p1", "o1", "p2", "o2", "p3"].into_iter().zip(0_u8..))
+        .map(|(wallet, n)| buy(wallet, start + f64::from(n) * 10.0, 100.0))
+        .collect()
 }

@@ -9,9 +9,10 @@ use crate::model::{
 
 use super::{
     book::Position,
+    history::{History, Rating},
     prices::Fate,
     record::{ClosedRecord, WalletRecord},
-    wallet::{History, MIN_CLOSED, Rating},
+    wallet::MIN_CLOSED,
 };
 
 /// More facts about one wallet than this are no history but noise; the latest are kept.
