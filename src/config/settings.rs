@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 
-use crate::{http, hub, ingest::pipeline, model::account::Plans, score::consensus, store::db};
+use crate::{http, hub, ingest::pipeline, model::account::Plans, score, store::db};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Settings {
     /// The pipeline.
     pub ingest: pipeline::Config,
     /// The consensus engine.
-    pub consensus: consensus::Config,
+    pub consensus: score::config::Config,
     /// The database.
     pub store: db::Config,
     /// What accounts may do.

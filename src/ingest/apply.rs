@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Instant};
 use crate::{
     model::{publish::NewSignal, swap::Fact},
     score::{
+        config::Config as EngineConfig,
         consensus::{self, Engine},
         record::{Draft, Need},
     },
@@ -44,7 +45,7 @@ const MOST_LOADINGS: usize = 64;
 /// The engine and how far it has come.
 pub struct Applier {
     engine: Engine,
-    config: consensus::Config,
+    config: EngineConfig,
     max_wallets: usize,
     max_mints: usize,
     /// Arrival of the last fact applied; `None` until read.
@@ -56,7 +57,7 @@ pub struct Applier {
 impl Applier {
     /// An engine that has loaded nothing.
     #[must_use]
-    pub fn new(config: consensus::Config, max_wallets: usize, max_mints: usize) -> Self {
+    pub fn new(config: EngineConfig, max_wallets: usize, max_mints: usize) -> Self {
         Applier {
             engine: Engine::new(config.clone()),
             config,

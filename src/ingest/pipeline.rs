@@ -18,7 +18,7 @@ use crate::{
         swap::{Amount, Fact},
         time::{Clock, Time},
     },
-    score::consensus,
+    score::{config::Config as EngineConfig, consensus},
     store::{
         db::Db,
         error::{StoreError, StoreResult},
@@ -155,7 +155,7 @@ pub fn new(
     hub: Option<Arc<Hub>>,
     clock: Clock,
     config: Config,
-    engine: Option<consensus::Config>,
+    engine: Option<EngineConfig>,
     metrics: Metrics,
 ) -> (Pipeline, Worker) {
     let (sender, jobs) = mpsc::channel(QUEUE);
