@@ -21,8 +21,9 @@ const SWAPS: usize = 100_000;
 const PAST: usize = 500_000;
 const WALLETS: u64 = 4000;
 const MINTS: u64 = 400;
-/// Swaps are this far apart in event time: 100 a second, of which the hottest mint has about five.
-const APART_MICROS: i64 = 10_000;
+/// Swaps are this far apart in event time: 20 a second, so that each wallet swaps every few minutes, and the hottest mint has
+/// about a hundred swaps in its window.
+const APART_MICROS: i64 = 50_000;
 
 /// Xorshift: the stream is the same in every run.
 struct Dice(u64);
