@@ -1,12 +1,12 @@
 //! What the engine changed and the store does not yet know.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use crate::model::swap::Address;
 
 use super::{
     mint::Mint,
-    record::{Changes, ClosedRecord, EpisodeRecord},
+    record::{Changes, ClosedRecord},
     table::Table,
     trader::Trader,
 };
@@ -18,7 +18,8 @@ pub struct Changed {
     positions: Vec<(u32, Address)>,
     closed: Vec<(Address, ClosedRecord)>,
     mints: BTreeSet<u32>,
-    episodes: BTreeMap<(Address, i64), EpisodeRecord>,
+    /// Places of mints, and ordinals.
+    episodes: BTreeSet<(u32, i64)>,
 }
 
 impl Changed {
@@ -49,10 +50,9 @@ impl Changed {
         }
     }
 
-    /// Notes an episode as it is now.
-    pub fn episode(&mut self, mint: &Address, episode: &EpisodeRecord) {
-        let key = (mint.clone(), episode.ordinal);
-        self.episodes.insert(key, episode.clone());
+    /// Notes an episode, by the place of its mint.
+    pub fn episode(&mut self, place: u32, ordinal: i64) {
+        self.episodes.insert((place, ordinal));
     }
 
     /// What the store is to be told: the latest state of each thing, once.
@@ -65,19 +65,24 @@ impl Changed {
             let record = (trader.position(&mint)).map(|position| position.record(&mint));
             Some((wallet.clone(), mint, record))
         });
+        let episodes = self.episodes.into_iter().filter_map(|(place, ordinal)| {
+            let (address, mint) = mints.get(place)?;
+            let mut all = mint.episodes.iter().chain(&mint.forgotten);
+            let episode = all.find(|episode| episode.ordinal == ordinal)?;
+            Some((address.clone(), episode.clone()))
+        });
+        let episodes = episodes.collect();
         let states = self.mints.into_iter().filter_map(|place| {
             let (address, mint) = mints.get_mut(place)?;
             mint.changed = false;
+            mint.forgotten.clear();
             Some((address.clone(), mint.state()))
         });
-        let episodes = self.episodes.into_iter();
         Changes {
             positions: positions.collect(),
             mints: states.collect(),
             closed: self.closed,
-            episodes: episodes
-                .map(|((mint, _), episode)| (mint, episode))
-                .collect(),
+            episodes,
         }
     }
 }

@@ -311,7 +311,7 @@ impl Engine {
     /// Counts what wallets that triggered do, and gives the exits that follow from it.
     fn follow(&mut self, swap: &Swap, place: u32, quantity: u128, silent: bool) -> Vec<Draft> {
         let mut drafts = Vec::new();
-        let Some((address, mint)) = self.mints.get_mut(place) else {
+        let Some((_, mint)) = self.mints.get_mut(place) else {
             return drafts;
         };
         let within = self.config.exit();
@@ -327,7 +327,7 @@ impl Engine {
                 episode.exited = true;
                 drafts.push(payload::exit(episode, swap, &mint.tokens.at(swap.time)));
             }
-            self.changed.episode(address, episode);
+            self.changed.episode(place, episode.ordinal);
         }
         drafts
     }
@@ -428,10 +428,10 @@ impl Engine {
     }
 
     fn keep_episode(&mut self, place: u32, episode: EpisodeRecord) {
-        let Some((address, mint)) = self.mints.get_mut(place) else {
+        let Some((_, mint)) = self.mints.get_mut(place) else {
             return;
         };
-        self.changed.episode(address, &episode);
+        self.changed.episode(place, episode.ordinal);
         match mint.episodes.last_mut() {
             Some(last) if last.ordinal == episode.ordinal => *last = episode,
             _ => mint.episodes.push(episode),

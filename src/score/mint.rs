@@ -40,6 +40,8 @@ pub struct Mint {
     pub tokens: Timeline,
     /// By ordinal.
     pub episodes: Vec<EpisodeRecord>,
+    /// Let go since changes were last taken: the store may not know their latest state.
+    pub forgotten: Vec<EpisodeRecord>,
     /// Whether its stored state is behind.
     pub changed: bool,
     prices: Prices,
@@ -55,6 +57,7 @@ impl Mint {
             window: Window::new(limits.min_net),
             tokens: Timeline::default(),
             episodes: record.episodes,
+            forgotten: Vec::new(),
             changed: false,
             prices: Prices::parse(&record.state.prices),
             limits,
@@ -77,6 +80,7 @@ impl Mint {
         mint.window.expire(mint.window_start());
         mint.episodes.sort_by_key(|episode| episode.ordinal);
         mint.forget_episodes();
+        mint.forgotten.clear();
         mint
     }
 
@@ -144,7 +148,9 @@ impl Mint {
     fn forget_episodes(&mut self) {
         let oldest = self.high_water.plus(-EPISODES_KEPT);
         let last = self.episodes.last().map(|episode| episode.ordinal);
-        (self.episodes)
-            .retain(|episode| episode.opened_at > oldest || Some(episode.ordinal) == last);
+        let kept = |episode: &mut EpisodeRecord| {
+            episode.opened_at > oldest || Some(episode.ordinal) == last
+        };
+        (self.forgotten).extend(self.episodes.extract_if(.., |episode| !kept(episode)));
     }
 }
