@@ -1,5 +1,7 @@
 //! Swaps per second through book and window, on one core: the engine as the pipeline drives it, without its storage.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 use std::sync::Arc;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};

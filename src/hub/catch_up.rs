@@ -72,7 +72,7 @@ impl Cursor {
                 }
                 RingRead::Behind => {
                     self.set_catching_up(true);
-                    match self.from_log().await {
+                    match self.read_log().await {
                         Some(step) => return step,
                         None => tokio::time::sleep(RETRY).await,
                     }
@@ -82,7 +82,7 @@ impl Cursor {
     }
 
     /// `None`: try again later.
-    async fn from_log(&mut self) -> Option<Step> {
+    async fn read_log(&mut self) -> Option<Step> {
         let rows = match self.hub.log.after(self.at, BATCH).await {
             Ok(rows) => rows,
             Err(error) => {
