@@ -302,7 +302,7 @@ pub async fn revoke_key(Shared(state): Shared<Arc<State>>, Path(id): Path<String
             "There is no key with this id.",
         )
     })?;
-    access::refresh(&state).await?;
+    access::refresh_key(&state, &record.id).await?;
     Ok(reply::json(
         &json!({"id": record.id, "prefix": record.prefix, "revoked_at": record.revoked_at}),
     ))

@@ -110,6 +110,12 @@ impl Seats {
             .collect()
     }
 
+    /// The seat of a key, if it is taken.
+    #[must_use]
+    pub fn of_key(&self, key_id: &str) -> Option<Arc<Seat>> {
+        self.seats.get(key_id).map(|seat| seat.clone())
+    }
+
     /// How many are taken.
     #[must_use]
     pub fn len(&self) -> usize {
