@@ -6,7 +6,7 @@ use axum::{
     Extension,
     body::Body,
     extract::State as Shared,
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header},
     response::Response,
 };
 use serde_json::json;
@@ -36,8 +36,10 @@ use crate::{
     },
 };
 
-const LAST_EVENT_ID: &str = "last-event-id";
-const TAKEOVER: &str = "x-stream-takeover";
+/// Where a client goes on.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// `1`: take the seat even from a holder that is alive.
+pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
 
 /// Where a stream begins.
 #[derive(Debug)]
