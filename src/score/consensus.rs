@@ -81,7 +81,9 @@ impl Engine {
 
     /// Loads a wallet; one that is loaded stays as it is.
     pub fn load_wallet(&mut self, wallet: Address, record: WalletRecord) {
-        self.wallets.insert(wallet, || Trader::from_record(record));
+        let mints = &self.mints;
+        let known = |mint: &Address| Some(mints.get(mints.find(mint)?)?.0.clone());
+        (self.wallets).insert(wallet, || Trader::from_record(record, known));
     }
 
     /// Loads a mint; one that is loaded stays as it is.
@@ -119,13 +121,18 @@ impl Engine {
         changed.collect(&self.wallets, &mut self.mints)
     }
 
-    /// Forgets the least recently used wallets and mints above these numbers; they are asked for again when needed.
-    /// Does nothing while there are changes that were not taken: they would be lost.
-    pub fn evict(&mut self, max_wallets: usize, max_mints: usize) {
+    /// Forgets the least recently used wallets and mints where they take more than so many bytes; they are asked for again
+    /// when needed. Does nothing while there are changes that were not taken: they would be lost.
+    pub fn evict(&mut self, wallet_bytes: usize, mint_bytes: usize) {
         if self.changed.is_empty() {
-            self.wallets.evict(max_wallets);
-            self.mints.evict(max_mints);
+            self.wallets.evict(wallet_bytes);
+            self.mints.evict(mint_bytes);
         }
+    }
+
+    /// Bytes that wallets and mints take, about.
+    pub fn weigh(&mut self) -> (usize, usize) {
+        (self.wallets.weigh(), self.mints.weigh())
     }
 
     fn learn_wallet(&mut self, fact: &WalletFact) {

@@ -10,7 +10,8 @@ use crate::model::{
 use super::{
     book::Position,
     prices::{Fate, Prices},
-    record::{EpisodeRecord, MintRecord, MintState},
+    record::{EpisodeRecord, MintRecord, MintState, Trigger},
+    table::Weigh,
     token::Timeline,
     window::Window,
 };
@@ -46,6 +47,15 @@ pub struct Mint {
     pub changed: bool,
     prices: Prices,
     limits: Limits,
+}
+
+impl Weigh for Mint {
+    fn weight(&self) -> usize {
+        let episodes: usize = (self.episodes.iter().chain(&self.forgotten))
+            .map(|episode| 512 + episode.triggers.capacity() * (size_of::<Trigger>() + 64))
+            .sum();
+        episodes + self.window.weight() + self.prices.weight() + self.tokens.weight()
+    }
 }
 
 impl Mint {
