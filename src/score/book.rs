@@ -23,6 +23,10 @@ struct Lots {
     quantity: u128,
     cost: i64,
     /// Those after it; `None` rather than empty.
+    #[expect(
+        clippy::box_collection,
+        reason = "few positions have any: a pointer is less than a list"
+    )]
     rest: Option<Box<VecDeque<Lot>>>,
 }
 

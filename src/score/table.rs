@@ -144,10 +144,10 @@ impl<T: Weigh> Table<T> {
     }
 
     /// Where all rows are above `most` bytes, lets the least recently used ones go: a fifth of the bound at once, so that
-    /// looking for them is rare.
-    pub fn evict(&mut self, most: usize) {
+    /// looking for them is rare. Whether any went.
+    pub fn evict(&mut self, most: usize) -> bool {
         if self.weigh() <= most {
-            return;
+            return false;
         }
         let mut uses: Vec<(u64, u32)> = (0_u32..)
             .zip(&self.rows)
@@ -164,6 +164,7 @@ impl<T: Weigh> Table<T> {
                 self.weight = self.weight.saturating_sub(row.weight);
             }
         }
+        true
     }
 }
 

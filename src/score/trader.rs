@@ -31,6 +31,8 @@ pub struct Sale {
     pub matched: u128,
     /// The position, if this closed it and it came to something.
     pub closed: Option<ClosedRecord>,
+    /// When what is left may be dead at the earliest.
+    pub ages_at: i64,
 }
 
 /// A position, and the address of its mint where no other has it; measured from above.
@@ -100,6 +102,8 @@ pub struct Trader {
     /// Until when no holding can turn out dead, and under which count of disorder that was found.
     settled_until: i64,
     settled_under: u64,
+    /// No open position is a day old before.
+    young_until: i64,
 }
 
 impl Weigh for Trader {
@@ -116,6 +120,7 @@ impl Trader {
     pub fn from_record(record: WalletRecord, known: impl Fn(&Address) -> Option<Address>) -> Self {
         let mut trader = Trader {
             settled_until: i64::MIN,
+            young_until: i64::MAX,
             ..Trader::default()
         };
         for fact in &record.facts {
@@ -130,6 +135,7 @@ impl Trader {
             if position.is_done() {
                 continue;
             }
+            trader.young_until = trader.young_until.min(position.last_buy_at.plus(DAY).0);
             trader.positions.remove(&mint); // a store has one of each
             (trader.positions).push(known(&mint).unwrap_or(mint), position);
         }
@@ -165,10 +171,10 @@ impl Trader {
         self.positions.get(mint)
     }
 
-    /// Adds to a position, or opens one.
-    pub fn buy(&mut self, mint: &Address, quantity: u128, cost: i64, time: Time) {
+    /// Adds to a position, or opens one. Gives when it may be dead at the earliest.
+    pub fn buy(&mut self, mint: &Address, quantity: u128, cost: i64, time: Time) -> i64 {
         if quantity == 0 {
-            return;
+            return i64::MAX;
         }
         let buy = |position: &mut Position| {
             position.buy(quantity, cost, time);
@@ -180,8 +186,10 @@ impl Trader {
             self.positions.push(mint.clone(), position);
             last_buy_at
         });
-        let settled = last_buy_at.plus(DAY).0;
-        self.settled_until = self.settled_until.min(settled);
+        let ages_at = last_buy_at.plus(DAY).0;
+        self.settled_until = self.settled_until.min(ages_at);
+        self.young_until = self.young_until.min(ages_at);
+        ages_at
     }
 
     /// Sells of a position. `None`: there is none.
@@ -195,8 +203,12 @@ impl Trader {
         let matched = self
             .positions
             .change(mint, |position| position.sell(quantity, proceeds))?;
-        let closed = self.after_removal(mint, time);
-        Some(Sale { matched, closed })
+        let (closed, ages_at) = self.after_removal(mint, time);
+        Some(Sale {
+            matched,
+            closed,
+            ages_at,
+        })
     }
 
     /// Moves tokens of a position elsewhere. `None`: there is none.
@@ -204,8 +216,12 @@ impl Trader {
         let matched = self
             .positions
             .change(mint, |position| position.transfer_out(quantity))?;
-        let closed = self.after_removal(mint, time);
-        Some(Sale { matched, closed })
+        let (closed, ages_at) = self.after_removal(mint, time);
+        Some(Sale {
+            matched,
+            closed,
+            ages_at,
+        })
     }
 
     /// Closes a position as lost.
@@ -215,19 +231,22 @@ impl Trader {
         Some(closed)
     }
 
-    fn after_removal(&mut self, mint: &Address, time: Time) -> Option<ClosedRecord> {
-        let position = self.positions.get(mint)?;
+    fn after_removal(&mut self, mint: &Address, time: Time) -> (Option<ClosedRecord>, i64) {
+        let Some(position) = self.positions.get(mint) else {
+            return (None, i64::MAX);
+        };
         if !position.is_done() {
             // what is left may have cost more than the average so far, and be dead by that
-            let settled = position.last_buy_at.plus(DAY).0;
-            self.settled_until = self.settled_until.min(settled);
-            return None;
+            let ages_at = position.last_buy_at.plus(DAY).0;
+            self.settled_until = self.settled_until.min(ages_at);
+            return (None, ages_at);
         }
         let closed = position.close(mint, time, false);
         self.positions.remove(mint);
-        let closed = closed?;
-        self.history.insert(&closed);
-        Some(closed)
+        if let Some(closed) = &closed {
+            self.history.insert(closed);
+        }
+        (closed, i64::MAX)
     }
 
     /// Whether it could have positions enough for a score, with `more` that are about to come.
@@ -239,7 +258,25 @@ impl Trader {
     /// Whether no holding can turn out dead at `now`. `disorder` counts observations of prices that came late.
     #[must_use]
     pub fn is_settled(&self, now: Time, disorder: u64) -> bool {
-        now.0 < self.settled_until && disorder == self.settled_under
+        now.0 < self.settled_until(disorder)
+    }
+
+    /// Until when (exclusive) no holding can turn out dead.
+    #[must_use]
+    pub fn settled_until(&self, disorder: u64) -> i64 {
+        if disorder == self.settled_under {
+            self.settled_until.max(self.young_until)
+        } else {
+            self.young_until
+        }
+    }
+
+    /// When the next holding is old enough to be dead.
+    #[must_use]
+    pub fn ages_next(&self, now: Time) -> i64 {
+        let young = (self.positions.rows.iter()).filter(|(_, position)| !is_aged(position, now));
+        let ages = young.map(|(_, position)| position.last_buy_at.plus(DAY).0);
+        ages.min().unwrap_or(i64::MAX)
     }
 
     /// The mints of holdings old enough to be dead.

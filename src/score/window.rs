@@ -69,16 +69,17 @@ impl Window {
         }
     }
 
-    /// Sorts a swap in. Swaps without a price in dollars are left out.
-    pub fn insert(&mut self, swap: &Swap, wallet: &Address, hint: u32) {
+    /// Sorts a swap in. Swaps without a price in dollars are left out. Whether its wallet is new here.
+    pub fn insert(&mut self, swap: &Swap, wallet: &Address, hint: u32) -> bool {
         let Amount::Usd(amount) = swap.amount else {
-            return;
+            return false;
         };
         let paid = amount.0.max(0);
         let usd = match swap.side {
             Side::Buy => paid,
             Side::Sell => -paid,
         };
+        let known = self.wallets();
         let buyer = self.buyer(wallet, hint);
         let entry = Entry {
             time: swap.time,
@@ -94,6 +95,7 @@ impl Window {
             .count();
         self.entries.insert(self.entries.len() - later, entry);
         self.add(buyer, usd, true);
+        self.wallets() > known
     }
 
     /// Drops what is before `start`.
