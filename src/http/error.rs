@@ -137,6 +137,17 @@ impl ApiError {
         .retry_after(2)
     }
 
+    /// 503 while there is no room for what was sent.
+    pub fn disk_full(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a request met a full disk");
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "The server's disk is full. Nothing was changed; it works again when there is room.",
+        )
+        .retry_after(5)
+    }
+
     /// 500. The cause goes to the log, not to the client.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request failed");
@@ -207,15 +218,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Refused(why) => ApiError::new(StatusCode::CONFLICT, "refused", why),
-            StoreError::Full(_) => {
-                tracing::error!(%error, "the disk is full");
-                ApiError::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    "unavailable",
-                    "The server's disk is full. Nothing was changed; it works again when there is room.",
-                )
-                .retry_after(5)
-            }
+            StoreError::Full(_) => ApiError::disk_full(&error),
             StoreError::Unavailable(_) => ApiError::unavailable(&error),
             StoreError::Corrupt { .. } | StoreError::Other(_) => ApiError::internal(&error),
         }
@@ -225,6 +228,7 @@ impl From<StoreError> for ApiError {
 impl From<PipelineError> for ApiError {
     fn from(error: PipelineError) -> Self {
         match error {
+            PipelineError::Full(message) => ApiError::disk_full(&message),
             PipelineError::Store(message) => ApiError::unavailable(&message),
             PipelineError::Stopped => ApiError::draining(),
         }

@@ -75,12 +75,24 @@ impl Receipt {
 /// Why nothing was stored.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PipelineError {
+    /// The disk is full; the same input may be sent again when there is room.
+    #[error("{0}")]
+    Full(String),
     /// The database refused; the same input may be sent again.
     #[error("{0}")]
     Store(String),
     /// The server is going down.
     #[error("the server is shutting down")]
     Stopped,
+}
+
+impl From<&StoreError> for PipelineError {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Full(_) => PipelineError::Full(error.to_string()),
+            _ => PipelineError::Store(error.to_string()),
+        }
+    }
 }
 
 /// Facts that arrived together.
@@ -266,7 +278,7 @@ impl Worker {
             }
             Err(error) => {
                 self.failed(&error);
-                let error = PipelineError::Store(error.to_string());
+                let error = PipelineError::from(&error);
                 for (_, reply) in facts {
                     let _ = reply.send(Err(error.clone()));
                 }

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use sqlx::{
-    SqlitePool,
+    Connection as _, SqlitePool,
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -73,6 +73,17 @@ impl Db {
             .pragma("wal_autocheckpoint", config.checkpoint_pages.to_string());
         let write = SqlitePoolOptions::new()
             .max_connections(1)
+            // A commit that meets a full disk is rolled back by SQLite itself. The pool's own ROLLBACK then fails, and the
+            // connection would count as inside a transaction for ever: it is replaced.
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    if connection.is_in_transaction() {
+                        // the rollback of a dropped transaction may still be on its way
+                        connection.ping().await?;
+                    }
+                    Ok(!connection.is_in_transaction())
+                })
+            })
             .connect_with(writer)
             .await?;
         let migrated = SQLITE_MIGRATIONS.run(&write).await;

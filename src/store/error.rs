@@ -4,7 +4,9 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The disk, or the quota on it, is full. Nothing was changed; it works again when there is room.
-    #[error("the disk that holds the database is full; free some space, nothing else is needed")]
+    #[error(
+        "the disk that holds the database is full, or a quota or a limit on file sizes is reached; make room, nothing else is needed ({0})"
+    )]
     Full(#[source] sqlx::Error),
     /// The database cannot be reached, or is locked for too long.
     #[error("the database cannot be used now: {0}")]
@@ -31,6 +33,10 @@ pub type StoreResult<T> = Result<T, StoreError>;
 const SQLITE_BUSY: &str = "5";
 const SQLITE_FULL: &str = "13";
 const SQLITE_IOERR: i64 = 10;
+/// The index of the WAL could not grow: SQLite says this of a full disk alone.
+const SQLITE_IOERR_SHMSIZE: &str = "4874";
+/// A write that the system refused: a quota, a limit on file sizes, or a disk that is broken.
+const SQLITE_IOERR_WRITE: &str = "778";
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
@@ -42,7 +48,7 @@ impl From<sqlx::Error> for StoreError {
                 let code = cause.code().unwrap_or_default().into_owned();
                 // extended codes hold the primary one in their low byte
                 let primary = code.parse::<i64>().map_or(0, |code| code & 0xff);
-                if code == SQLITE_FULL {
+                if [SQLITE_FULL, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE].contains(&&*code) {
                     StoreError::Full(error)
                 } else if code == SQLITE_BUSY || primary == 5 || primary == SQLITE_IOERR {
                     StoreError::Unavailable(error)

@@ -12,6 +12,7 @@ mod wire;
 mod access;
 mod clients;
 mod crash;
+mod disk_full;
 mod drain;
 mod hostile;
 mod resume;

@@ -3,7 +3,8 @@
 use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
-    path::Path,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc, Mutex,
@@ -25,7 +26,11 @@ const ADMIN_TOKEN: &str = "a-token-for-this-test-alone-0123456789";
 
 /// A running server, killed when dropped.
 pub struct Server {
-    data: TempDir,
+    data: PathBuf,
+    /// Gone with the server, where the server made it.
+    _own: Option<TempDir>,
+    /// No file of the process may grow beyond this.
+    file_limit: Option<u64>,
     settings: Vec<(String, String)>,
     child: Child,
     stderr: Arc<Mutex<String>>,
@@ -52,14 +57,23 @@ impl Server {
     /// With settings from the environment, such as `("SIGCAST_STREAM__PING_SECONDS", "1")`.
     pub fn with(settings: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
+        let mut server = Self::at(data.path().to_owned(), settings, None);
+        server._own = Some(data);
+        server
+    }
+
+    /// In a data directory that the caller made, and keeps.
+    pub fn at(data: PathBuf, settings: &[(&str, &str)], file_limit: Option<u64>) -> Self {
         let settings: Vec<_> = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let (child, stderr, main, admin) = spawn(data.path(), &settings, any, any);
+        let (child, stderr, main, admin) = spawn(&data, &settings, any, any, file_limit);
         Server {
             data,
+            _own: None,
+            file_limit,
             settings,
             child,
             stderr,
@@ -71,15 +85,20 @@ impl Server {
     /// The same data and addresses, a new process; the old one is killed if it still runs.
     pub fn restart(&mut self) {
         self.kill();
-        let (child, stderr, main, admin) =
-            spawn(self.data.path(), &self.settings, self.main, self.admin);
+        let (child, stderr, main, admin) = spawn(
+            &self.data,
+            &self.settings,
+            self.main,
+            self.admin,
+            self.file_limit,
+        );
         (self.child, self.stderr, self.main, self.admin) = (child, stderr, main, admin);
     }
 
     /// SIGTERM.
     pub fn terminate(&self) {
         // proof: the child has not been waited for, so the id is still its own
-        let sent = unsafe { libc::kill(self.child.id() as i32, libc::SIGTERM) };
+        let sent = unsafe { libc::kill(self.pid(), libc::SIGTERM) };
         assert_eq!(sent, 0, "SIGTERM could not be sent");
     }
 
@@ -175,14 +194,21 @@ impl Server {
         list["epoch"].as_str().expect("an epoch").to_owned()
     }
 
+    /// The process's id.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// A command on the server's data directory, not yet run.
+    pub fn on_data(&self, args: &[&str]) -> Command {
+        let mut command = sigcast();
+        command.args(args).arg("--data-dir").arg(&self.data);
+        command
+    }
+
     /// Runs a command on the data directory while the server runs.
     pub fn command(&self, args: &[&str]) -> Output {
-        let data = self.data.path().to_str().unwrap();
-        let output = sigcast()
-            .args(args)
-            .args(["--data-dir", data])
-            .output()
-            .unwrap();
+        let output = self.on_data(args).output().unwrap();
         assert!(output.status.success(), "sigcast {args:?}: {output:?}");
         output
     }
@@ -216,8 +242,26 @@ fn spawn(
     settings: &[(String, String)],
     main: SocketAddr,
     admin: SocketAddr,
+    file_limit: Option<u64>,
 ) -> Spawned {
-    let mut child = sigcast()
+    let mut command = sigcast();
+    if let Some(bytes) = file_limit {
+        // SAFETY: between fork and exec both calls are allowed; the limit and the ignored signal outlive the exec.
+        unsafe {
+            command.pre_exec(move || {
+                libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                let limit = libc::rlimit {
+                    rlim_cur: bytes,
+                    rlim_max: libc::RLIM_INFINITY,
+                };
+                match libc::setrlimit(libc::RLIMIT_FSIZE, &limit) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            })
+        };
+    }
+    let mut child = command
         .args(["serve", "--listen", &main.to_string()])
         .args(["--admin-listen", &admin.to_string(), "--data-dir"])
         .arg(data)
