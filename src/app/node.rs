@@ -71,6 +71,9 @@ impl Node {
         let metrics = Metrics::default();
         let db = open_database(&settings, &clock, &random).await?;
         let dir = &settings.server.data_dir;
+        // before a token is made: it is shown once, by a start that comes about
+        let listener = bind(settings.server.listen).await?;
+        let admin_listener = bind(settings.server.admin_listen).await?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         let lock = EngineLock::try_take(dir)?;
         if lock.is_none() {
@@ -95,8 +98,6 @@ impl Node {
             engine,
             metrics.ingest.clone(),
         );
-        let listener = bind(settings.server.listen).await?;
-        let admin_listener = bind(settings.server.admin_listen).await?;
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());

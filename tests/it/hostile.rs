@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    server::{Server, until},
+    server::{Server, sigcast, until},
     wire::{PATIENCE, Stream, Wire, request},
 };
 
@@ -114,4 +114,19 @@ fn above_the_cap_clients_are_told_in_a_way_that_they_survive() {
         (reply.head.status == 200).then_some(())
     });
     assert!(admitted.is_some(), "there is room again");
+}
+
+#[test]
+fn an_admin_token_is_shown_by_the_first_start_that_comes_about() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let failed = sigcast()
+        .args(["serve", "--admin-listen", "127.0.0.1:0", "--listen"])
+        .arg(taken.local_addr().unwrap().to_string())
+        .arg("--data-dir")
+        .arg(data.path())
+        .output()
+        .unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(!data.path().join("admin-token").exists(), "nobody saw it");
 }
