@@ -187,9 +187,14 @@ impl Node {
     pub async fn run(self) {
         self.life.soft.cancelled().await;
         self.state.start_draining();
-        let deadline = tokio::time::Instant::now() + self.drain + Duration::from_secs(5);
+        let spread = tokio::time::Instant::now() + self.drain;
+        let deadline = spread + Duration::from_secs(5);
         farewell(&self.state, self.drain);
         while !self.state.hub.seats.is_empty() && tokio::time::Instant::now() < deadline {
+            // those that were being opened when the farewells were drawn
+            if tokio::time::Instant::now() >= spread {
+                farewell(&self.state, Duration::ZERO);
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.life.hard.cancel();
