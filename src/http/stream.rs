@@ -59,6 +59,7 @@ pub async fn open(
 ) -> ApiResult {
     if method == Method::HEAD {
         // what a GET would begin with, without taking the seat
+        StreamQuery::parse(uri.query().unwrap_or_default())?;
         let holder = guard::holder(&state, &headers).await?;
         holder.check_stream(&state.plans, state.clock.now())?;
         return Ok(reply::stream_head(Body::empty()));
