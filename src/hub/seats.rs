@@ -173,7 +173,8 @@ impl Seats {
             if holder.ending().is_some() || socket.is_closed() || !self.holds(holder) {
                 return false;
             }
-            if socket.written() > before && socket.unacknowledged() == Some(0) {
+            // any byte beyond will do: a stream that is busy always has some under way
+            if socket.acknowledged().is_some_and(|bytes| bytes > before) {
                 return true;
             }
         }
