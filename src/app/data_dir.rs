@@ -23,14 +23,19 @@ fn failed(path: &Path, what: &'static str, source: io::Error) -> StartError {
     }
 }
 
-/// Held by the process that runs the engines; the system frees it however the process ends.
-#[derive(Debug)]
-pub struct EngineLock(#[expect(dead_code, reason = "its descriptor is the lock")] File);
+/// The lock of the one process that runs the engines.
+pub const ENGINES: &str = "engine.lock";
+/// The lock of the one process that serves.
+pub const SERVER: &str = "server.lock";
 
-impl EngineLock {
+/// A lock on the data directory; the system frees it however the process ends.
+#[derive(Debug)]
+pub struct DirLock(#[expect(dead_code, reason = "its descriptor is the lock")] File);
+
+impl DirLock {
     /// Takes the lock; `None` while another process has it.
-    pub fn try_take(data_dir: &Path) -> StartResult<Option<Self>> {
-        let path = data_dir.join("engine.lock");
+    pub fn try_take(data_dir: &Path, name: &str) -> StartResult<Option<Self>> {
+        let path = data_dir.join(name);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -39,7 +44,7 @@ impl EngineLock {
         let file = file.map_err(|e| failed(&path, "opened", e))?;
         // SAFETY: the descriptor is open for as long as `file` lives.
         if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-            return Ok(Some(EngineLock(file)));
+            return Ok(Some(DirLock(file)));
         }
         let error = io::Error::last_os_error();
         if error.kind() == io::ErrorKind::WouldBlock {

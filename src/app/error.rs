@@ -8,7 +8,7 @@ use crate::{model::log::LogUnavailable, store::error::StoreError};
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// A file or folder of the data directory.
-    #[error("{} cannot be {what}: {source}", path.display())]
+    #[error("{} cannot be {what}", path.display())]
     File {
         /// Which.
         path: PathBuf,
@@ -18,7 +18,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The database.
-    #[error("the database in {} cannot be opened: {source}", path.display())]
+    #[error("the database in {} cannot be opened", path.display())]
     Database {
         /// The data directory.
         path: PathBuf,
@@ -32,17 +32,21 @@ pub enum StartError {
     #[error(transparent)]
     Log(#[from] LogUnavailable),
     /// A listener.
-    #[error(
-        "cannot listen on {address}: {source}; is another server there? Choose with --listen and --admin-listen"
-    )]
+    #[error("cannot listen on {address}; choose with --listen and --admin-listen")]
     Listen {
         /// Where.
         address: SocketAddr,
         /// Why.
         source: io::Error,
     },
+    /// Another server.
+    #[error("another server runs on {}; end it first, or use another --data-dir", path.display())]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+    },
     /// Signals of the operating system.
-    #[error("signals cannot be listened to: {0}")]
+    #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),
 }
 

@@ -1,12 +1,12 @@
 //! A node: database, hub, pipeline and listeners, started in order and ended in the reverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
     data_dir,
-    data_dir::EngineLock,
+    data_dir::DirLock,
     error::{StartError, StartResult},
     life::Life,
     system,
@@ -37,13 +37,11 @@ pub struct Node {
     pub pipeline: Pipeline,
     /// The admin token, and whether it is new.
     pub token: data_dir::Token,
-    /// Whether this process runs the engines.
-    pub owns_engines: bool,
     life: Life,
     drain: Duration,
     worker: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
-    lock: Option<EngineLock>,
+    locks: (DirLock, DirLock),
 }
 
 /// Opens the database of a data directory, its log named.
@@ -75,12 +73,7 @@ impl Node {
         let listener = bind(settings.server.listen).await?;
         let admin_listener = bind(settings.server.admin_listen).await?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
-        let lock = EngineLock::try_take(dir)?;
-        if lock.is_none() {
-            tracing::warn!(
-                "another process runs the engines on this data directory; this one serves and stores only"
-            );
-        }
+        let locks = take_locks(dir, &life).await?;
         db.close_all_tickets(clock.now()).await?;
         let hub = Hub::open(
             settings.stream.clone(),
@@ -89,7 +82,7 @@ impl Node {
             metrics.hub.clone(),
         )
         .await?;
-        let engine = lock.is_some().then(|| settings.consensus.clone());
+        let engine = Some(settings.consensus.clone());
         let (pipeline, worker) = pipeline::new(
             db.clone(),
             Some(hub.clone()),
@@ -117,14 +110,13 @@ impl Node {
             address,
             admin_address,
             drain: Duration::from_secs(settings.http.drain_seconds),
-            owns_engines: lock.is_some(),
             state,
             pipeline,
             token,
             life,
             worker,
             background: Vec::new(),
-            lock,
+            locks,
         };
         node.start_background(&settings, &db, hub);
         node.listen(&settings, listener, admin_listener, &metrics);
@@ -207,7 +199,7 @@ impl Node {
             state,
             pipeline,
             worker,
-            lock,
+            locks,
             ..
         } = self;
         let db = state.db.clone();
@@ -215,8 +207,34 @@ impl Node {
         // ends when the last handle to the pipeline is gone; what was queued is stored
         let _ = tokio::time::timeout(Duration::from_secs(10), worker).await;
         db.close().await;
-        drop(lock);
+        drop(locks);
         tracing::info!("the end");
+    }
+}
+
+/// The server's lock at once or not at all; the engines' as soon as a command that has it ends.
+async fn take_locks(dir: &Path, life: &Life) -> StartResult<(DirLock, DirLock)> {
+    const LOOK_EVERY: Duration = Duration::from_millis(200);
+    let in_use = || StartError::InUse {
+        path: dir.to_owned(),
+    };
+    let server = DirLock::try_take(dir, data_dir::SERVER)?.ok_or_else(in_use)?;
+    let mut waiting = false;
+    loop {
+        if let Some(engines) = DirLock::try_take(dir, data_dir::ENGINES)? {
+            return Ok((server, engines));
+        }
+        if !waiting {
+            tracing::warn!(
+                "`sigcast ingest` is at work on {}; starting when it is done",
+                dir.display()
+            );
+            waiting = true;
+        }
+        tokio::select! {
+            () = life.soft.cancelled() => return Err(in_use()),
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
     }
 }
 

@@ -9,7 +9,10 @@ use super::{
     outcome::{Outcome, say},
 };
 use crate::{
-    model::{account::Account, time::Time},
+    model::{
+        account::{self, Account},
+        time::Time,
+    },
     store::accounts::AccountChange,
 };
 
@@ -119,6 +122,9 @@ pub async fn create(
     expires: Option<&str>,
 ) -> Result<Account> {
     check_plan(opened, &plan)?;
+    if let Err(allowed) = account::check_name(&name) {
+        bail!("--name: {allowed}");
+    }
     let account = Account {
         id: opened.random.uuid().hyphenated().to_string(),
         name,

@@ -19,7 +19,7 @@ use super::{
     progress::{Counted, Progress},
 };
 use crate::{
-    app::data_dir::EngineLock,
+    app::data_dir::{DirLock, ENGINES},
     ingest::{
         facts::Facts,
         metrics::Metrics,
@@ -119,7 +119,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
                 settings.store.checkpoint_pages.max(BULK_CHECKPOINT_PAGES);
         })
         .await?;
-    let lock = EngineLock::try_take(&opened.settings.server.data_dir)?;
+    let lock = DirLock::try_take(&opened.settings.server.data_dir, ENGINES)?;
     if lock.is_none() {
         complain("a server runs on this data; it applies the facts as they are stored");
     }
@@ -141,7 +141,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
         late: 0,
         listed: Vec::new(),
     };
-    let mut failed = None;
+    let mut failed: Vec<anyhow::Error> = Vec::new();
     for file in &args.files {
         let job = FileJob {
             file,
@@ -156,19 +156,25 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
         };
         if let Err(error) = job.run(&pipeline, &mut totals).await {
             // the other files may be good; what went in of this one stays in, and is known when it comes again
-            complain(format!("{}: {error:#}", file.display()));
-            failed = Some(error);
+            failed.push(error.context(file.display().to_string()));
         }
     }
     drop(pipeline);
     worker.await.context("the pipeline ended early")?;
     finish(&args, &totals, metrics.fired.get(), lock.is_some());
     opened.db.close().await;
-    match failed {
-        Some(error) if totals.accepted + totals.duplicate + totals.rejected == 0 => Err(error),
-        Some(_) => Ok(Outcome::SomeBad),
-        None if totals.rejected > 0 => Ok(Outcome::SomeBad),
-        None => Ok(Outcome::Good),
+    if totals.accepted + totals.duplicate + totals.rejected == 0
+        && let Some(first) = failed.pop()
+    {
+        return Err(first);
+    }
+    for error in &failed {
+        complain(format!("{error:#}"));
+    }
+    if failed.is_empty() && totals.rejected == 0 {
+        Ok(Outcome::Good)
+    } else {
+        Ok(Outcome::SomeBad)
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
         source::Format,
     },
     model::{
-        account::{Account, KeyRecord},
+        account::{self, Account, KeyRecord},
         fact_line,
         key::{KeyKind, KeyText},
         publish,
@@ -47,6 +47,8 @@ pub async fn swaps(Shared(state): Shared<Arc<State>>, body: Body) -> ApiResult {
     let mut lines = Lines::new(body);
     let mut receipt = Receipt::default();
     let mut batch = Vec::new();
+    // a long list of bad lines is counted, not kept
+    let mut unlisted = 0;
     let mut seen = Instant::now();
     while let Some((number, line)) = lines.next().await? {
         if batch.is_empty() {
@@ -58,6 +60,7 @@ pub async fn swaps(Shared(state): Shared<Arc<State>>, body: Body) -> ApiResult {
         };
         match parsed {
             Ok(fact) => batch.push((number, fact)),
+            Err(_) if receipt.rejected.len() >= MOST_REJECTIONS => unlisted += 1,
             Err(reason) => receipt.rejected.push(Rejection {
                 line: number,
                 reason,
@@ -70,7 +73,7 @@ pub async fn swaps(Shared(state): Shared<Arc<State>>, body: Body) -> ApiResult {
     }
     store(&state, batch, seen, &mut receipt).await?;
     receipt.rejected.sort_by_key(|rejection| rejection.line);
-    Ok(answer(receipt))
+    Ok(answer(receipt, unlisted))
 }
 
 async fn store(
@@ -92,8 +95,8 @@ async fn store(
     Ok(())
 }
 
-fn answer(mut receipt: Receipt) -> axum::response::Response {
-    let more = receipt.rejected.len().saturating_sub(MOST_REJECTIONS);
+fn answer(mut receipt: Receipt, unlisted: usize) -> axum::response::Response {
+    let more = unlisted + receipt.rejected.len().saturating_sub(MOST_REJECTIONS);
     receipt.rejected.truncate(MOST_REJECTIONS);
     let mut body = json!(receipt);
     if more > 0 {
@@ -119,7 +122,7 @@ pub async fn helius(Shared(state): Shared<Arc<State>>, body: Body) -> ApiResult 
         }
     }
     store(&state, facts, seen, &mut receipt).await?;
-    Ok(answer(receipt))
+    Ok(answer(receipt, 0))
 }
 
 /// `POST /v1/signals`: one ready-made signal, or one a line.
@@ -229,6 +232,7 @@ pub async fn create_account(Shared(state): Shared<Arc<State>>, body: Body) -> Ap
         let known: Vec<&str> = state.plans.keys().map(String::as_str).collect();
         return Err(ApiError::parameter("plan", &asked.plan, &known.join(", ")));
     }
+    account::check_name(&asked.name).map_err(|allowed| ApiError::parameter("name", "", allowed))?;
     let account = Account {
         id: state.random.uuid().hyphenated().to_string(),
         name: asked.name,

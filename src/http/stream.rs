@@ -144,11 +144,7 @@ async fn open_checked(
         .map_err(|e| ApiError::unavailable(&e))?
     {
         // a client that comes back after the end: 204 stops EventSource for good
-        Some(replay)
-            if start.resumed_from.is_some()
-                && claim == Claim::Takeover
-                && start.at >= replay.until =>
-        {
+        Some(replay) if (resumes || query.last_event_id.is_some()) && start.at >= replay.until => {
             return Ok(reply::empty(StatusCode::NO_CONTENT));
         }
         other => other,

@@ -15,6 +15,8 @@ use super::{
 
 /// Frames in one step: a slow reader holds no more than this.
 const BATCH: usize = 128;
+/// Rows read from the log in one step: these are the stream's own, not shared.
+const LOG_BATCH: usize = 32;
 const RETRY: Duration = Duration::from_millis(250);
 
 /// What comes next for a stream.
@@ -85,7 +87,7 @@ impl Cursor {
     async fn read_log(&mut self) -> Option<Step> {
         // read before the rows: what is published meanwhile is not lost, and must not be called so
         let passed = self.hub.ring.head();
-        let rows = match self.hub.log.after(self.at, BATCH).await {
+        let rows = match self.hub.log.after(self.at, LOG_BATCH).await {
             Ok(rows) => rows,
             Err(error) => {
                 self.hub.metrics.log_failures.inc();

@@ -8,6 +8,8 @@ use serde::Deserialize;
 pub struct Config {
     /// Frames kept in memory for those a little behind.
     pub ring_frames: usize,
+    /// Their bytes, in kB: large signals fill the memory before the count does.
+    pub ring_kb: usize,
     /// Seconds between two pings of one stream.
     pub ping_seconds: u64,
     /// Pings of different streams are spread by up to this many seconds either way.

@@ -60,6 +60,13 @@ impl Frame {
         }
     }
 
+    /// Bytes that it takes, under all its names.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
+    pub fn len(&self) -> usize {
+        self.usual.len() + self.update.as_ref().map_or(0, Bytes::len)
+    }
+
     /// Its bytes under the name that a stream calls it by.
     #[must_use]
     pub fn bytes(&self, name: EventName) -> Bytes {

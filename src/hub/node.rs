@@ -46,7 +46,11 @@ impl Hub {
         config.ping_seconds = config.ping_seconds.clamp(1, 86_400);
         let head = log.head().await?;
         Ok(Arc::new(Hub {
-            ring: Ring::new(config.ring_frames, head.seq),
+            ring: Ring::new(
+                config.ring_frames,
+                config.ring_kb.saturating_mul(1024),
+                head.seq,
+            ),
             seats: Arc::new(Seats::new(&config)),
             epoch: head.epoch,
             accepted: Mutex::default(),

@@ -20,22 +20,30 @@ pub enum RingRead {
     Behind,
 }
 
+#[derive(Debug, Default)]
+struct Held {
+    frames: VecDeque<Arc<Frame>>,
+    bytes: usize,
+}
+
 /// The latest frames. Written by the log reader alone.
 #[derive(Debug)]
 pub struct Ring {
-    frames: RwLock<VecDeque<Arc<Frame>>>,
+    frames: RwLock<Held>,
     capacity: usize,
+    max_bytes: usize,
     /// The last seq that the reader has put here.
     head: watch::Sender<i64>,
 }
 
 impl Ring {
-    /// Empty, standing at a place in the log.
+    /// Empty, standing at a place in the log. Holds at most `capacity` frames and, but for the last one, `max_bytes`.
     #[must_use]
-    pub fn new(capacity: usize, head: i64) -> Self {
+    pub fn new(capacity: usize, max_bytes: usize, head: i64) -> Self {
         Ring {
-            frames: RwLock::new(VecDeque::with_capacity(capacity.min(1024))),
+            frames: RwLock::default(),
             capacity: capacity.max(1),
+            max_bytes,
             head: watch::Sender::new(head),
         }
     }
@@ -46,19 +54,21 @@ impl Ring {
             return;
         };
         {
-            let mut ring = self.frames.write().unwrap_or_else(PoisonError::into_inner);
+            let mut held = self.frames.write().unwrap_or_else(PoisonError::into_inner);
             // a hole (rows were pruned while the database was away) must not be jumped: what is older goes
-            let follows = ring
-                .back()
-                .is_none_or(|back| frames.first().is_some_and(|f| f.seq == back.seq + 1));
-            if !follows {
-                ring.clear();
+            let follows = |back: &Arc<Frame>| frames.first().is_some_and(|f| f.seq == back.seq + 1);
+            if !held.frames.back().is_none_or(follows) {
+                *held = Held::default();
             }
             for frame in frames {
-                if ring.len() == self.capacity {
-                    ring.pop_front();
+                held.bytes += frame.len();
+                held.frames.push_back(Arc::new(frame));
+                while held.frames.len() > self.capacity
+                    || (held.bytes > self.max_bytes && held.frames.len() > 1)
+                {
+                    let gone = held.frames.pop_front().map_or(0, |frame| frame.len());
+                    held.bytes -= gone;
                 }
-                ring.push_back(Arc::new(frame));
             }
         }
         self.head.send_replace(last);
@@ -82,6 +92,7 @@ impl Ring {
         self.frames
             .read()
             .unwrap_or_else(PoisonError::into_inner)
+            .frames
             .len()
     }
 
@@ -97,7 +108,8 @@ impl Ring {
         if cursor >= self.head() {
             return RingRead::UpToDate;
         }
-        let ring = self.frames.read().unwrap_or_else(PoisonError::into_inner);
+        let held = self.frames.read().unwrap_or_else(PoisonError::into_inner);
+        let ring = &held.frames;
         let Some(first) = ring.front().map(|frame| frame.seq) else {
             return RingRead::Behind;
         };
@@ -143,7 +155,7 @@ mod tests {
 
     #[test]
     fn holds_the_latest_and_says_who_is_behind() {
-        let ring = Ring::new(3, 0);
+        let ring = Ring::new(3, 1 << 20, 0);
         assert_eq!(seqs(ring.after(0, 9)), NONE);
         ring.push(frames(1..=5));
         assert_eq!(seqs(ring.after(2, 9)), [3, 4, 5]);
@@ -154,8 +166,28 @@ mod tests {
     }
 
     #[test]
+    fn large_frames_push_others_out() {
+        let frame = frames(1..=1).remove(0).len();
+        let ring = Ring::new(100, 3 * frame, 0);
+        ring.push(frames(1..=5));
+        assert_eq!(
+            seqs(ring.after(1, 9)),
+            [-1],
+            "3 to 5 are as many bytes as it may hold"
+        );
+        assert_eq!(seqs(ring.after(2, 9)), [3, 4, 5]);
+        let narrow = Ring::new(100, 1, 0);
+        narrow.push(frames(1..=5));
+        assert_eq!(
+            seqs(narrow.after(4, 9)),
+            [5],
+            "the last one is always there"
+        );
+    }
+
+    #[test]
     fn never_bridges_a_hole() {
-        let ring = Ring::new(10, 0);
+        let ring = Ring::new(10, 1 << 20, 0);
         ring.push(frames(1..=3));
         ring.push(frames(7..=8));
         assert_eq!(
@@ -168,7 +200,7 @@ mod tests {
 
     #[test]
     fn an_empty_ring_that_starts_at_a_head_sends_the_older_to_the_log() {
-        let ring = Ring::new(3, 100);
+        let ring = Ring::new(3, 1 << 20, 100);
         assert_eq!(seqs(ring.after(100, 9)), NONE);
         assert_eq!(seqs(ring.after(99, 9)), [-1]);
     }

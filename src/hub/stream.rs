@@ -153,10 +153,7 @@ impl<'a> Stream<'a> {
             if let Some(replay) = self.opening.replay
                 && self.cursor.at() >= replay.until
             {
-                return Over::Say(
-                    "replay_finished",
-                    frame::bye("replay_finished", self.opening.retry_ms),
-                );
+                return self.end_replay(replay.until).await;
             }
             // what has happened wins over what could be sent
             let step = tokio::select! {
@@ -179,6 +176,19 @@ impl<'a> Stream<'a> {
                 return over;
             }
         }
+    }
+
+    /// A client comes back after `bye`, and must then stand at the end, even if the last frames were hidden from it.
+    async fn end_replay(&mut self, until: i64) -> Over {
+        let at = self.hub.position(until);
+        let last = frame::heartbeat(&at, self.hub.clock.now(), Some(self.matched));
+        if let Err(over) = self.send(Piece::Control(last)).await {
+            return over;
+        }
+        Over::Say(
+            "replay_finished",
+            frame::bye("replay_finished", self.opening.retry_ms),
+        )
     }
 
     async fn greet(&mut self) -> Result<(), Over> {

@@ -145,6 +145,14 @@ impl Pipeline {
     }
 }
 
+/// What one transaction did.
+struct Done {
+    receipts: Vec<Receipt>,
+    published: Vec<Vec<Published>>,
+    /// Whether the given facts were among it.
+    all: bool,
+}
+
 /// Per job what became of it.
 type Outcome = (Vec<Receipt>, Vec<Vec<Published>>);
 
@@ -193,55 +201,59 @@ impl Worker {
     pub async fn run(mut self) {
         let mut tick = tokio::time::interval(Duration::from_millis(self.config.tick_ms.max(1)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // more facts of strangers wait: they go on at once, but behind the jobs that have come meanwhile
+        let mut more = false;
         loop {
-            let first = tokio::select! {
+            let job = tokio::select! {
                 biased;
                 job = self.jobs.recv() => match job {
                     Some(job) => Some(job),
                     None => return,
                 },
+                () = std::future::ready(()), if more => None,
                 _ = tick.tick() => None,
             };
-            match first {
+            match job {
                 Some(job) => self.work(job).await,
-                None => self.look_for_strangers().await,
+                None => more = self.look_for_strangers().await,
             }
         }
     }
 
-    /// Facts that another process appended.
-    async fn look_for_strangers(&mut self) {
+    /// Applies some facts that another process appended; whether there are more.
+    async fn look_for_strangers(&mut self) -> bool {
         if self.applier.is_none() {
-            return;
+            return false;
         }
         match self.db.has_unapplied_facts(consensus::NAME).await {
-            Ok(false) => {}
-            Ok(true) => {
-                if let Err(error) = self.apply_strangers().await {
+            Ok(false) => false,
+            Ok(true) => match self.batch(&[], &[]).await {
+                Ok(done) => !done.all,
+                Err(error) => {
                     self.failed(&error);
+                    false
                 }
+            },
+            Err(error) => {
+                tracing::warn!(%error, "the pipeline waits for the database");
+                false
             }
-            Err(error) => tracing::warn!(%error, "the pipeline waits for the database"),
         }
     }
 
-    /// Applies all of them, some in each transaction.
-    async fn apply_strangers(&mut self) -> StoreResult<()> {
-        while self.batch(&[], &[]).await?.is_none() {}
-        Ok(())
-    }
-
-    /// One commit for jobs that came together; those of strangers before.
+    /// Ready-made signals go with the first commit. Facts are applied in order of arrival: they wait for those of strangers.
     async fn batch_in_turn(
         &mut self,
         arrivals: &[&Arrivals],
         lists: &[&[NewSignal]],
     ) -> StoreResult<Outcome> {
-        loop {
-            if let Some(outcome) = self.batch(arrivals, lists).await? {
-                return Ok(outcome);
-            }
+        let mut done = self.batch(arrivals, lists).await?;
+        let mut outcome = (done.receipts, done.published);
+        while !done.all {
+            done = self.batch(arrivals, &[]).await?;
+            outcome.0 = done.receipts;
         }
+        Ok(outcome)
     }
 
     /// Does a job, together with those that wait behind it: one commit for all.
@@ -298,12 +310,8 @@ impl Worker {
         }
     }
 
-    /// One transaction. `None`: it was spent on strangers' facts alone, and there are more of them.
-    async fn batch(
-        &mut self,
-        arrivals: &[&Arrivals],
-        lists: &[&[NewSignal]],
-    ) -> StoreResult<Option<Outcome>> {
+    /// One transaction. If there are more of strangers' facts than fit, the given facts are left for the next one.
+    async fn batch(&mut self, arrivals: &[&Arrivals], lists: &[&[NewSignal]]) -> StoreResult<Done> {
         let begun = Instant::now();
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
@@ -312,11 +320,7 @@ impl Worker {
         if let Some(applier) = &mut self.applier {
             (fired, more) = applier.apply_strangers(&mut tx).await?;
         }
-        let (arrivals, lists) = if more {
-            (&[][..], &[][..])
-        } else {
-            (arrivals, lists)
-        };
+        let arrivals = if more { &[][..] } else { arrivals };
         let mut receipts = Vec::new();
         for arrivals in arrivals {
             let mut receipt = Receipt::default();
@@ -371,7 +375,11 @@ impl Worker {
             placed.iter().filter(|place| !place.duplicate).count(),
             begun,
         );
-        Ok((!more).then_some((receipts, published)))
+        Ok(Done {
+            receipts,
+            published,
+            all: !more,
+        })
     }
 
     fn count(&self, receipts: &[Receipt], fired: usize, begun: Instant) {

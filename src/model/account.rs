@@ -23,6 +23,16 @@ pub struct Account {
     pub created_at: Time,
 }
 
+/// Whether a text may be an account's name; if not, what may.
+pub fn check_name(name: &str) -> Result<(), &'static str> {
+    let fits = (1..=200).contains(&name.chars().count());
+    if fits && !name.trim().is_empty() && !name.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err("1 to 200 characters, none of them a control character")
+    }
+}
+
 /// A key as it is kept: everything but the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
