@@ -1,5 +1,11 @@
 //! How fast `sigcast ingest swaps` takes NDJSON into SQLite, and how much memory it holds: `cargo bench --bench ingest -- 5000000`.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench prints its figures"
+)]
+
 use std::{
     fs::File,
     io::{BufWriter, Write as _},

@@ -66,13 +66,14 @@ create table facts (
     key_high bigint not null,       -- 128 bits of what the fact is known by
     key_low bigint not null,
     kind bigint not null,           -- 0 swap, 1 transfer, 2 token, 3 wallet, 4 sol_price
-    subject text not null,          -- the mint; of a wallet fact the wallet; of a price nothing
+    subject bigint not null,        -- 64 bits of a digest of the mint; of a wallet fact of the wallet; of a price 0
     time bigint not null,           -- event time
     arrived_at bigint not null,
     backfill boolean not null,      -- builds books, fires nothing
     body text not null              -- its NDJSON line, amounts in dollars
 );
 create unique index facts_by_key on facts (key_high, key_low);
+-- Small integers: this index and the one above are most of what storing a fact costs. Readers sort out who shares a digest.
 create index facts_by_subject on facts (subject, kind, time);
 
 -- How far an engine has come.

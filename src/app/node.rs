@@ -71,6 +71,9 @@ impl Node {
         let metrics = Metrics::default();
         let db = open_database(&settings, &clock, &random).await?;
         let dir = &settings.server.data_dir;
+        // before a token is made: it is shown once, by a start that comes about
+        let listener = bind(settings.server.listen).await?;
+        let admin_listener = bind(settings.server.admin_listen).await?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         let lock = EngineLock::try_take(dir)?;
         if lock.is_none() {
@@ -95,8 +98,6 @@ impl Node {
             engine,
             metrics.ingest.clone(),
         );
-        let listener = bind(settings.server.listen).await?;
-        let admin_listener = bind(settings.server.admin_listen).await?;
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
@@ -186,9 +187,14 @@ impl Node {
     pub async fn run(self) {
         self.life.soft.cancelled().await;
         self.state.start_draining();
-        let deadline = tokio::time::Instant::now() + self.drain + Duration::from_secs(5);
+        let spread = tokio::time::Instant::now() + self.drain;
+        let deadline = spread + Duration::from_secs(5);
         farewell(&self.state, self.drain);
         while !self.state.hub.seats.is_empty() && tokio::time::Instant::now() < deadline {
+            // those that were being opened when the farewells were drawn
+            if tokio::time::Instant::now() >= spread {
+                farewell(&self.state, Duration::ZERO);
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         self.life.hard.cancel();

@@ -64,7 +64,13 @@ impl DataArgs {
 
     /// Opens the database.
     pub async fn open(&self) -> Result<Opened> {
-        let settings = self.settings(&[])?;
+        self.open_with(|_| ()).await
+    }
+
+    /// Opens the database, with settings of the command's own.
+    pub async fn open_with(&self, adjust: impl FnOnce(&mut Settings)) -> Result<Opened> {
+        let mut settings = self.settings(&[])?;
+        adjust(&mut settings);
         let (clock, random) = (Clock::system(), system::random());
         let db = open_database(&settings, &clock, &random).await?;
         Ok(Opened {

@@ -5,7 +5,7 @@ use std::{
     io::{self, BufReader, Read},
     path::{Path, PathBuf},
     sync::atomic::Ordering,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -73,7 +73,12 @@ struct SwapsArgs {
 }
 
 /// Facts handed to the pipeline at a time.
-const BATCH: usize = 2_000;
+const BATCH: usize = 10_000;
+/// In bulk, a page is written once for many facts: the cache and the write-ahead log may be larger than a server's.
+const BULK_CACHE_KB: u32 = 48 * 1024;
+const BULK_CHECKPOINT_PAGES: u32 = 16_000;
+/// A batch is stored after this long, full or not.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Bad lines printed; further ones are counted.
 const MOST_PRINTED: u64 = 1_000;
 
@@ -106,7 +111,14 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
         .map(Time::parse_iso)
         .transpose()
         .context("--time")?;
-    let opened = args.data.open().await?;
+    let opened = args
+        .data
+        .open_with(|settings| {
+            settings.store.writer_cache_kb = settings.store.writer_cache_kb.max(BULK_CACHE_KB);
+            settings.store.checkpoint_pages =
+                settings.store.checkpoint_pages.max(BULK_CHECKPOINT_PAGES);
+        })
+        .await?;
     let lock = EngineLock::try_take(&opened.settings.server.data_dir)?;
     if lock.is_none() {
         complain("a server runs on this data; it applies the facts as they are stored");
@@ -222,20 +234,18 @@ impl FileJob<'_> {
         );
         let mut order = Reorder::default();
         let mut ended = false;
-        while !ended {
-            // parsing is quick, reading may wait for a pipe: off the runtime's own threads
-            let (back, back_order, batch, over) = read_batch(facts, order, self.latest).await?;
-            (facts, order, ended) = (back, back_order, over);
-            for rejection in &batch.rejected {
-                self.reject(totals, &progress, rejection.clone());
-            }
-            if !batch.facts.is_empty() {
-                let receipt = self.store(pipeline, batch.facts).await?;
-                totals.accepted += receipt.accepted;
-                totals.duplicate += receipt.duplicate;
-                for rejection in receipt.rejected {
-                    self.reject(totals, &progress, rejection);
-                }
+        let mut batch = Batch::default();
+        while !ended || !batch.facts.is_empty() {
+            // the next batch is read while this one is stored
+            let reading = read_batch(facts, order, self.latest, ended);
+            let storing = self.store(pipeline, std::mem::take(&mut batch.facts));
+            let (read, stored) = tokio::join!(reading, storing);
+            let receipt = stored?;
+            totals.accepted += receipt.accepted;
+            totals.duplicate += receipt.duplicate;
+            (facts, order, batch, ended) = read?;
+            for rejection in receipt.rejected.into_iter().chain(batch.rejected.drain(..)) {
+                self.reject(totals, &progress, rejection);
             }
             progress.at(
                 bytes.load(Ordering::Relaxed),
@@ -253,6 +263,9 @@ impl FileJob<'_> {
     }
 
     async fn store(&self, pipeline: &Pipeline, facts: Vec<(u64, Fact)>) -> Result<Receipt> {
+        if facts.is_empty() {
+            return Ok(Receipt::default());
+        }
         let arrivals = Arrivals {
             facts,
             backfill: self.backfill,
@@ -288,11 +301,19 @@ async fn read_batch(
     mut facts: Reading,
     mut order: Reorder,
     latest: Time,
+    ended: bool,
 ) -> Result<(Reading, Reorder, Batch, bool)> {
     let read = tokio::task::spawn_blocking(move || {
         let mut batch = Batch::default();
-        let mut ended = false;
-        while batch.facts.len() < BATCH && batch.rejected.len() < BATCH && !ended {
+        let mut ended = ended;
+        let began = Instant::now();
+        // a pipe that trickles is not kept waiting for a full batch
+        let room = |batch: &Batch| batch.facts.len() < BATCH && batch.rejected.len() < BATCH;
+        while !ended && room(&batch) && began.elapsed() < PATIENCE {
+            if let Some(ready) = order.pop() {
+                batch.facts.push(ready);
+                continue;
+            }
             match facts.next() {
                 // one wrong clock would make all that follow late: refused before the watermark sees it
                 Some(Ok(fact)) if fact.time() > latest => {
@@ -303,17 +324,19 @@ async fn read_batch(
                     });
                 }
                 Some(Ok(fact)) => order.push(facts.line(), fact),
-                Some(Err(bad)) => batch.rejected.push(Rejection {
-                    line: bad.line,
-                    reason: bad.reason,
-                }),
+                Some(Err(bad)) => {
+                    batch.rejected.push(Rejection {
+                        line: bad.line,
+                        reason: bad.reason,
+                    });
+                }
                 None => {
                     order.finish();
-                    ended = true;
+                    match order.pop() {
+                        Some(ready) => batch.facts.push(ready),
+                        None => ended = true,
+                    }
                 }
-            }
-            while let Some(ready) = order.pop() {
-                batch.facts.push(ready);
             }
         }
         (facts, order, batch, ended)

@@ -27,8 +27,24 @@ pub fn lapse(holder: &Holder) -> Option<Lapse> {
 
 /// Checks every live stream against the database: ends those that may no longer be, moves the lapse of the others.
 pub async fn refresh(state: &State) -> StoreResult<()> {
-    for seat in state.hub.seats.all() {
-        let holder = state.db.holder_by_key_id(&seat.key_id).await?;
+    let seats = state.hub.seats.all();
+    let keys: Vec<String> = seats.iter().map(|seat| seat.key_id.clone()).collect();
+    let holders = state.db.holders(&keys).await?;
+    for seat in seats {
+        apply(
+            &seat,
+            holders.get(&seat.key_id),
+            &state.plans,
+            state.clock.now(),
+        );
+    }
+    Ok(())
+}
+
+/// The same for one key, at once: what the admin listener has just revoked.
+pub async fn refresh_key(state: &State, key_id: &str) -> StoreResult<()> {
+    if let Some(seat) = state.hub.seats.of_key(key_id) {
+        let holder = state.db.holder_by_key_id(key_id).await?;
         apply(&seat, holder.as_ref(), &state.plans, state.clock.now());
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
-    extract::{Path, State as Shared},
+    extract::{Path, State as Shared, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::IntoResponse as _,
 };
@@ -293,7 +293,11 @@ pub async fn create_key(Shared(state): Shared<Arc<State>>, body: Body) -> ApiRes
 }
 
 /// `DELETE /v1/keys/{id}`: revoked, and its stream ended, before the answer.
-pub async fn revoke_key(Shared(state): Shared<Arc<State>>, Path(id): Path<String>) -> ApiResult {
+pub async fn revoke_key(
+    Shared(state): Shared<Arc<State>>,
+    id: Result<Path<String>, PathRejection>,
+) -> ApiResult {
+    let Path(id) = id?;
     let revoked = state.db.revoke_key(&id, state.clock.now()).await?;
     let record = revoked.ok_or_else(|| {
         ApiError::new(
@@ -302,7 +306,7 @@ pub async fn revoke_key(Shared(state): Shared<Arc<State>>, Path(id): Path<String
             "There is no key with this id.",
         )
     })?;
-    access::refresh(&state).await?;
+    access::refresh_key(&state, &record.id).await?;
     Ok(reply::json(
         &json!({"id": record.id, "prefix": record.prefix, "revoked_at": record.revoked_at}),
     ))
@@ -326,8 +330,9 @@ pub async fn connections(Shared(state): Shared<Arc<State>>) -> ApiResult {
 /// `DELETE /v1/connections/{number}`: closed; its client may come back.
 pub async fn close_connection(
     Shared(state): Shared<Arc<State>>,
-    Path(number): Path<u64>,
+    number: Result<Path<u64>, PathRejection>,
 ) -> ApiResult {
+    let Path(number) = number?;
     match state
         .hub
         .seats

@@ -2,6 +2,7 @@
 
 use axum::{
     body::Body,
+    extract::rejection::PathRejection,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -211,6 +212,13 @@ impl From<Denied> for ApiError {
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
         ApiError::parameter(&error.parameter, &error.value, &error.allowed)
+    }
+}
+
+/// A path whose variable part cannot be read names nothing.
+impl From<PathRejection> for ApiError {
+    fn from(_: PathRejection) -> Self {
+        ApiError::not_found()
     }
 }
 

@@ -22,7 +22,8 @@ pub struct AboveCap;
 
 /// The alternative to `Authorization`.
 pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Names a request in our logs.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Around every request of the main listener.
 pub async fn every_request(

@@ -72,7 +72,16 @@ async fn method_not_allowed() -> Response {
 fn cors(origins: &[String]) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, guard::API_KEY]);
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::CACHE_CONTROL,
+            guard::API_KEY,
+            // what stream clients written on fetch send
+            stream::LAST_EVENT_ID,
+            stream::TAKEOVER,
+        ])
+        .expose_headers([header::RETRY_AFTER, guard::REQUEST_ID]);
     if origins.iter().any(|origin| origin == "*") {
         layer.allow_origin(Any)
     } else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State as Shared},
+    extract::{Path, State as Shared, rejection::PathRejection},
     http::{HeaderMap, StatusCode, Uri},
 };
 
@@ -47,9 +47,14 @@ pub async fn list(Shared(state): Shared<Arc<State>>, headers: HeaderMap, uri: Ur
     };
     let rows = collect(&state, &query, after, before, backwards).await?;
     // a poller just goes on from `next`, whether there was something or not
-    let next = rows
-        .last()
-        .map_or(if backwards { before - 1 } else { after }, |row| row.seq);
+    let next = rows.last().map_or(
+        if backwards {
+            (before - 1).max(0)
+        } else {
+            after
+        },
+        |row| row.seq,
+    );
     let items: Vec<String> = rows.iter().map(wire).collect();
     Ok(reply::json_text(format!(
         "{{\"items\":[{}],\"next\":\"{}-{next}\",\"epoch\":\"{}\",\"head\":{}}}",
@@ -135,8 +140,9 @@ async fn seq_of(state: &State, head: &LogHead, parameter: &str, place: &Place) -
 pub async fn one(
     Shared(state): Shared<Arc<State>>,
     headers: HeaderMap,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
 ) -> ApiResult {
+    let Path(id) = id?;
     let holder = guard::holder(&state, &headers).await?;
     guard::may_read_signals(&state, &holder)?;
     let row = if let Some(id) = lower_uuid(&id) {

@@ -6,7 +6,7 @@ use axum::{
     Extension,
     body::Body,
     extract::State as Shared,
-    http::{HeaderMap, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header},
     response::Response,
 };
 use serde_json::json;
@@ -36,8 +36,10 @@ use crate::{
     },
 };
 
-const LAST_EVENT_ID: &str = "last-event-id";
-const TAKEOVER: &str = "x-stream-takeover";
+/// Where a client goes on.
+pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// `1`: take the seat even from a holder that is alive.
+pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
 
 /// Where a stream begins.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ pub async fn open(
 ) -> ApiResult {
     if method == Method::HEAD {
         // what a GET would begin with, without taking the seat
+        StreamQuery::parse(uri.query().unwrap_or_default())?;
         let holder = guard::holder(&state, &headers).await?;
         holder.check_stream(&state.plans, state.clock.now())?;
         return Ok(reply::stream_head(Body::empty()));
@@ -88,13 +91,13 @@ async fn open_checked(
             "together with since or last_event_id: where the replay begins",
         ));
     }
-    let ticket = query
-        .ticket
-        .take()
-        .map(|ticket| ticket_hash(ticket.reveal()));
-    let holder = match &ticket {
-        Some(ticket) => spend_ticket(state, ticket, resumes).await?,
-        None => guard::holder(state, headers).await?,
+    let (holder, ticket) = match query.ticket.take() {
+        Some(ticket) => {
+            let hash = ticket_hash(ticket.reveal());
+            let (holder, spent) = spend_ticket(state, hash, resumes).await?;
+            (holder, Some(spent))
+        }
+        None => (guard::holder(state, headers).await?, None),
     };
     holder.check_stream(&state.plans, state.clock.now())?;
 
@@ -165,7 +168,7 @@ fn hand_over(
     start: Start,
     replay: Option<Replay>,
     head: &LogHead,
-    ticket: Option<KeyHash>,
+    ticket: Option<SpentTicket>,
 ) -> Response {
     let hub = state.hub.clone();
     let hello = Hello {
@@ -194,14 +197,10 @@ fn hand_over(
     );
     let (out, pieces) = mpsc::channel(hub.config.pending_frames.max(1));
     let body = StreamBody::new(pieces, seat.shared(), socket.clone());
-    let (state, socket) = (state.clone(), socket.clone());
+    let socket = socket.clone();
     tokio::spawn(async move {
+        let _ticket = ticket;
         stream::run(hub, seat, socket, opening, out).await;
-        if let Some(ticket) = ticket
-            && let Err(error) = state.db.close_ticket(&ticket, state.clock.now()).await
-        {
-            tracing::warn!(%error, "a ticket's end could not be noted");
-        }
     });
     reply::stream_head(Body::new(body))
 }
@@ -290,19 +289,49 @@ fn ticket_hash(ticket: &str) -> KeyHash {
     KeyHash(Sha256::digest(ticket.as_bytes()).into())
 }
 
-async fn spend_ticket(state: &State, ticket: &KeyHash, resumes: bool) -> ApiResult<Holder> {
-    let key_id = state
-        .db
-        .spend_ticket(ticket, resumes, state.clock.now())
-        .await?;
+/// An opening by ticket. However it ends, refused and broken off included, the time to reopen runs from its drop.
+struct SpentTicket {
+    state: Arc<State>,
+    hash: KeyHash,
+    opened: Time,
+}
+
+impl Drop for SpentTicket {
+    fn drop(&mut self) {
+        // without a runtime the process ends: the next start closes all tickets
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        let (state, hash, opened) = (self.state.clone(), self.hash, self.opened);
+        runtime.spawn(async move {
+            let now = state.clock.now();
+            if let Err(error) = state.db.close_ticket(&hash, opened, now).await {
+                tracing::warn!(%error, "a ticket's end could not be noted");
+            }
+        });
+    }
+}
+
+async fn spend_ticket(
+    state: &Arc<State>,
+    hash: KeyHash,
+    resumes: bool,
+) -> ApiResult<(Holder, SpentTicket)> {
+    let opened = state.clock.now();
+    let key_id = state.db.spend_ticket(&hash, resumes, opened).await?;
     let key_id = key_id.ok_or_else(ApiError::invalid_key)?;
+    let spent = SpentTicket {
+        state: state.clone(),
+        hash,
+        opened,
+    };
     let holder = state
         .db
         .holder_by_key_id(&key_id)
         .await?
         .ok_or_else(ApiError::invalid_key)?;
     holder.check_key(state.clock.now())?;
-    Ok(holder)
+    Ok((holder, spent))
 }
 
 /// `POST /api/signals/stream/tickets`

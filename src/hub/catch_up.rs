@@ -72,7 +72,7 @@ impl Cursor {
                 }
                 RingRead::Behind => {
                     self.set_catching_up(true);
-                    match self.from_log().await {
+                    match self.read_log().await {
                         Some(step) => return step,
                         None => tokio::time::sleep(RETRY).await,
                     }
@@ -82,7 +82,9 @@ impl Cursor {
     }
 
     /// `None`: try again later.
-    async fn from_log(&mut self) -> Option<Step> {
+    async fn read_log(&mut self) -> Option<Step> {
+        // read before the rows: what is published meanwhile is not lost, and must not be called so
+        let passed = self.hub.ring.head();
         let rows = match self.hub.log.after(self.at, BATCH).await {
             Ok(rows) => rows,
             Err(error) => {
@@ -92,9 +94,7 @@ impl Cursor {
             }
         };
         // nothing left of what the ring has passed: all of it was pruned
-        let first = rows
-            .first()
-            .map_or_else(|| self.hub.ring.head() + 1, |row| row.seq);
+        let first = rows.first().map_or(passed + 1, |row| row.seq);
         if first > self.at + 1 {
             let gap = Gap {
                 from: Some(self.at + 1),

@@ -37,11 +37,13 @@ pub struct Hub {
 impl Hub {
     /// A hub that stands at the head of the log.
     pub async fn open(
-        config: Config,
+        mut config: Config,
         log: Arc<dyn LogRead>,
         clock: Clock,
         metrics: Metrics,
     ) -> Result<Arc<Self>, LogUnavailable> {
+        // without a pause between them, pings would be all that a stream does; one a day is as good as none
+        config.ping_seconds = config.ping_seconds.clamp(1, 86_400);
         let head = log.head().await?;
         Ok(Arc::new(Hub {
             ring: Ring::new(config.ring_frames, head.seq),

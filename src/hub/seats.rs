@@ -110,6 +110,12 @@ impl Seats {
             .collect()
     }
 
+    /// The seat of a key, if it is taken.
+    #[must_use]
+    pub fn of_key(&self, key_id: &str) -> Option<Arc<Seat>> {
+        self.seats.get(key_id).map(|seat| seat.clone())
+    }
+
     /// How many are taken.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -167,7 +173,8 @@ impl Seats {
             if holder.ending().is_some() || socket.is_closed() || !self.holds(holder) {
                 return false;
             }
-            if socket.written() > before && socket.unacknowledged() == Some(0) {
+            // any byte beyond will do: a stream that is busy always has some under way
+            if socket.acknowledged().is_some_and(|bytes| bytes > before) {
                 return true;
             }
         }

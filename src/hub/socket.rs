@@ -81,12 +81,20 @@ impl Socket {
     }
 
     /// Bytes sent that the peer has not acknowledged; `None` where the system does not say.
-    #[must_use]
-    pub fn unacknowledged(&self) -> Option<u64> {
+    fn unacknowledged(&self) -> Option<u64> {
         let mut bytes: libc::c_int = 0;
         // SAFETY: the descriptor is open as long as `self.tcp` lives, and `bytes` outlives the call.
         let done = unsafe { libc::ioctl(self.tcp.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
         (done == 0).then(|| u64::try_from(bytes).unwrap_or(0))
+    }
+
+    /// How many of the bytes written the peer has acknowledged; never more than it has. `None` where the system does not say.
+    #[must_use]
+    pub fn acknowledged(&self) -> Option<u64> {
+        // in this order: what is written in between counts as not acknowledged
+        let written = self.written();
+        let waiting = self.unacknowledged()?;
+        Some(written.saturating_sub(waiting))
     }
 
     /// Ends the connection without waiting for the peer.

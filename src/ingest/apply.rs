@@ -46,8 +46,8 @@ const MOST_LOADINGS: usize = 64;
 pub struct Applier {
     engine: Engine,
     config: EngineConfig,
-    max_wallets: usize,
-    max_mints: usize,
+    wallet_bytes: usize,
+    mint_bytes: usize,
     /// Arrival of the last fact applied; `None` until read.
     cursor: Option<i64>,
     /// `cursor` as it will be when the transaction is committed.
@@ -57,12 +57,12 @@ pub struct Applier {
 impl Applier {
     /// An engine that has loaded nothing.
     #[must_use]
-    pub fn new(config: EngineConfig, max_wallets: usize, max_mints: usize) -> Self {
+    pub fn new(config: EngineConfig, wallet_bytes: usize, mint_bytes: usize) -> Self {
         Applier {
             engine: Engine::new(config.clone()),
             config,
-            max_wallets,
-            max_mints,
+            wallet_bytes,
+            mint_bytes,
             cursor: None,
             applied: 0,
         }
@@ -193,6 +193,6 @@ impl Applier {
     /// The transaction is committed: what was applied stays applied, and memory may be given back.
     pub fn committed(&mut self) {
         self.cursor = Some(self.applied);
-        self.engine.evict(self.max_wallets, self.max_mints);
+        self.engine.evict(self.wallet_bytes, self.mint_bytes);
     }
 }

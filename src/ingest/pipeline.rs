@@ -35,10 +35,10 @@ pub struct Config {
     pub max_future_seconds: i64,
     /// Facts in one transaction, at most.
     pub batch_facts: usize,
-    /// Wallets kept in memory.
-    pub max_wallets: usize,
-    /// Mints kept in memory.
-    pub max_mints: usize,
+    /// What the wallets kept in memory may take, with their positions and histories, in megabytes.
+    pub wallets_mb: usize,
+    /// What the mints kept in memory may take, with their windows and prices, in megabytes.
+    pub mints_mb: usize,
     /// How often facts of other processes are looked for, in milliseconds.
     pub tick_ms: u64,
 }
@@ -171,7 +171,9 @@ pub fn new(
     metrics: Metrics,
 ) -> (Pipeline, Worker) {
     let (sender, jobs) = mpsc::channel(QUEUE);
-    let applier = engine.map(|engine| Applier::new(engine, config.max_wallets, config.max_mints));
+    let bytes = |megabytes: usize| megabytes.saturating_mul(1_000_000);
+    let (wallets, mints) = (bytes(config.wallets_mb), bytes(config.mints_mb));
+    let applier = engine.map(|engine| Applier::new(engine, wallets, mints));
     (
         Pipeline(sender),
         Worker {

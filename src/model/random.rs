@@ -4,9 +4,11 @@ use std::{fmt, sync::Arc};
 
 use uuid::{Builder, Uuid};
 
+type Fill = dyn Fn(&mut [u8]) + Send + Sync;
+
 /// A source of random bytes.
 #[derive(Clone)]
-pub struct Random(Arc<dyn Fn(&mut [u8]) + Send + Sync>);
+pub struct Random(Arc<Fill>);
 
 impl Random {
     /// A source that fills what it is given.

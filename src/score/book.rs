@@ -16,6 +16,68 @@ const MAX_LOTS: usize = 256;
 /// What a position without a cost is taken to have returned when it brought money: the upper bound of winsorising.
 const FREE_GAIN_PPM: i64 = 3_000_000;
 
+/// Lots, oldest first. Most positions are one buy: the first lot takes no memory of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Lots {
+    /// Of the oldest lot; zero where there is none.
+    quantity: u128,
+    cost: i64,
+    /// Those after it; `None` rather than empty.
+    #[expect(
+        clippy::box_collection,
+        reason = "few positions have any: a pointer is less than a list"
+    )]
+    rest: Option<Box<VecDeque<Lot>>>,
+}
+
+impl Lots {
+    fn len(&self) -> usize {
+        usize::from(self.quantity > 0) + self.rest.as_ref().map_or(0, |rest| rest.len())
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Lot> + '_ {
+        let first = (self.quantity > 0).then_some(Lot {
+            quantity: self.quantity,
+            cost: MicroUsd(self.cost),
+        });
+        (first.into_iter()).chain(self.rest.iter().flat_map(|rest| rest.iter().cloned()))
+    }
+
+    /// Adds a lot of more than nothing.
+    fn push(&mut self, quantity: u128, cost: i64) {
+        if self.quantity == 0 {
+            (self.quantity, self.cost) = (quantity, cost);
+        } else {
+            let cost = MicroUsd(cost);
+            let rest = self.rest.get_or_insert_default();
+            rest.push_back(Lot { quantity, cost });
+        }
+    }
+
+    /// Adds to the newest lot; there is one.
+    fn join(&mut self, quantity: u128, cost: i64) {
+        match self.rest.as_mut().and_then(|rest| rest.back_mut()) {
+            Some(newest) => {
+                newest.quantity += quantity;
+                newest.cost = MicroUsd(newest.cost.0.saturating_add(cost));
+            }
+            None => {
+                self.quantity += quantity;
+                self.cost = self.cost.saturating_add(cost);
+            }
+        }
+    }
+
+    /// The oldest lot goes, and the next is the oldest.
+    fn pop(&mut self) {
+        let next = self.rest.as_mut().and_then(|rest| rest.pop_front());
+        (self.quantity, self.cost) = next.map_or((0, 0), |lot| (lot.quantity, lot.cost.0));
+        if self.rest.as_ref().is_some_and(|rest| rest.is_empty()) {
+            self.rest = None;
+        }
+    }
+}
+
 /// An open position of one wallet in one mint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
@@ -25,7 +87,7 @@ pub struct Position {
     pub last_buy_at: Time,
     peak: u128,
     held: u128,
-    lots: VecDeque<Lot>,
+    lots: Lots,
     cost_sold: i64,
     proceeds: i64,
     unmatched: u128,
@@ -40,7 +102,7 @@ impl Position {
             last_buy_at: time,
             peak: 0,
             held: 0,
-            lots: VecDeque::new(),
+            lots: Lots::default(),
             cost_sold: 0,
             proceeds: 0,
             unmatched: 0,
@@ -50,14 +112,11 @@ impl Position {
     /// From its stored form. Lots of nothing are left out.
     #[must_use]
     pub fn from_record(record: PositionRecord) -> Self {
-        let lots: VecDeque<Lot> = record
-            .lots
-            .into_iter()
-            .filter(|lot| lot.quantity > 0)
-            .collect();
-        let held = lots
-            .iter()
-            .fold(0, |sum: u128, lot| sum.saturating_add(lot.quantity));
+        let (mut lots, mut held) = (Lots::default(), 0_u128);
+        for lot in record.lots.iter().filter(|lot| lot.quantity > 0) {
+            lots.push(lot.quantity, lot.cost.0);
+            held = held.saturating_add(lot.quantity);
+        }
         Position {
             opened_at: record.opened_at,
             last_buy_at: record.last_buy_at,
@@ -78,11 +137,18 @@ impl Position {
             opened_at: self.opened_at,
             last_buy_at: self.last_buy_at,
             peak: self.peak,
-            lots: self.lots.iter().cloned().collect(),
+            lots: self.lots.iter().collect(),
             cost_sold: MicroUsd(self.cost_sold),
             proceeds: MicroUsd(self.proceeds),
             unmatched: self.unmatched,
         }
+    }
+
+    /// Bytes outside of itself, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let rest = self.lots.rest.as_ref();
+        rest.map_or(0, |rest| 64 + rest.capacity() * size_of::<Lot>())
     }
 
     /// Base units that lots stand for.
@@ -119,16 +185,10 @@ impl Position {
         }
         self.held += quantity;
         self.peak = self.peak.max(self.held);
-        let full = self.lots.len() >= MAX_LOTS;
-        match self.lots.back_mut() {
-            Some(newest) if full => {
-                newest.quantity += quantity;
-                newest.cost = MicroUsd(newest.cost.0.saturating_add(cost));
-            }
-            _ => self.lots.push_back(Lot {
-                quantity,
-                cost: MicroUsd(cost),
-            }),
+        if self.lots.len() >= MAX_LOTS {
+            self.lots.join(quantity, cost);
+        } else {
+            self.lots.push(quantity, cost);
         }
     }
 
@@ -185,18 +245,16 @@ impl Position {
     fn consume(&mut self, mut quantity: u128) -> i64 {
         let mut cost = 0_i64;
         self.held = self.held.saturating_sub(quantity);
-        while quantity > 0 {
-            let Some(lot) = self.lots.front_mut() else {
-                break;
-            };
+        while quantity > 0 && self.lots.quantity > 0 {
+            let lot = &mut self.lots;
             if lot.quantity <= quantity {
                 quantity -= lot.quantity;
-                cost = cost.saturating_add(lot.cost.0);
-                self.lots.pop_front();
+                cost = cost.saturating_add(lot.cost);
+                lot.pop();
             } else {
-                let part = pro_rata(lot.cost.0.unsigned_abs(), quantity, lot.quantity) as i64;
+                let part = pro_rata(lot.cost.unsigned_abs(), quantity, lot.quantity) as i64;
                 lot.quantity -= quantity;
-                lot.cost = MicroUsd(lot.cost.0.saturating_sub(part));
+                lot.cost = lot.cost.saturating_sub(part);
                 cost = cost.saturating_add(part);
                 quantity = 0;
             }

@@ -1,7 +1,5 @@
 //! The consensus engine: one fact after the other in, signals out.
 
-use std::collections::BTreeSet;
-
 use crate::model::{
     swap::{Address, Amount, Direction, Fact, Side, Swap, TokenFact, Transfer, WalletFact},
     time::Time,
@@ -11,7 +9,7 @@ use super::{
     changed::Changed,
     config::Config,
     episode,
-    mint::{Limits, Mint},
+    mint::{Limits, Mint, Ready},
     payload::{self, Row, score_sum},
     pool::{self, Quorum},
     prices::Fate,
@@ -27,6 +25,9 @@ const MIN_PRICED_USD: i64 = 1_000_000;
 /// Observations of prices that lag the latest swap by more than this are disorder; see [`Trader::settle`].
 const DISORDER: i64 = 3600 * Time::SECOND;
 
+/// How far ahead of the latest swap a [`Ready`] reaches, at most.
+const SOON: i64 = 3600 * Time::SECOND;
+
 /// The engine's name in the store.
 pub const NAME: &str = "consensus";
 
@@ -41,6 +42,8 @@ pub struct Engine {
     latest: Time,
     /// How many observations of prices came late.
     disorder: u64,
+    /// How often something happened that may undo a [`Ready`].
+    doubts: u64,
     changed: Changed,
 }
 
@@ -56,6 +59,7 @@ impl Engine {
             mints: Table::default(),
             latest: Time(0),
             disorder: 0,
+            doubts: 0,
             changed: Changed::default(),
         }
     }
@@ -81,7 +85,9 @@ impl Engine {
 
     /// Loads a wallet; one that is loaded stays as it is.
     pub fn load_wallet(&mut self, wallet: Address, record: WalletRecord) {
-        self.wallets.insert(wallet, || Trader::from_record(record));
+        let mints = &self.mints;
+        let known = |mint: &Address| Some(mints.get(mints.find(mint)?)?.0.clone());
+        (self.wallets).insert(wallet, || Trader::from_record(record, known));
     }
 
     /// Loads a mint; one that is loaded stays as it is.
@@ -94,12 +100,18 @@ impl Engine {
     /// Applies one fact and gives what fired. `Err`: nothing was changed; load what it names and call again, more than once if need be.
     /// `silent` (backfill): books and windows build, nothing fires and no episode opens.
     pub fn apply(&mut self, fact: &Fact, silent: bool) -> Result<Vec<Draft>, Vec<Need>> {
+        if let Fact::Swap(swap) = fact {
+            let places = self.wallets.find(&swap.wallet);
+            return match places.zip(self.mints.find(&swap.mint)) {
+                Some((wallet, mint)) => self.apply_swap(swap, wallet, mint, silent),
+                None => Err(self.wants(fact)),
+            };
+        }
         let needs = self.wants(fact);
         if !needs.is_empty() {
             return Err(needs);
         }
         match fact {
-            Fact::Swap(swap) => self.apply_swap(swap, silent),
             Fact::Transfer(transfer) => self.apply_transfer(transfer),
             Fact::Token(fact) => {
                 self.learn_token(fact);
@@ -109,7 +121,7 @@ impl Engine {
                 self.learn_wallet(fact);
                 Ok(Vec::new())
             }
-            Fact::SolPrice(_) => Ok(Vec::new()),
+            Fact::SolPrice(_) | Fact::Swap(_) => Ok(Vec::new()),
         }
     }
 
@@ -119,13 +131,18 @@ impl Engine {
         changed.collect(&self.wallets, &mut self.mints)
     }
 
-    /// Forgets the least recently used wallets and mints above these numbers; they are asked for again when needed.
-    /// Does nothing while there are changes that were not taken: they would be lost.
-    pub fn evict(&mut self, max_wallets: usize, max_mints: usize) {
+    /// Forgets the least recently used wallets and mints where they take more than so many bytes; they are asked for again
+    /// when needed. Does nothing while there are changes that were not taken: they would be lost.
+    pub fn evict(&mut self, wallet_bytes: usize, mint_bytes: usize) {
         if self.changed.is_empty() {
-            self.wallets.evict(max_wallets);
-            self.mints.evict(max_mints);
+            self.doubts += u64::from(self.wallets.evict(wallet_bytes));
+            self.doubts += u64::from(self.mints.evict(mint_bytes));
         }
+    }
+
+    /// Bytes that wallets and mints take, about.
+    pub fn weigh(&mut self) -> (usize, usize) {
+        (self.wallets.weigh(), self.mints.weigh())
     }
 
     fn learn_wallet(&mut self, fact: &WalletFact) {
@@ -167,18 +184,21 @@ impl Engine {
         self.bury(place, &transfer.mint, transfer.time);
         if let Some((wallet, trader)) = self.wallets.get_mut(place) {
             let out = trader.transfer_out(&transfer.mint, transfer.token_amount, transfer.time);
-            self.changed.close(wallet, out.and_then(|out| out.closed));
+            let (closed, ages_at) = out.map_or((None, i64::MAX), |out| (out.closed, out.ages_at));
+            self.changed.close(wallet, closed);
             self.changed.position(place, &transfer.mint);
+            self.doubt(ages_at);
         }
         Ok(Vec::new())
     }
 
-    fn apply_swap(&mut self, swap: &Swap, silent: bool) -> Result<Vec<Draft>, Vec<Need>> {
-        let (Some(wallet), Some(mint)) =
-            (self.wallets.find(&swap.wallet), self.mints.find(&swap.mint))
-        else {
-            return Err(self.wants(&Fact::Swap(swap.clone())));
-        };
+    fn apply_swap(
+        &mut self,
+        swap: &Swap,
+        wallet: u32,
+        mint: u32,
+        silent: bool,
+    ) -> Result<Vec<Draft>, Vec<Need>> {
         let in_time = self
             .mints
             .get(mint)
@@ -192,7 +212,7 @@ impl Engine {
         }
         self.note_disorder(swap.time);
         self.latest = self.latest.max(swap.time);
-        let matched = self.enter_book(swap, wallet);
+        let matched = self.enter_book(swap, wallet, mint);
         self.enter_mint(swap, wallet, mint, in_time);
         let mut drafts = self.follow(swap, mint, matched, silent);
         if evaluate {
@@ -202,39 +222,44 @@ impl Engine {
     }
 
     /// What must be loaded before the buyers of a mint can be judged.
-    fn missing(&self, swap: &Swap, wallet: u32, mint: u32) -> Vec<Need> {
-        let mut needs = BTreeSet::new();
-        let Some((_, mint)) = self.mints.get(mint) else {
+    fn missing(&mut self, swap: &Swap, wallet: u32, place: u32) -> Vec<Need> {
+        let disorder = self.disorder + u64::from(self.is_disorder(swap.time));
+        let doubts = self.doubts;
+        let Some((_, mint)) = self.mints.get(place) else {
             return Vec::new();
         };
         if mint.window.wallets() + 1 < self.config.min_total as usize {
             return Vec::new();
         }
-        let late = self.is_disorder(swap.time);
-        let disorder = self.disorder + u64::from(late);
-        let mut check = |trader: &Trader, more: usize| {
-            if trader.may_score(more) && !trader.is_settled(swap.time, disorder) {
-                let aged = trader.aged_mints(swap.time);
-                let missing = aged.filter(|mint| self.mints.find(mint).is_none());
-                needs.extend(missing.map(|mint| Need::Mint(mint.clone())));
-            }
+        let is_ready = |ready: Ready| {
+            ready.disorder == disorder && ready.doubts == doubts && swap.time.0 < ready.until
         };
-        if let Some((_, trader)) = self.wallets.get(wallet) {
-            check(trader, 1);
+        let window = (!mint.ready.is_some_and(is_ready)).then_some(&mint.window);
+        let is_whole = window.is_some();
+        let (needs, until) = pool::missing(
+            wallet,
+            window,
+            &self.mints,
+            &self.wallets,
+            swap.time,
+            disorder,
+        );
+        if is_whole
+            && needs.is_empty()
+            && let Some((_, mint)) = self.mints.get_mut(place)
+        {
+            mint.ready = Some(Ready {
+                until: until.min(self.latest.plus(SOON).0),
+                disorder,
+                doubts,
+            });
         }
-        let mut unknown = Vec::new();
-        for (_, buyer) in mint.window.buyers() {
-            match self.wallets.locate(buyer.hint, &buyer.address) {
-                Some(place) => {
-                    if let Some((_, trader)) = self.wallets.get(place) {
-                        check(trader, 0);
-                    }
-                }
-                None => unknown.push(Need::Wallet(buyer.address.clone())),
-            }
-        }
-        needs.extend(unknown);
         needs.into_iter().collect()
+    }
+
+    /// A position changed, and may be dead from `ages_at` on: no [`Ready`] reaches further than [`SOON`].
+    fn doubt(&mut self, ages_at: i64) {
+        self.doubts += u64::from(ages_at <= self.latest.plus(SOON).0);
     }
 
     fn is_disorder(&self, time: Time) -> bool {
@@ -265,36 +290,44 @@ impl Engine {
     }
 
     /// Enters a swap in its wallet's book. Gives the quantity that counts for episodes: bought, or sold of what was held.
-    fn enter_book(&mut self, swap: &Swap, wallet: u32) -> u128 {
+    fn enter_book(&mut self, swap: &Swap, wallet: u32, mint: u32) -> u128 {
         self.bury(wallet, &swap.mint, swap.time);
-        let Some((address, trader)) = self.wallets.get_mut(wallet) else {
+        // the mint's address as it is kept, so that it is kept once
+        let (Some((address, trader)), Some((mint, _))) =
+            (self.wallets.get_mut(wallet), self.mints.get(mint))
+        else {
             return 0;
         };
         let (amount, fee) = (dollars(swap).max(0), swap.fee.0.max(0));
-        let quantity = match swap.side {
+        let could_score = trader.may_score(0);
+        let (quantity, ages_at) = match swap.side {
             Side::Buy => {
                 let cost = amount.saturating_add(fee);
-                trader.buy(&swap.mint, swap.token_amount, cost, swap.time);
-                swap.token_amount
+                let ages_at = trader.buy(mint, swap.token_amount, cost, swap.time);
+                (swap.token_amount, ages_at)
             }
             Side::Sell => {
                 let proceeds = amount.saturating_sub(fee);
-                let sale = trader.sell(&swap.mint, swap.token_amount, proceeds, swap.time);
+                let sale = trader.sell(mint, swap.token_amount, proceeds, swap.time);
                 let Some(sale) = sale else {
                     return 0; // never bought: nothing to enter
                 };
                 self.changed.close(address, sale.closed);
-                sale.matched
+                (sale.matched, sale.ages_at)
             }
         };
-        self.changed.position(wallet, &swap.mint);
+        // one more whose holdings matter to those who judge it
+        self.doubts += u64::from(!could_score && trader.may_score(0));
+        self.changed.position(wallet, mint);
+        self.doubt(ages_at);
         quantity
     }
 
     /// Enters a swap in its mint's window and price history.
     fn enter_mint(&mut self, swap: &Swap, wallet: u32, place: u32, in_time: bool) {
-        let address = self.wallets.get(wallet).map(|(address, _)| address);
-        let (Some(address), Some((_, mint))) = (address, self.mints.get_mut(place)) else {
+        let (Some((address, trader)), Some((_, mint))) =
+            (self.wallets.get(wallet), self.mints.get_mut(place))
+        else {
             return;
         };
         mint.advance(swap.time);
@@ -302,8 +335,13 @@ impl Engine {
         if amount >= MIN_PRICED_USD && swap.token_amount > 0 {
             mint.observe(swap.time, amount as f64 / swap.token_amount as f64);
         }
-        if in_time {
-            mint.window.insert(swap, address, wallet);
+        if in_time && mint.window.insert(swap, address, wallet) && trader.may_score(0) {
+            mint.ready = mint
+                .ready
+                .filter(|ready| trader.is_settled(swap.time, ready.disorder));
+            if let Some(ready) = &mut mint.ready {
+                ready.until = ready.until.min(trader.settled_until(ready.disorder));
+            }
         }
         self.changed.mint(place, mint);
     }
@@ -314,6 +352,9 @@ impl Engine {
         let Some((_, mint)) = self.mints.get_mut(place) else {
             return drafts;
         };
+        if !mint.may_have_triggered(&swap.wallet) {
+            return drafts;
+        }
         let within = self.config.exit();
         for episode in &mut mint.episodes {
             let time = episode.opened_at..=episode.opened_at.plus(within);
@@ -428,13 +469,9 @@ impl Engine {
     }
 
     fn keep_episode(&mut self, place: u32, episode: EpisodeRecord) {
-        let Some((_, mint)) = self.mints.get_mut(place) else {
-            return;
-        };
-        self.changed.episode(place, episode.ordinal);
-        match mint.episodes.last_mut() {
-            Some(last) if last.ordinal == episode.ordinal => *last = episode,
-            _ => mint.episodes.push(episode),
+        if let Some((_, mint)) = self.mints.get_mut(place) {
+            self.changed.episode(place, episode.ordinal);
+            mint.keep_episode(episode);
         }
     }
 }

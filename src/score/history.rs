@@ -125,6 +125,12 @@ impl History {
         self.closed.is_empty()
     }
 
+    /// Bytes outside of itself, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.closed.capacity() * size_of::<Closed>()
+    }
+
     /// Takes a closed position. What is older than 31 days before the latest is let go, now and later:
     /// what a wallet is worth must not depend on how long ago it was loaded.
     pub fn insert(&mut self, record: &ClosedRecord) {

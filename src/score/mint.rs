@@ -10,7 +10,9 @@ use crate::model::{
 use super::{
     book::Position,
     prices::{Fate, Prices},
-    record::{EpisodeRecord, MintRecord, MintState},
+    record::{EpisodeRecord, MintRecord, MintState, Trigger},
+    sums::{Sums, sum},
+    table::Weigh,
     token::Timeline,
     window::Window,
 };
@@ -29,6 +31,17 @@ pub struct Limits {
     pub min_net: i64,
 }
 
+/// What was found loaded, all of it, to judge the buyers of a mint by.
+#[derive(Clone, Copy, Debug)]
+pub struct Ready {
+    /// Until then (exclusive) it takes no more than that.
+    pub until: i64,
+    /// While as many observations of prices came late.
+    pub disorder: u64,
+    /// And nothing happened that may undo it.
+    pub doubts: u64,
+}
+
 /// A mint.
 #[derive(Debug)]
 pub struct Mint {
@@ -42,10 +55,23 @@ pub struct Mint {
     pub episodes: Vec<EpisodeRecord>,
     /// Let go since changes were last taken: the store may not know their latest state.
     pub forgotten: Vec<EpisodeRecord>,
+    /// Spares a look at all buyers of the window at every buy.
+    pub ready: Option<Ready>,
     /// Whether its stored state is behind.
     pub changed: bool,
     prices: Prices,
     limits: Limits,
+    /// Of all wallets that triggered an episode (one let go may be among them): a swap of another need not be looked for in each.
+    triggered: Sums,
+}
+
+impl Weigh for Mint {
+    fn weight(&self) -> usize {
+        let episodes: usize = (self.episodes.iter().chain(&self.forgotten))
+            .map(|episode| 512 + episode.triggers.capacity() * (size_of::<Trigger>() + 64))
+            .sum();
+        episodes + self.window.weight() + self.prices.weight() + self.tokens.weight()
+    }
 }
 
 impl Mint {
@@ -58,9 +84,11 @@ impl Mint {
             tokens: Timeline::default(),
             episodes: record.episodes,
             forgotten: Vec::new(),
+            ready: None,
             changed: false,
             prices: Prices::parse(&record.state.prices),
             limits,
+            triggered: Sums::default(),
         };
         let horizon = mint.horizon();
         for fact in &record.facts {
@@ -81,6 +109,7 @@ impl Mint {
         mint.episodes.sort_by_key(|episode| episode.ordinal);
         mint.forget_episodes();
         mint.forgotten.clear();
+        mint.note_triggered();
         mint
     }
 
@@ -143,6 +172,30 @@ impl Mint {
 
     fn window_start(&self) -> Time {
         self.high_water.plus(-self.limits.window)
+    }
+
+    /// Whether a wallet may be one that triggered; `false` is certain.
+    #[must_use]
+    pub fn may_have_triggered(&self, wallet: &str) -> bool {
+        !self.episodes.is_empty() && self.triggered.find(sum(wallet), |_| true).is_some()
+    }
+
+    /// Puts an episode in the place of its former state, or at the end.
+    pub fn keep_episode(&mut self, episode: EpisodeRecord) {
+        match self.episodes.last_mut() {
+            Some(last) if last.ordinal == episode.ordinal => *last = episode,
+            _ => self.episodes.push(episode),
+        }
+        self.note_triggered();
+    }
+
+    fn note_triggered(&mut self) {
+        self.triggered = Sums::default();
+        for episode in &self.episodes {
+            for trigger in &episode.triggers {
+                self.triggered.push(sum(&trigger.wallet));
+            }
+        }
     }
 
     fn forget_episodes(&mut self) {

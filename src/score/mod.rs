@@ -16,6 +16,8 @@ pub mod rank;
 
 pub mod token;
 
+pub mod sums;
+
 pub mod table;
 
 pub mod window;

@@ -1,7 +1,7 @@
 //! The pool: who of a mint's buyers counts, who of them is good, and whether that is a consensus.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -14,7 +14,7 @@ use crate::model::{
 use super::{
     mint::Mint,
     payload::Member,
-    record::ClosedRecord,
+    record::{ClosedRecord, Need},
     table::Table,
     trader::Trader,
     window::{Entry, Window},
@@ -60,6 +60,44 @@ pub struct Consensus<'a> {
     pub total: usize,
     counted: Vec<Counted<'a>>,
     pool_buyers: Vec<u32>,
+}
+
+/// What must be loaded to judge the wallet that is about to buy, and those of a window where one is given; and until when
+/// (exclusive) the latter take no more.
+pub fn missing(
+    buyer: u32,
+    window: Option<&Window>,
+    mints: &Table<Mint>,
+    wallets: &Table<Trader>,
+    now: Time,
+    disorder: u64,
+) -> (BTreeSet<Need>, i64) {
+    let mut needs = BTreeSet::new();
+    let mut check = |trader: &Trader, more: usize| {
+        if !trader.may_score(more) {
+            return i64::MAX;
+        }
+        if trader.is_settled(now, disorder) {
+            return trader.settled_until(disorder);
+        }
+        let missing = (trader.aged_mints(now)).filter(|mint| mints.find(mint).is_none());
+        needs.extend(missing.map(|mint| Need::Mint(mint.clone())));
+        trader.ages_next(now)
+    };
+    if let Some((_, trader)) = wallets.get(buyer) {
+        check(trader, 1);
+    }
+    let mut until = i64::MAX;
+    let mut unknown = Vec::new();
+    for (_, buyer) in window.into_iter().flat_map(Window::buyers) {
+        let place = wallets.locate(buyer.hint, &buyer.address);
+        match place.and_then(|place| wallets.get(place)) {
+            Some((_, trader)) => until = until.min(check(trader, 0)),
+            None => unknown.push(Need::Wallet(buyer.address.clone())),
+        }
+    }
+    needs.extend(unknown);
+    (needs, until)
 }
 
 /// Looks for a consensus on `mint` at `now`. Wallets are scored only where their number could suffice.

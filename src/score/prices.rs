@@ -151,6 +151,13 @@ impl Prices {
         }
     }
 
+    /// Bytes outside of itself.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.levels.capacity() * size_of::<Level>()
+            + self.washouts.capacity() * size_of::<Washout>()
+    }
+
     /// Its stored form; empty where nothing was observed.
     #[must_use]
     pub fn text(&self) -> String {

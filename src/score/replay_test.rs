@@ -166,7 +166,10 @@ fn check_replay(seed: u64, length: usize) -> Vec<String> {
     for fact in &facts {
         match dice.below(12) {
             0 => broken.restart(),
-            1 => broken.evict(dice.below(5) as usize, dice.below(3) as usize),
+            1 => broken.evict(
+                dice.below(5) as usize * 2_000,
+                dice.below(3) as usize * 10_000,
+            ),
             2 => broken.commit(),
             _ => {}
         }

@@ -7,10 +7,20 @@ use crate::model::swap::Address;
 /// No place: look the address up.
 pub const NOWHERE: u32 = u32::MAX;
 
+/// What a row costs, about, beside its value: its address, and its places in the map and in the list, which grow by doubling.
+const ROW: usize = 176;
+
+/// What knows how much memory it takes.
+pub trait Weigh {
+    /// Bytes outside of itself, about. Called once for each row that was used since it was last called.
+    fn weight(&self) -> usize;
+}
+
 #[derive(Debug)]
 struct Row<T> {
     address: Address,
     used: u64,
+    weight: usize,
     value: T,
 }
 
@@ -21,6 +31,10 @@ pub struct Table<T> {
     rows: Vec<Option<Row<T>>>,
     free: Vec<u32>,
     uses: u64,
+    /// Bytes of all rows, as they were when `uses` was `weighed_at`; `used` since are the rows whose weight is out of date.
+    weight: usize,
+    weighed_at: u64,
+    used: Vec<u32>,
 }
 
 impl<T> Default for Table<T> {
@@ -30,11 +44,14 @@ impl<T> Default for Table<T> {
             rows: Vec::new(),
             free: Vec::new(),
             uses: 0,
+            weight: 0,
+            weighed_at: 0,
+            used: Vec::new(),
         }
     }
 }
 
-impl<T> Table<T> {
+impl<T: Weigh> Table<T> {
     /// How many rows.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -74,6 +91,9 @@ impl<T> Table<T> {
     pub fn get_mut(&mut self, place: u32) -> Option<(&Address, &mut T)> {
         self.uses += 1;
         let row = self.rows.get_mut(place as usize)?.as_mut()?;
+        if row.used <= self.weighed_at {
+            self.used.push(place);
+        }
         row.used = self.uses;
         Some((&row.address, &mut row.value))
     }
@@ -93,6 +113,7 @@ impl<T> Table<T> {
         let row = Some(Row {
             address: address.clone(),
             used: self.uses,
+            weight: 0,
             value: value(),
         });
         let place = match self.free.pop() {
@@ -105,31 +126,57 @@ impl<T> Table<T> {
         if let Some(slot) = self.rows.get_mut(place as usize) {
             *slot = row;
             self.places.insert(address, place);
+            self.used.push(place);
         }
     }
 
-    /// Lets the least recently used rows above `most` go.
-    pub fn evict(&mut self, most: usize) {
-        let Some(surplus) = self.len().checked_sub(most).filter(|surplus| *surplus > 0) else {
-            return;
-        };
+    /// Bytes of all rows, about.
+    pub fn weigh(&mut self) -> usize {
+        for place in self.used.drain(..) {
+            if let Some(Some(row)) = self.rows.get_mut(place as usize) {
+                let weight = ROW + size_of::<Option<Row<T>>>() + row.value.weight();
+                self.weight = (self.weight + weight).saturating_sub(row.weight);
+                row.weight = weight;
+            }
+        }
+        self.weighed_at = self.uses;
+        self.weight
+    }
+
+    /// Where all rows are above `most` bytes, lets the least recently used ones go: a fifth of the bound at once, so that
+    /// looking for them is rare. Whether any went.
+    pub fn evict(&mut self, most: usize) -> bool {
+        if self.weigh() <= most {
+            return false;
+        }
         let mut uses: Vec<(u64, u32)> = (0_u32..)
             .zip(&self.rows)
             .filter_map(|(place, row)| Some((row.as_ref()?.used, place)))
             .collect();
         uses.sort_unstable();
-        for (_, place) in uses.into_iter().take(surplus) {
+        for (_, place) in uses {
+            if self.weight <= most / 5 * 4 {
+                break;
+            }
             if let Some(row) = self.rows.get_mut(place as usize).and_then(Option::take) {
                 self.places.remove(&row.address);
                 self.free.push(place);
+                self.weight = self.weight.saturating_sub(row.weight);
             }
         }
+        true
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Weigh for usize {
+        fn weight(&self) -> usize {
+            *self
+        }
+    }
 
     #[test]
     fn the_least_recently_used_go_first_and_places_are_used_again() {
@@ -140,7 +187,10 @@ mod tests {
         table.insert("a".into(), || 99);
         let a = table.find("a").unwrap();
         assert_eq!(table.get_mut(a).unwrap().1, &0, "a loaded row stays");
-        table.evict(2);
+        let three = table.weigh();
+        table.evict(three);
+        assert_eq!(table.len(), 3);
+        table.evict(three - 1);
         assert_eq!((table.len(), table.find("b")), (2, None));
         table.insert("d".into(), || 4);
         assert_eq!(
@@ -150,5 +200,24 @@ mod tests {
         );
         assert_eq!(table.by_address("c"), Some(&2));
         assert_eq!(table.rows.len(), 3);
+    }
+
+    #[test]
+    fn what_grew_is_weighed_again() {
+        let mut table = Table::default();
+        table.insert("a".into(), || 0_usize);
+        table.insert("b".into(), || 0);
+        let before = table.weigh();
+        let b = table.find("b").unwrap();
+        for _ in 0..3 {
+            *table.get_mut(b).unwrap().1 += 1000;
+        }
+        assert_eq!(table.weigh(), before + 3000);
+        table.evict(before);
+        assert!(
+            table.is_empty(),
+            "the one that grew is the latest, and heavy"
+        );
+        assert_eq!(table.weigh(), 0);
     }
 }

@@ -10,6 +10,9 @@ use crate::model::{
 /// Facts later than the horizon are kept one by one, up to so many; a file of facts loaded before its swaps is the longest case.
 const MAX_LATER: usize = 4096;
 
+/// Names, pictures and the like of one fact; measured from above.
+const TEXTS: usize = 384;
+
 /// Folded facts: each field as the latest fact that named it said, with the time of that fact, so that a late one still sorts in.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Base {
@@ -64,6 +67,13 @@ pub struct Timeline {
 pub type Observation = (Time, f64);
 
 impl Timeline {
+    /// Bytes outside of itself, about.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let base = self.base.as_ref().map_or(0, |_| size_of::<Base>() + TEXTS);
+        base + self.later.capacity() * 24 + self.later.len() * (size_of::<TokenInfo>() + TEXTS)
+    }
+
     /// Sorts a fact in. Gives its price if the fact is at or before the horizon, so that it is observed at once.
     pub fn insert(&mut self, fact: &TokenFact, horizon: Time) -> Option<Observation> {
         if fact.time <= horizon {

@@ -1,6 +1,6 @@
 //! A wallet in memory: who it is, what it holds, what it closed.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::model::{
     swap::{Address, Label, WalletFact},
@@ -12,6 +12,8 @@ use super::{
     history::{History, Rating},
     prices::Fate,
     record::{ClosedRecord, WalletRecord},
+    sums::{Sums, sum},
+    table::Weigh,
     wallet::MIN_CLOSED,
 };
 
@@ -29,6 +31,63 @@ pub struct Sale {
     pub matched: u128,
     /// The position, if this closed it and it came to something.
     pub closed: Option<ClosedRecord>,
+    /// When what is left may be dead at the earliest.
+    pub ages_at: i64,
+}
+
+/// A position, and the address of its mint where no other has it; measured from above.
+const HOLDING: usize = size_of::<(Address, Position)>() + 64;
+
+/// Open positions, in no order.
+#[derive(Debug, Default)]
+struct Holdings {
+    sums: Sums,
+    rows: Vec<(Address, Position)>,
+    /// Bytes of their lots.
+    lots: usize,
+}
+
+impl Holdings {
+    fn find(&self, mint: &Address) -> Option<usize> {
+        self.sums.find(sum(mint), |place| {
+            let known = self.rows.get(place).map(|(known, _)| known);
+            known.is_some_and(|known| Arc::ptr_eq(known, mint) || known == mint)
+        })
+    }
+
+    fn get(&self, mint: &Address) -> Option<&Position> {
+        Some(&self.rows.get(self.find(mint)?)?.1)
+    }
+
+    fn change<R>(&mut self, mint: &Address, change: impl FnOnce(&mut Position) -> R) -> Option<R> {
+        let place = self.find(mint)?;
+        let (_, position) = self.rows.get_mut(place)?;
+        let before = position.weight();
+        let result = change(position);
+        self.lots = (self.lots + position.weight()).saturating_sub(before);
+        Some(result)
+    }
+
+    /// Adds a position; the mint has none.
+    fn push(&mut self, mint: Address, position: Position) {
+        if self.rows.len() == self.rows.capacity() {
+            // a quarter more, not twice as many: thousands of wallets have a few each
+            let more = self.rows.len() / 4 + 1;
+            self.rows.reserve_exact(more);
+            self.sums.reserve(more);
+        }
+        self.lots += position.weight();
+        self.sums.push(sum(&mint));
+        self.rows.push((mint, position));
+    }
+
+    fn remove(&mut self, mint: &Address) -> Option<Position> {
+        let place = self.find(mint)?;
+        self.sums.swap_remove(place);
+        let (_, position) = self.rows.swap_remove(place); // `find` gave a place that there is
+        self.lots = self.lots.saturating_sub(position.weight());
+        Some(position)
+    }
 }
 
 /// A wallet.
@@ -38,19 +97,30 @@ pub struct Trader {
     labels: Vec<(Time, u8)>,
     /// First funders, by time.
     funders: Vec<(Time, Address)>,
-    positions: HashMap<Address, Position>,
+    positions: Holdings,
     history: History,
     /// Until when no holding can turn out dead, and under which count of disorder that was found.
     settled_until: i64,
     settled_under: u64,
+    /// No open position is a day old before.
+    young_until: i64,
+}
+
+impl Weigh for Trader {
+    fn weight(&self) -> usize {
+        let facts = self.labels.capacity() * 16 + self.funders.capacity() * 96;
+        let positions = self.positions.rows.capacity() * HOLDING + self.positions.lots;
+        facts + positions + self.history.weight()
+    }
 }
 
 impl Trader {
-    /// From its stored form.
+    /// From its stored form. `known` gives a mint's address as it is kept already, so that it is kept once.
     #[must_use]
-    pub fn from_record(record: WalletRecord) -> Self {
+    pub fn from_record(record: WalletRecord, known: impl Fn(&Address) -> Option<Address>) -> Self {
         let mut trader = Trader {
             settled_until: i64::MIN,
+            young_until: i64::MAX,
             ..Trader::default()
         };
         for fact in &record.facts {
@@ -62,9 +132,12 @@ impl Trader {
         for position in record.positions {
             let mint = position.mint.clone();
             let position = Position::from_record(position);
-            if !position.is_done() {
-                trader.positions.insert(mint, position);
+            if position.is_done() {
+                continue;
             }
+            trader.young_until = trader.young_until.min(position.last_buy_at.plus(DAY).0);
+            trader.positions.remove(&mint); // a store has one of each
+            (trader.positions).push(known(&mint).unwrap_or(mint), position);
         }
         trader
     }
@@ -98,20 +171,25 @@ impl Trader {
         self.positions.get(mint)
     }
 
-    /// Adds to a position, or opens one.
-    pub fn buy(&mut self, mint: &Address, quantity: u128, cost: i64, time: Time) {
+    /// Adds to a position, or opens one. Gives when it may be dead at the earliest.
+    pub fn buy(&mut self, mint: &Address, quantity: u128, cost: i64, time: Time) -> i64 {
         if quantity == 0 {
-            return;
+            return i64::MAX;
         }
-        let position = match self.positions.get_mut(mint) {
-            Some(position) => position,
-            None => (self.positions)
-                .entry(mint.clone())
-                .or_insert_with(|| Position::new(time)),
+        let buy = |position: &mut Position| {
+            position.buy(quantity, cost, time);
+            position.last_buy_at
         };
-        position.buy(quantity, cost, time);
-        let settled = position.last_buy_at.plus(DAY).0;
-        self.settled_until = self.settled_until.min(settled);
+        let last_buy_at = self.positions.change(mint, buy).unwrap_or_else(|| {
+            let mut position = Position::new(time);
+            let last_buy_at = buy(&mut position);
+            self.positions.push(mint.clone(), position);
+            last_buy_at
+        });
+        let ages_at = last_buy_at.plus(DAY).0;
+        self.settled_until = self.settled_until.min(ages_at);
+        self.young_until = self.young_until.min(ages_at);
+        ages_at
     }
 
     /// Sells of a position. `None`: there is none.
@@ -122,16 +200,28 @@ impl Trader {
         proceeds: i64,
         time: Time,
     ) -> Option<Sale> {
-        let matched = self.positions.get_mut(mint)?.sell(quantity, proceeds);
-        let closed = self.after_removal(mint, time);
-        Some(Sale { matched, closed })
+        let matched = self
+            .positions
+            .change(mint, |position| position.sell(quantity, proceeds))?;
+        let (closed, ages_at) = self.after_removal(mint, time);
+        Some(Sale {
+            matched,
+            closed,
+            ages_at,
+        })
     }
 
     /// Moves tokens of a position elsewhere. `None`: there is none.
     pub fn transfer_out(&mut self, mint: &Address, quantity: u128, time: Time) -> Option<Sale> {
-        let matched = self.positions.get_mut(mint)?.transfer_out(quantity);
-        let closed = self.after_removal(mint, time);
-        Some(Sale { matched, closed })
+        let matched = self
+            .positions
+            .change(mint, |position| position.transfer_out(quantity))?;
+        let (closed, ages_at) = self.after_removal(mint, time);
+        Some(Sale {
+            matched,
+            closed,
+            ages_at,
+        })
     }
 
     /// Closes a position as lost.
@@ -141,36 +231,57 @@ impl Trader {
         Some(closed)
     }
 
-    fn after_removal(&mut self, mint: &Address, time: Time) -> Option<ClosedRecord> {
-        let position = self.positions.get(mint)?;
+    fn after_removal(&mut self, mint: &Address, time: Time) -> (Option<ClosedRecord>, i64) {
+        let Some(position) = self.positions.get(mint) else {
+            return (None, i64::MAX);
+        };
         if !position.is_done() {
             // what is left may have cost more than the average so far, and be dead by that
-            let settled = position.last_buy_at.plus(DAY).0;
-            self.settled_until = self.settled_until.min(settled);
-            return None;
+            let ages_at = position.last_buy_at.plus(DAY).0;
+            self.settled_until = self.settled_until.min(ages_at);
+            return (None, ages_at);
         }
         let closed = position.close(mint, time, false);
         self.positions.remove(mint);
-        let closed = closed?;
-        self.history.insert(&closed);
-        Some(closed)
+        if let Some(closed) = &closed {
+            self.history.insert(closed);
+        }
+        (closed, i64::MAX)
     }
 
     /// Whether it could have positions enough for a score, with `more` that are about to come.
     #[must_use]
     pub fn may_score(&self, more: usize) -> bool {
-        self.history.len() + self.positions.len() + more >= MIN_CLOSED
+        self.history.len() + self.positions.rows.len() + more >= MIN_CLOSED
     }
 
     /// Whether no holding can turn out dead at `now`. `disorder` counts observations of prices that came late.
     #[must_use]
     pub fn is_settled(&self, now: Time, disorder: u64) -> bool {
-        now.0 < self.settled_until && disorder == self.settled_under
+        now.0 < self.settled_until(disorder)
+    }
+
+    /// Until when (exclusive) no holding can turn out dead.
+    #[must_use]
+    pub fn settled_until(&self, disorder: u64) -> i64 {
+        if disorder == self.settled_under {
+            self.settled_until.max(self.young_until)
+        } else {
+            self.young_until
+        }
+    }
+
+    /// When the next holding is old enough to be dead.
+    #[must_use]
+    pub fn ages_next(&self, now: Time) -> i64 {
+        let young = (self.positions.rows.iter()).filter(|(_, position)| !is_aged(position, now));
+        let ages = young.map(|(_, position)| position.last_buy_at.plus(DAY).0);
+        ages.min().unwrap_or(i64::MAX)
     }
 
     /// The mints of holdings old enough to be dead.
     pub fn aged_mints(&self, now: Time) -> impl Iterator<Item = &Address> {
-        (self.positions.iter())
+        (self.positions.rows.iter())
             .filter(move |(_, position)| is_aged(position, now))
             .map(|(mint, _)| mint)
     }
@@ -187,7 +298,7 @@ impl Trader {
     ) -> Vec<(Address, Option<ClosedRecord>)> {
         let mut until = now.0.saturating_add(SETTLED);
         let mut dead = Vec::new();
-        for (mint, position) in &self.positions {
+        for (mint, position) in &self.positions.rows {
             if !is_aged(position, now) {
                 until = until.min(position.last_buy_at.plus(DAY).0);
                 continue;
@@ -199,7 +310,7 @@ impl Trader {
             }
         }
         (self.settled_until, self.settled_under) = (until, disorder);
-        dead.sort_unstable(); // the map's order is no order
+        dead.sort_unstable(); // the list's order is no order
         (dead.into_iter())
             .map(|(mint, at)| {
                 let closed = self.write_off(&mint, at);

@@ -1,14 +1,13 @@
 //! The window of one mint: who bought it lately, net of sales, kept up swap by swap.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use crate::model::{
     swap::{Address, Amount, Side, Swap},
     time::Time,
 };
+
+use super::sums::{Sums, sum};
 
 /// A swap in the window.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +54,7 @@ pub struct Window {
     entries: VecDeque<Entry>,
     buyers: Vec<Buyer>,
     free: Vec<u32>,
-    places: HashMap<Address, u32>,
+    sums: Sums,
     min_net: i128,
     passing: usize,
 }
@@ -70,16 +69,17 @@ impl Window {
         }
     }
 
-    /// Sorts a swap in. Swaps without a price in dollars are left out.
-    pub fn insert(&mut self, swap: &Swap, wallet: &Address, hint: u32) {
+    /// Sorts a swap in. Swaps without a price in dollars are left out. Whether its wallet is new here.
+    pub fn insert(&mut self, swap: &Swap, wallet: &Address, hint: u32) -> bool {
         let Amount::Usd(amount) = swap.amount else {
-            return;
+            return false;
         };
         let paid = amount.0.max(0);
         let usd = match swap.side {
             Side::Buy => paid,
             Side::Sell => -paid,
         };
+        let known = self.wallets();
         let buyer = self.buyer(wallet, hint);
         let entry = Entry {
             time: swap.time,
@@ -95,6 +95,7 @@ impl Window {
             .count();
         self.entries.insert(self.entries.len() - later, entry);
         self.add(buyer, usd, true);
+        self.wallets() > known
     }
 
     /// Drops what is before `start`.
@@ -102,6 +103,14 @@ impl Window {
         while let Some(entry) = self.entries.pop_front_if(|entry| entry.time < start) {
             self.add(entry.buyer, -entry.usd, false);
         }
+    }
+
+    /// Bytes outside of itself, about: a signature is 88 characters.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let entries = self.entries.capacity() * size_of::<Entry>() + self.entries.len() * 112;
+        let buyers = (self.buyers.capacity()) * size_of::<Buyer>() + self.wallets() * 64;
+        entries + buyers + self.buyers.capacity() * 8
     }
 
     /// Wallets whose net passes.
@@ -113,7 +122,7 @@ impl Window {
     /// Wallets with any swap in the window.
     #[must_use]
     pub fn wallets(&self) -> usize {
-        self.places.len()
+        self.buyers.len().saturating_sub(self.free.len())
     }
 
     /// All wallets, with their place.
@@ -147,12 +156,18 @@ impl Window {
     }
 
     fn buyer(&mut self, wallet: &Address, hint: u32) -> u32 {
-        if let Some(place) = self.places.get(wallet) {
-            let place = *place;
-            if let Some(buyer) = self.buyers.get_mut(place as usize) {
+        let sum = sum(wallet);
+        let known = self.sums.find(sum, |place| {
+            let known = self.buyers.get(place).filter(|buyer| buyer.entries > 0);
+            known.is_some_and(|known| {
+                Arc::ptr_eq(&known.address, wallet) || known.address == *wallet
+            })
+        });
+        if let Some(place) = known {
+            if let Some(buyer) = self.buyers.get_mut(place) {
                 buyer.hint = hint;
             }
-            return place;
+            return place as u32; // bounded by the entries in memory
         }
         let buyer = Buyer {
             address: wallet.clone(),
@@ -164,13 +179,14 @@ impl Window {
             Some(place) => place,
             None => {
                 self.buyers.push(buyer.clone());
+                self.sums.push(sum);
                 (self.buyers.len() - 1) as u32 // bounded by the entries in memory
             }
         };
         if let Some(slot) = self.buyers.get_mut(place as usize) {
             *slot = buyer;
         }
-        self.places.insert(wallet.clone(), place);
+        self.sums.set(place as usize, sum);
         place
     }
 
@@ -194,7 +210,6 @@ impl Window {
             _ => {}
         }
         if buyer.entries == 0 {
-            self.places.remove(&buyer.address);
             self.free.push(place);
         }
     }

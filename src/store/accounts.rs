@@ -1,5 +1,9 @@
 //! Accounts and keys: made, listed, changed; and the one read that says who holds a key.
 
+use std::collections::HashMap;
+
+use sqlx::QueryBuilder;
+
 use super::{
     db::{Db, Tx, read},
     error::{StoreError, StoreResult},
@@ -61,6 +65,49 @@ impl From<KeyRow> for KeyRecord {
     }
 }
 
+/// A key beside its account; the account's columns are named after it.
+#[derive(sqlx::FromRow)]
+struct HolderRow {
+    id: String,
+    account_id: String,
+    kind: String,
+    prefix: String,
+    created_at: i64,
+    expires_at: Option<i64>,
+    revoked_at: Option<i64>,
+    account_name: String,
+    account_plan: String,
+    account_expires_at: Option<i64>,
+    account_suspended_at: Option<i64>,
+    account_created_at: i64,
+}
+
+impl From<HolderRow> for Holder {
+    fn from(row: HolderRow) -> Self {
+        let account = AccountRow {
+            id: row.account_id.clone(),
+            name: row.account_name,
+            plan: row.account_plan,
+            expires_at: row.account_expires_at,
+            suspended_at: row.account_suspended_at,
+            created_at: row.account_created_at,
+        };
+        let key = KeyRow {
+            id: row.id,
+            account_id: row.account_id,
+            kind: row.kind,
+            prefix: row.prefix,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            revoked_at: row.revoked_at,
+        };
+        Holder {
+            key: key.into(),
+            account: account.into(),
+        }
+    }
+}
+
 /// One change of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountChange {
@@ -77,6 +124,11 @@ pub enum AccountChange {
 const ACCOUNT: &str = "select id, name, plan, expires_at, suspended_at, created_at from accounts";
 const KEY: &str =
     "select id, account_id, kind, prefix, created_at, expires_at, revoked_at from api_keys";
+const HOLDER: &str =
+    "select k.id, k.account_id, k.kind, k.prefix, k.created_at, k.expires_at, k.revoked_at,
+    a.name as account_name, a.plan as account_plan, a.expires_at as account_expires_at,
+    a.suspended_at as account_suspended_at, a.created_at as account_created_at
+    from api_keys k join accounts a on a.id = k.account_id";
 
 impl Db {
     /// Stores a new account.
@@ -206,31 +258,40 @@ impl Db {
 
     /// Who holds the key with this digest.
     pub async fn holder(&self, hash: &KeyHash) -> StoreResult<Option<Holder>> {
-        let sql = sqlx::AssertSqlSafe(format!("{KEY} where hash = $1"));
-        let row: Option<KeyRow> =
+        let sql = sqlx::AssertSqlSafe(format!("{HOLDER} where k.hash = $1"));
+        let row: Option<HolderRow> =
             read!(self, pool => sqlx::query_as(sql).bind(hex(&hash.0)).fetch_optional(pool).await)?;
-        match row {
-            Some(key) => self.holder_of(key.into()).await,
-            None => Ok(None),
-        }
+        Ok(row.map(Holder::from))
     }
 
     /// Who holds the key with this id.
     pub async fn holder_by_key_id(&self, id: &str) -> StoreResult<Option<Holder>> {
-        match self.key(id).await? {
-            Some(key) => self.holder_of(key).await,
-            None => Ok(None),
-        }
+        let sql = sqlx::AssertSqlSafe(format!("{HOLDER} where k.id = $1"));
+        let row: Option<HolderRow> =
+            read!(self, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+        Ok(row.map(Holder::from))
     }
 
-    async fn holder_of(&self, key: KeyRecord) -> StoreResult<Option<Holder>> {
-        match self.account(&key.account_id).await? {
-            Some(account) => Ok(Some(Holder { key, account })),
-            None => Err(StoreError::corrupt(
-                format!("key {}", key.id),
-                "its account is missing",
-            )),
+    /// Who holds the keys with these ids, by key id: one read for many, as a server with ten thousand streams asks.
+    pub async fn holders(&self, key_ids: &[String]) -> StoreResult<HashMap<String, Holder>> {
+        const KEYS_PER_STATEMENT: usize = 500;
+        let mut found = HashMap::with_capacity(key_ids.len());
+        for some in key_ids.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(HOLDER);
+            query.push(" where k.id in (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind(id);
+            }
+            query.push(")");
+            let rows: Vec<HolderRow> =
+                read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+            found.extend(
+                rows.into_iter()
+                    .map(|row| (row.id.clone(), Holder::from(row))),
+            );
         }
+        Ok(found)
     }
 
     /// Grows with every change of accounts and keys, by whatever process.

@@ -7,7 +7,7 @@ use sqlx::QueryBuilder;
 use super::{
     db::Tx,
     error::StoreResult,
-    facts::read_fact,
+    facts::{read_fact, subject_of},
     record_row::{ClosedRow, EpisodeRow, PositionRow, write_lots, write_reached, write_triggers},
 };
 use crate::{
@@ -61,9 +61,9 @@ impl Tx {
                     record.closed.push(row.read());
                 }
             }
-            for (subject, fact) in self.facts_of(some, 3, arrival).await? {
-                if let (Some(record), Fact::Wallet(fact)) =
-                    (records.get_mut(subject.as_str()), fact)
+            for fact in self.facts_of(some, 3, arrival).await? {
+                if let Fact::Wallet(fact) = fact
+                    && let Some(record) = records.get_mut(&*fact.wallet)
                 {
                     record.facts.push(fact);
                 }
@@ -106,8 +106,9 @@ impl Tx {
                     seen.push(mint.into());
                 }
             }
-            for (subject, fact) in self.facts_of(some, 2, arrival).await? {
-                if let (Some(record), Fact::Token(fact)) = (records.get_mut(subject.as_str()), fact)
+            for fact in self.facts_of(some, 2, arrival).await? {
+                if let Fact::Token(fact) = fact
+                    && let Some(record) = records.get_mut(&*fact.mint)
                 {
                     record.facts.push(fact);
                 }
@@ -128,44 +129,50 @@ impl Tx {
             .collect())
     }
 
+    /// Facts of a kind about any of these mints (or wallets), each list by time.
     async fn facts_of(
         &mut self,
-        subjects: &[Address],
+        about: &[Address],
         kind: i64,
         arrival: i64,
-    ) -> StoreResult<Vec<(String, Fact)>> {
-        let mut query =
-            QueryBuilder::new("select arrival, subject, body from facts where subject in (");
-        push_list(&mut query, subjects);
+    ) -> StoreResult<Vec<Fact>> {
+        let mut query = QueryBuilder::new("select arrival, body from facts where subject in (");
+        let mut list = query.separated(", ");
+        for address in about {
+            list.push_bind(subject_of(address));
+        }
         query
-            .push(" and kind = ")
+            .push(") and kind = ")
             .push_bind(kind)
             .push(" and arrival < ")
             .push_bind(arrival);
-        query.push(" order by subject, time, arrival");
-        let rows: Vec<(i64, String, String)> =
-            query.build_query_as().fetch_all(&mut *self.0).await?;
+        query.push(" order by time, arrival");
+        let rows: Vec<(i64, String)> = query.build_query_as().fetch_all(&mut *self.0).await?;
         rows.into_iter()
-            .map(|(arrival, subject, body)| Ok((subject, read_fact(arrival, &body)?)))
+            .map(|(arrival, body)| read_fact(arrival, &body))
             .collect()
     }
 
     async fn recent_swaps(
         &mut self,
-        mint: &str,
+        mint: &Address,
         high_water: Time,
         arrival: i64,
     ) -> StoreResult<Vec<Fact>> {
         let rows: Vec<(i64, String)> = sqlx::query_as(
             "select arrival, body from facts where subject = $1 and kind = 0 and time >= $2 and arrival < $3 order by arrival",
         )
-        .bind(mint)
+        .bind(subject_of(mint))
         .bind(high_water.0 - RECENT_KEPT)
         .bind(arrival)
         .fetch_all(&mut *self.0)
         .await?;
-        rows.into_iter()
-            .map(|(arrival, body)| read_fact(arrival, &body))
+        let facts = rows
+            .into_iter()
+            .map(|(arrival, body)| read_fact(arrival, &body));
+        // another mint may share the digest
+        facts
+            .filter(|fact| fact.as_ref().map_or(true, |fact| fact.mint() == Some(mint)))
             .collect()
     }
 

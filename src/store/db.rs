@@ -22,6 +22,8 @@ pub struct Config {
     pub readers: u32,
     /// Page cache of the writing connection, in kB.
     pub writer_cache_kb: u32,
+    /// Pages in the write-ahead log before they are moved into the database.
+    pub checkpoint_pages: u32,
     /// How long a statement waits for another process's transaction, in seconds.
     pub busy_seconds: u64,
 }
@@ -68,7 +70,7 @@ impl Db {
         let writer = options
             .clone()
             .pragma("cache_size", format!("-{}", config.writer_cache_kb))
-            .pragma("wal_autocheckpoint", "4000");
+            .pragma("wal_autocheckpoint", config.checkpoint_pages.to_string());
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             // A commit that meets a full disk is rolled back by SQLite itself. The pool's own ROLLBACK then fails, and the

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
 use sqlx::QueryBuilder;
 
 use super::{
@@ -55,11 +56,18 @@ fn kind(fact: &Fact) -> i64 {
     }
 }
 
-/// Whom a fact is loaded for.
-fn subject(fact: &Fact) -> &str {
+/// Under which number a mint's or wallet's facts are found: the first 64 bits of its SHA-256. Others may share it.
+pub(crate) fn subject_of(address: &str) -> i64 {
+    let digest: [u8; 32] = Sha256::digest(address.as_bytes()).into();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}
+
+fn subject(fact: &Fact) -> i64 {
     match fact {
-        Fact::Wallet(wallet) => &wallet.wallet,
-        other => other.mint().map_or("", |mint| mint),
+        Fact::Wallet(wallet) => subject_of(&wallet.wallet),
+        other => other.mint().map_or(0, |mint| subject_of(mint)),
     }
 }
 
@@ -138,8 +146,8 @@ impl Tx {
     /// The prices of SOL that hold from `from` to `to`.
     pub async fn sol_prices(&mut self, from: Time, to: Time) -> StoreResult<SolPrices> {
         let bodies: Vec<(i64, String)> = sqlx::query_as(
-            "select arrival, body from facts where subject = '' and kind = 4 and time <= $2 and time >= coalesce(
-                (select max(time) from facts where subject = '' and kind = 4 and time <= $1), $1)",
+            "select arrival, body from facts where subject = 0 and kind = 4 and time <= $2 and time >= coalesce(
+                (select max(time) from facts where subject = 0 and kind = 4 and time <= $1), $1)",
         )
         .bind(from.0)
         .bind(to.0)

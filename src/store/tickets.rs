@@ -35,7 +35,7 @@ impl Db {
     }
 
     /// The id of the key behind a ticket, if the ticket opens a stream now: once; and again by a client that comes
-    /// back to the stream that it opened (`resumes`).
+    /// back to the stream that it opened (`resumes`). `now` names this opening when it is closed.
     pub async fn spend_ticket(
         &self,
         hash: &KeyHash,
@@ -55,11 +55,12 @@ impl Db {
             Some(key_id) => Some(key_id),
             None if resumes => {
                 sqlx::query_scalar(
-                    "update stream_tickets set closed_at = null where hash = $1 and spent_at is not null
+                    "update stream_tickets set spent_at = $3, closed_at = null where hash = $1 and spent_at is not null
                      and (closed_at is null or closed_at > $2) returning key_id",
                 )
                 .bind(&hash)
                 .bind(now.0 - REOPEN)
+                .bind(now.0)
                 .fetch_optional(&mut *tx.0)
                 .await?
             }
@@ -69,11 +70,12 @@ impl Db {
         Ok(key_id)
     }
 
-    /// The stream that the ticket opened has ended.
-    pub async fn close_ticket(&self, hash: &KeyHash, now: Time) -> StoreResult<()> {
+    /// The stream that the ticket opened at `opened` has ended. One that it was taken over by goes on.
+    pub async fn close_ticket(&self, hash: &KeyHash, opened: Time, now: Time) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        sqlx::query("update stream_tickets set closed_at = $2 where hash = $1")
+        sqlx::query("update stream_tickets set closed_at = $3 where hash = $1 and spent_at = $2")
             .bind(hex(&hash.0))
+            .bind(opened.0)
             .bind(now.0)
             .execute(&mut *tx.0)
             .await?;
@@ -94,5 +96,86 @@ impl Db {
             .execute(&mut *tx.0)
             .await?;
         self.commit(tx).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{
+            account::{Account, KeyRecord},
+            key::{KeyKind, KeyText},
+        },
+        store::db::Config,
+    };
+
+    const BEGIN: Time = Time(1_776_936_000_000_000);
+    const HASH: KeyHash = KeyHash([7; 32]);
+
+    async fn with_ticket(dir: &std::path::Path) -> Db {
+        let config = Config {
+            readers: 1,
+            writer_cache_kb: 1_000,
+            busy_seconds: 5,
+            checkpoint_pages: 1_000,
+        };
+        let db = Db::open_sqlite(dir, &config).await.unwrap();
+        let account = Account {
+            id: "a".into(),
+            name: "a".into(),
+            plan: "alpha".into(),
+            expires_at: None,
+            suspended_at: None,
+            created_at: BEGIN,
+        };
+        db.create_account(&account).await.unwrap();
+        let key = KeyText::generate(KeyKind::Stream, || 7);
+        let record = KeyRecord {
+            id: "k".into(),
+            account_id: "a".into(),
+            kind: KeyKind::Stream,
+            prefix: key.prefix().to_owned(),
+            created_at: BEGIN,
+            expires_at: None,
+            revoked_at: None,
+        };
+        db.create_key(&record, &key).await.unwrap();
+        db.add_ticket(&HASH, "k", after(60), BEGIN).await.unwrap();
+        db
+    }
+
+    fn after(seconds: i64) -> Time {
+        BEGIN.plus(seconds * Time::SECOND)
+    }
+
+    #[tokio::test]
+    async fn a_stream_taken_over_by_its_own_ticket_does_not_close_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = with_ticket(dir.path()).await;
+        let known = Some("k".to_owned());
+        assert_eq!(
+            db.spend_ticket(&HASH, false, after(1)).await.unwrap(),
+            known
+        );
+        assert_eq!(db.spend_ticket(&HASH, true, after(9)).await.unwrap(), known);
+        // the first one notices only now that its seat is gone
+        db.close_ticket(&HASH, after(1), after(10)).await.unwrap();
+        // long after: the second lives, and others make tickets
+        let other = KeyHash([8; 32]);
+        db.add_ticket(&other, "k", after(999), after(900))
+            .await
+            .unwrap();
+        assert_eq!(
+            db.spend_ticket(&HASH, true, after(901)).await.unwrap(),
+            known
+        );
+        db.close_ticket(&HASH, after(901), after(902))
+            .await
+            .unwrap();
+        assert_eq!(
+            db.spend_ticket(&HASH, true, after(1203)).await.unwrap(),
+            None
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    server::{Server, until},
+    server::{Server, sigcast, until},
     wire::{PATIENCE, Stream, Wire, request},
 };
 
@@ -114,4 +114,45 @@ fn above_the_cap_clients_are_told_in_a_way_that_they_survive() {
         (reply.head.status == 200).then_some(())
     });
     assert!(admitted.is_some(), "there is room again");
+}
+
+#[test]
+fn a_path_that_cannot_be_read_gets_the_uniform_body() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    server
+        .get("/api/signals/%FF", &key)
+        .expect_error(404, "not_found");
+    for path in ["/v1/connections/abc", "/v1/keys/%FF"] {
+        server
+            .admin("DELETE", path, "")
+            .expect_error(404, "not_found");
+    }
+    let epoch = server.epoch(&key);
+    let page = server.get(&format!("/api/signals?before={epoch}-0"), &key);
+    assert_eq!(page.ok_json()["next"], format!("{epoch}-0"), "can be asked");
+    let bearer = format!("Bearer {}", key.text);
+    let headers = [("authorization", bearer.as_str())];
+    let path = "/api/signals/stream?min_rank=Z";
+    let mut wire = Wire::connect(server.main);
+    wire.send(
+        format!("HEAD {path} HTTP/1.1\r\nhost: a\r\nauthorization: {bearer}\r\n\r\n").as_bytes(),
+    );
+    assert_eq!(wire.head().status, 400, "as a GET");
+    request(server.main, "GET", path, &headers, b"").expect_error(400, "invalid_parameter");
+}
+
+#[test]
+fn an_admin_token_is_shown_by_the_first_start_that_comes_about() {
+    let data = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let failed = sigcast()
+        .args(["serve", "--admin-listen", "127.0.0.1:0", "--listen"])
+        .arg(taken.local_addr().unwrap().to_string())
+        .arg("--data-dir")
+        .arg(data.path())
+        .output()
+        .unwrap();
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(!data.path().join("admin-token").exists(), "nobody saw it");
 }

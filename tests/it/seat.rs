@@ -1,6 +1,13 @@
 //! One connection per key: refused, taken over, or given back at once.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
 
 use super::{
     server::Server,
@@ -45,6 +52,49 @@ fn a_second_connection_is_refused_and_told_of_the_first() {
     assert!(probed, "a `: probe` line");
     // another key of the same account has a seat of its own
     server.listen(&server.alpha_key(), "", &[]);
+}
+
+#[test]
+fn a_holder_that_reads_on_keeps_its_seat_while_frames_wait_for_it() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let slow =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    slow.set_recv_buffer_size(8 * 1024).unwrap();
+    slow.connect(&server.main.into()).unwrap();
+    let mut holder = TcpStream::from(slow);
+    let head = format!(
+        "GET /api/signals/stream HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
+        key.text
+    );
+    holder.write_all(head.as_bytes()).unwrap();
+    assert!(holder.read(&mut [0; 4096]).unwrap() > 0);
+
+    let stop = AtomicBool::new(false);
+    let (status, ended) = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let signal = json!({"pad": "x".repeat(5_000)});
+            while !stop.load(Ordering::Relaxed) {
+                server.publish(&signal);
+                std::thread::sleep(Duration::from_millis(15));
+            }
+        });
+        let reader = scope.spawn(|| {
+            let mut piece = [0; 4096];
+            while !stop.load(Ordering::Relaxed) {
+                if holder.read(&mut piece).unwrap_or(0) == 0 {
+                    return true;
+                }
+                std::thread::sleep(Duration::from_millis(25));
+            }
+            false
+        });
+        std::thread::sleep(Duration::from_secs(2));
+        let status = server.stream(&key, "", &[]).head.status;
+        stop.store(true, Ordering::Relaxed);
+        (status, reader.join().unwrap())
+    });
+    assert_eq!((status, ended), (429, false), "it reads: it lives");
 }
 
 #[test]

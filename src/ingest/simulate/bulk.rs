@@ -27,7 +27,8 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// 20,000 wallets, 5,000 mints, 30 days, all in dollars.
+    /// 20,000 wallets, 5,000 mints, 30 days, all in dollars: most trades by a few wallets, each token's trades close together,
+    /// nine in ten holdings sold again.
     #[must_use]
     pub fn month(start: Time) -> Self {
         Shape {
@@ -40,6 +41,11 @@ impl Shape {
     }
 }
 
+/// Holdings that wait to be sold.
+const MOST_OPEN: usize = 4_096;
+/// Tokens that are traded at one time.
+const TRADED_NOW: u64 = 200;
+
 /// Exactly `n` swaps, ascending in time.
 #[derive(Debug)]
 pub struct Bulk {
@@ -50,6 +56,8 @@ pub struct Bulk {
     shape: Shape,
     total: u64,
     made: u64,
+    /// Bought and not yet sold: wallet, mint, units.
+    open: Vec<(usize, usize, u128)>,
 }
 
 impl Bulk {
@@ -65,7 +73,23 @@ impl Bulk {
             shape,
             total: n,
             made: 0,
+            open: Vec::new(),
         }
+    }
+}
+
+impl Bulk {
+    /// The cube makes the first tenth of the wallets do almost half of the trades.
+    fn a_wallet(&mut self) -> usize {
+        let share = self.dice.below(1_000_000) as f64 / 1e6;
+        (share.powi(3) * self.wallets.len() as f64) as usize
+    }
+
+    /// One of the tokens that are traded just now.
+    fn a_mint(&mut self) -> usize {
+        let oldest =
+            u128::from(self.made) * self.mints.len() as u128 / u128::from(self.total.max(1));
+        (oldest as usize + self.dice.below(TRADED_NOW) as usize) % self.mints.len()
     }
 }
 
@@ -82,15 +106,25 @@ impl Iterator for Bulk {
             .start
             .plus(i64::try_from(share).unwrap_or(i64::MAX));
         self.made += 1;
-        let wallet = self.dice.pick(&self.wallets)?.clone();
-        let mint = self.dice.pick(&self.mints)?.clone();
-        let side = if self.dice.chance(55) {
-            Side::Buy
-        } else {
-            Side::Sell
-        };
         let micros = self.dice.between(10_000_000, 900_000_000);
-        let units = units_for(micros, self.dice.between(50_000, 60_000));
+        let bought = units_for(micros, self.dice.between(50_000, 60_000));
+        let sells = self.open.len() >= MOST_OPEN || (self.dice.chance(47) && !self.open.is_empty());
+        let (wallet, mint, side, units) = if sells {
+            let at = self.dice.below(self.open.len() as u64) as usize;
+            let (wallet, mint, units) = self.open.swap_remove(at);
+            (wallet, mint, Side::Sell, units)
+        } else {
+            let (wallet, mint) = (self.a_wallet(), self.a_mint());
+            // one in ten is never sold
+            if !self.dice.chance(10) {
+                self.open.push((wallet, mint, bought));
+            }
+            (wallet, mint, Side::Buy, bought)
+        };
+        let (wallet, mint) = (
+            self.wallets.get(wallet)?.clone(),
+            self.mints.get(mint)?.clone(),
+        );
         let mut swap = swap(&wallet, &mint, side, units, micros, time);
         if self.dice.chance(self.shape.in_sol_pct) {
             let lamports = i128::from(micros) * 1000 / 150;

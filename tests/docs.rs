@@ -1,0 +1,75 @@
+//! The commands of the documentation, run as they stand there.
+
+use std::{fs, path::Path, process::Command};
+
+/// The blocks of a page that a shell can run.
+fn shell_blocks(page: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut rest = page;
+    while let Some((_, after)) = rest.split_once("```sh\n") {
+        let (block, further) = after.split_once("```").expect("a block that ends");
+        blocks.push(block.to_owned());
+        rest = further;
+    }
+    blocks
+}
+
+#[test]
+fn the_facts_of_the_ingest_page_go_in() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/ingest.md")).unwrap();
+    let blocks = shell_blocks(&page);
+    let block = blocks
+        .iter()
+        .find(|block| block.contains("<<'FACTS'"))
+        .expect("a block with facts");
+    let data = tempfile::tempdir().unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_sigcast"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", block])
+        .env(
+            "PATH",
+            format!("{}:{path}", binary.parent().unwrap().display()),
+        )
+        .env("SIGCAST_SERVER__DATA_DIR", data.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let facts = block.lines().filter(|line| line.starts_with('{')).count();
+    assert!(facts >= 5, "one of each type");
+    assert!(
+        said.starts_with(&format!("{facts} accepted, 0 known already, 0 rejected")),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_commands_that_the_readme_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = fs::read_to_string(root.join("README.md")).unwrap();
+    let help = Command::new(env!("CARGO_BIN_EXE_sigcast"))
+        .arg("--help")
+        .output()
+        .unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let blocks = shell_blocks(&readme);
+    let commands: Vec<&str> = blocks
+        .iter()
+        .flat_map(|block| block.lines())
+        .filter_map(|line| {
+            line.trim()
+                .strip_prefix("sigcast ")?
+                .split_whitespace()
+                .next()
+        })
+        .collect();
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        assert!(
+            help.contains(&format!("  {command} ")),
+            "`sigcast {command}` is in README.md, not in --help:\n{help}"
+        );
+    }
+}
