@@ -109,7 +109,11 @@ async fn a_key_is_found_by_its_digest_alone(fresh: Fresh) {
     let holder = db.holder(&text.hash()).await.unwrap().unwrap();
     assert_eq!(holder.key, key("a", 1).0);
     assert_eq!(holder.account, account("a", 0));
-    assert_eq!(db.holder_by_key_id("key-001").await.unwrap(), Some(holder));
+    let many: Vec<String> = (0..1_100).map(|n| format!("key-{n:03}")).collect();
+    let found = db.holders(&many).await.unwrap();
+    assert_eq!(found, [("key-001".to_owned(), holder.clone())].into());
+    let by_id = db.holder_by_key_id("key-001").await.unwrap();
+    assert_eq!(by_id, Some(holder));
     assert_eq!(db.holder(&key("a", 2).1.hash()).await.unwrap(), None);
     assert_eq!(db.holder_by_key_id("key-002").await.unwrap(), None);
 }

@@ -72,7 +72,7 @@ async fn a_ticket_is_spent_once(fresh: Fresh) {
     assert!(!opens(&db, 2, true, 1).await, "never made");
     assert!(opens(&db, 1, false, 1).await);
     assert!(!opens(&db, 1, false, 2).await, "spent");
-    db.close_ticket(&hash(1), at(3)).await.unwrap();
+    db.close_ticket(&hash(1), at(1), at(3)).await.unwrap();
     assert!(
         !opens(&db, 1, false, 4).await,
         "a fresh stream is another stream"
@@ -99,18 +99,25 @@ async fn its_stream_may_be_reopened_for_five_minutes(fresh: Fresh) {
         opens(&db, 1, true, 500).await,
         "while it is open: a takeover"
     );
-    db.close_ticket(&hash(1), at(1_000)).await.unwrap();
+    // the stream that was taken over ends late: the one that took it over goes on
+    db.close_ticket(&hash(1), at(1), at(501)).await.unwrap();
+    assert!(opens(&db, 1, true, 900).await);
+    db.close_ticket(&hash(1), at(900), at(1_000)).await.unwrap();
     assert!(opens(&db, 1, true, 1_000 + FIVE_MINUTES - 1).await);
     // it is open again: the five minutes begin anew
     assert!(opens(&db, 1, true, 9_000).await);
-    db.close_ticket(&hash(1), at(10_000)).await.unwrap();
+    db.close_ticket(&hash(1), at(9_000), at(10_000))
+        .await
+        .unwrap();
     assert!(!opens(&db, 1, true, 10_000 + FIVE_MINUTES).await);
     // clearing out leaves what can still be used
     db.add_ticket(&hash(2), "key", at(20_000), at(10_100))
         .await
         .unwrap();
     assert!(opens(&db, 1, true, 10_200).await);
-    db.close_ticket(&hash(1), at(10_300)).await.unwrap();
+    db.close_ticket(&hash(1), at(10_200), at(10_300))
+        .await
+        .unwrap();
     db.add_ticket(&hash(3), "key", at(20_000), at(11_000))
         .await
         .unwrap();
