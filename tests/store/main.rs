@@ -1,0 +1,15 @@
+//! What every database behind the store must keep: one body for each promise, run on all of them, each on a fresh one.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "all of this crate is tests, its helping files as well"
+)]
+
+mod backend;
+
+mod access;
+mod books;
+mod facts;
+mod log;
+mod prune;
+mod tickets;
