@@ -112,6 +112,8 @@ struct Stream<'a> {
     cursor: Cursor,
     /// The position that the client is known to hold: what a heartbeat's id says.
     sent_at: i64,
+    /// The last id that was sent: behind `sent_at` where a filter hides rows.
+    told: i64,
     matched: u64,
     next_ping: Instant,
     /// Where a paced replay counts from, its first frame: that one's time and ours.
@@ -134,6 +136,7 @@ impl<'a> Stream<'a> {
         Stream {
             cursor: Cursor::new(hub.clone(), opening.at),
             sent_at: opening.at,
+            told: opening.at,
             matched: 0,
             next_ping: now + Duration::from_secs_f64(first),
             pace: None,
@@ -180,10 +183,12 @@ impl<'a> Stream<'a> {
 
     /// A client comes back after `bye`, and must then stand at the end, even if the last frames were hidden from it.
     async fn end_replay(&mut self, until: i64) -> Over {
-        let at = self.hub.position(until);
-        let last = frame::heartbeat(&at, self.hub.clock.now(), Some(self.matched));
-        if let Err(over) = self.send(Piece::Control(last)).await {
-            return over;
+        if self.told < until {
+            let at = self.hub.position(until);
+            let last = frame::heartbeat(&at, self.hub.clock.now(), Some(self.matched));
+            if let Err(over) = self.send(Piece::Control(last)).await {
+                return over;
+            }
         }
         Over::Say(
             "replay_finished",
@@ -237,6 +242,7 @@ impl<'a> Stream<'a> {
                 self.wait_for_pace(&frame).await?;
                 self.matched += 1;
                 self.send(Piece::Signal(frame.bytes(name), frame)).await?;
+                self.told = seq;
             }
             self.sent_at = seq;
         }
