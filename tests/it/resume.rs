@@ -193,8 +193,8 @@ fn a_crash_loses_nothing_and_keeps_the_bytes() {
 
 #[test]
 fn a_replay_paces_old_signals_says_bye_and_stops_for_good() {
-    // the pace counts from `since`: what lies between it and the first signal is waited for as well
-    let since = now().to_string();
+    // the pace counts from the first signal: years without any are not waited for
+    let since = "2020-01-01T00:00:00Z";
     let (server, key, epoch) = with_signals(3);
     let until = now().to_string();
     let query = format!("?since={since}&replay_until={until}&speed=60");
@@ -211,5 +211,29 @@ fn a_replay_paces_old_signals_says_bye_and_stops_for_good() {
     stream.expect_end();
     let id = format!("{epoch}-3");
     let over = server.stream(&key, &query, &[("last-event-id", &id)]);
+    assert_eq!(over.head.status, 204, "{}", over.head.raw);
+}
+
+#[test]
+fn a_replay_whose_end_is_hidden_ends_for_good_as_well() {
+    let (server, key, epoch) = with_signals(2);
+    let mut hidden = sample(9);
+    hidden["rank"] = "D".into();
+    server.publish(&hidden);
+    let query = format!(
+        "?since=2020-01-01T00:00:00Z&replay_until={}&speed=60&min_rank=A",
+        now()
+    );
+    let mut stream = server.listen(&key, &query, &[]);
+    for seq in 1..=2 {
+        assert_eq!(stream.expect("signal").json()["seq"], seq);
+    }
+    let moved = stream.expect("heartbeat");
+    assert_eq!(
+        (moved.id.as_str(), &moved.json()["matched"]),
+        (format!("{epoch}-3").as_str(), &2.into())
+    );
+    stream.expect("bye");
+    let over = server.stream(&key, &query, &[("last-event-id", &moved.id)]);
     assert_eq!(over.head.status, 204, "{}", over.head.raw);
 }
