@@ -1,4 +1,9 @@
 //! Swaps per second through book and window, on one core: the engine as the pipeline drives it, without its storage.
+//!
+//! The stream: 20 swaps a second of event time, in order, by 4,000 wallets in 400 mints, both skewed to a few hot ones; 30 % of
+//! them sell what one buy bought, so wallets come to hold hundreds of positions. No token facts, no transfers, nothing late.
+//! Half a million swaps go before the measurement, which then takes 100,000 a time. Changes are taken, and rows weighed, every
+//! thousand swaps; nothing is let go, as there is no store to load from again.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -146,7 +151,8 @@ fn swaps(criterion: &mut Criterion) {
         let past: Vec<Fact> = (0..1000).map(|_| market.next()).collect();
         fired += feed(&mut engine, &past);
     }
-    println!("after {PAST} swaps: {fired} signals");
+    let (wallets, mints) = engine.weigh();
+    println!("after {PAST} swaps: {fired} signals; wallets weigh {wallets} bytes, mints {mints}");
     let mut group = criterion.benchmark_group("score");
     group
         .throughput(Throughput::Elements(SWAPS as u64))
