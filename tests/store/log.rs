@@ -236,7 +236,7 @@ async fn a_listing_is_narrowed(fresh: Fresh) {
         format!("{consensus},\"rank\":\"B\",\"rank_score\":70{}", token("B")),
         ",\"signal_type\":\"insider_buy\",\"market\":\"us\",\"rank\":\"A\"".to_owned(),
         String::new(),
-        format!(",\"signal_type\":1,\"rank\":\"Z\",\"rank_score\":\"99\",\"token\":\"A\""),
+        ",\"signal_type\":1,\"rank\":\"Z\",\"rank_score\":\"99\",\"token\":\"A\"".to_owned(),
     ];
     for (n, body) in (1..).zip(&bodies) {
         let one = [signal_with(n, body)];
