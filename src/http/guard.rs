@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    body::HttpBody as _,
     extract::{Request, State as Shared},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
@@ -38,10 +39,14 @@ pub async fn every_request(
             return Err(ApiError::overloaded());
         }
         if state.is_draining() {
-            Err(ApiError::draining())
-        } else {
-            Ok(())
+            return Err(ApiError::draining());
         }
+        // also where the handler reads no body: nobody is to send one for nothing
+        let limit = state.config.max_body_bytes;
+        if request.body().size_hint().lower() > limit as u64 {
+            return Err(ApiError::too_large(limit));
+        }
+        Ok(())
     });
     let mut response = match verdict {
         Ok(()) => next.run(request).await,

@@ -124,15 +124,8 @@ impl Lines {
 
 /// A whole body of at most `limit` bytes.
 pub async fn whole(body: Body, limit: usize) -> ApiResult<Bytes> {
-    let too_large = || {
-        ApiError::new(
-            axum::http::StatusCode::PAYLOAD_TOO_LARGE,
-            "payload_too_large",
-            format!("The body is larger than {limit} bytes."),
-        )
-    };
     if body.size_hint().lower() > limit as u64 {
-        return Err(too_large());
+        return Err(ApiError::too_large(limit));
     }
     let limited = http_body_util::Limited::new(body, limit);
     limited
@@ -141,7 +134,7 @@ pub async fn whole(body: Body, limit: usize) -> ApiResult<Bytes> {
         .map(http_body_util::Collected::to_bytes)
         .map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
-                too_large()
+                ApiError::too_large(limit)
             } else {
                 ApiError::ambiguous(&format!("a body that broke off: {error}"))
             }

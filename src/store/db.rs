@@ -1,6 +1,6 @@
 //! The database: opening, migrating, the writer and the readers, and the wake-ups between them.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs::File, io, path::Path, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use sqlx::{
@@ -71,6 +71,8 @@ impl Db {
             .clone()
             .pragma("cache_size", format!("-{}", config.writer_cache_kb))
             .pragma("wal_autocheckpoint", config.checkpoint_pages.to_string());
+        // two processes that find no tables would both make them: one waits, and finds them made
+        let alone = lock(data_dir).await?;
         let write = SqlitePoolOptions::new()
             .max_connections(1)
             // A commit that meets a full disk is rolled back by SQLite itself. The pool's own ROLLBACK then fails, and the
@@ -88,6 +90,7 @@ impl Db {
             .await?;
         let migrated = SQLITE_MIGRATIONS.run(&write).await;
         migrated.map_err(|e| StoreError::corrupt("a schema", e))?;
+        drop(alone);
         let read = SqlitePoolOptions::new()
             .max_connections(config.readers.max(1))
             .connect_with(options)
@@ -133,4 +136,16 @@ impl Db {
             }
         }
     }
+}
+
+/// A lock on the directory itself, held until dropped; the system frees it however the process ends.
+async fn lock(data_dir: &Path) -> StoreResult<File> {
+    let path = data_dir.to_owned();
+    let locked = tokio::task::spawn_blocking(move || {
+        let dir = File::open(path)?;
+        dir.lock()?;
+        Ok(dir)
+    });
+    let locked = locked.await.unwrap_or_else(|e| Err(io::Error::other(e)));
+    locked.map_err(|e| StoreError::Unavailable(sqlx::Error::Io(e)))
 }

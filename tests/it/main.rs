@@ -10,6 +10,7 @@ mod server;
 mod wire;
 
 mod access;
+mod bad_input;
 mod clients;
 mod crash;
 mod disk_full;

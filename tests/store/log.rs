@@ -236,7 +236,7 @@ async fn a_listing_is_narrowed(fresh: Fresh) {
         format!("{consensus},\"rank\":\"B\",\"rank_score\":70{}", token("B")),
         ",\"signal_type\":\"insider_buy\",\"market\":\"us\",\"rank\":\"A\"".to_owned(),
         String::new(),
-        format!(",\"signal_type\":1,\"rank\":\"Z\",\"rank_score\":\"99\",\"token\":\"A\""),
+        ",\"signal_type\":1,\"rank\":\"Z\",\"rank_score\":\"99\",\"token\":\"A\"".to_owned(),
     ];
     for (n, body) in (1..).zip(&bodies) {
         let one = [signal_with(n, body)];
@@ -325,9 +325,12 @@ async fn a_listing_is_narrowed(fresh: Fresh) {
 
 async fn the_epoch_is_drawn_once(fresh: Fresh) {
     let mut tasks = Vec::new();
+    let fresh = std::sync::Arc::new(fresh);
     for n in 0..4 {
-        let db = fresh.open().await;
+        // nobody has opened it before: the tables are made once, too
+        let fresh = fresh.clone();
         tasks.push(tokio::spawn(async move {
+            let db = fresh.open().await;
             db.name_log(&format!("{n:08x}"), at(n)).await.unwrap();
             db.head().await.unwrap()
         }));
