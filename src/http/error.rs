@@ -133,7 +133,7 @@ impl ApiError {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "The database cannot be used now. Nothing was changed.",
+            "The database cannot be used now. Send the same again later: what is stored already is known by its id.",
         )
         .retry_after(2)
     }
@@ -144,7 +144,7 @@ impl ApiError {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "unavailable",
-            "The server's disk is full. Nothing was changed; it works again when there is room.",
+            "The server's disk is full; it works again when there is room. Send the same again then: what is stored already is known by its id.",
         )
         .retry_after(5)
     }
