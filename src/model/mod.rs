@@ -23,3 +23,9 @@ pub mod publish;
 pub mod key;
 
 pub mod account;
+
+pub mod filing;
+
+pub mod company;
+
+pub mod market;

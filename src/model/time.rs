@@ -97,6 +97,13 @@ impl serde::Serialize for Time {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Time {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(from)?;
+        Time::parse_iso(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 /// Where "now" comes from. Handed down from the roof, so that tests and replays own it.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Time + Send + Sync>);

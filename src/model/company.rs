@@ -1,0 +1,35 @@
+//! Companies and what the market says of them: names and numbers from files, market capitalisations, daily closes.
+
+use jiff::civil::Date;
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// What a file says of a company. Absent fields keep what was known before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CompanyFact {
+    /// Code of its market.
+    pub market: String,
+    /// The regulator's number of it (CIK, with ten digits; LEI).
+    pub id: Option<String>,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its ticker there.
+    pub symbol: Option<String>,
+    /// ISIN of its shares.
+    pub isin: Option<String>,
+    /// What it does.
+    pub description: Option<String>,
+    /// Market capitalisations, each with its day, in the market's currency.
+    pub market_caps: Vec<(Date, Decimal)>,
+}
+
+/// The close of one session, adjusted for splits and dividends.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Close {
+    /// The ticker as the file spells it; `^…` is an index.
+    pub symbol: String,
+    /// The session.
+    pub date: Date,
+    /// Price.
+    pub close: Decimal,
+}
