@@ -29,3 +29,5 @@ pub mod filing;
 pub mod company;
 
 pub mod market;
+
+pub mod name;

@@ -15,3 +15,13 @@ pub mod facts;
 mod record_row;
 
 pub mod books;
+
+pub mod companies;
+
+pub mod prices;
+
+pub mod search;
+
+pub mod declaration_list;
+
+pub mod filings;

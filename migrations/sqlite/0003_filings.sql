@@ -1,0 +1,161 @@
+-- Insider filings: as filed, who and what they are about, and what the insider engine made of them.
+-- Days are days since 1970-01-01; amounts that are only sorted and filtered by are millionths of the currency; exact decimals are text.
+
+create table markets (
+    code text primary key,
+    regulator text not null,
+    name text not null,
+    currency text not null,
+    time_zone text not null,
+    prefix text not null unique     -- of its filings' ids
+);
+
+-- Bumped by whatever changes filings, companies or prices: totals and freshness are kept per version.
+create table data_version (
+    only_row integer primary key check (only_row = 1),
+    version bigint not null,
+    declarations_at bigint,         -- latest publication
+    prices_at bigint,               -- latest session
+    companies_at bigint,            -- when one changed
+    scores_at bigint                -- when one was computed
+);
+
+create table companies (
+    number integer primary key,     -- the stable number at the end of its slug
+    key text not null unique,       -- what it is known by: us:0000320193
+    market text not null references markets (code),
+    name text not null,
+    named_at bigint not null,       -- publication of the filing that named it so: the latest counts, in whatever order they arrive
+    slug text not null unique,
+    symbol text,
+    isin text,
+    description text,
+    market_cap text,                -- the latest
+    market_cap_micros bigint,
+    declarations bigint not null,   -- how many it has
+    insiders bigint not null,
+    changed_at bigint not null
+);
+create index companies_by_name on companies (name);
+create index companies_by_market on companies (market, name);
+create index companies_by_cap on companies (market_cap_micros);
+create index companies_by_change on companies (changed_at);
+create index companies_by_symbol on companies (symbol);
+create index companies_by_isin on companies (isin);
+
+create table market_caps (
+    company bigint not null references companies (number),
+    day bigint not null,
+    amount text not null,
+    primary key (company, day)
+) without rowid;
+
+create table insiders (
+    number integer primary key,
+    key text not null unique,       -- the regulator's number of a person, else its name within a company
+    market text not null,
+    name text not null,
+    named_at bigint not null,
+    slug text not null unique,
+    declarations bigint not null,
+    companies bigint not null
+);
+create index insiders_by_name on insiders (name);
+create index insiders_by_market on insiders (market, name);
+
+-- Where a word of a name begins, for search: read as a range of words.
+create table name_words (
+    word text not null,             -- lower case, without marks
+    kind bigint not null,           -- 0 company, 1 insider
+    number bigint not null,
+    primary key (word, kind, number)
+) without rowid;
+
+-- Closes adjusted for splits and dividends.
+create table closes (
+    symbol text not null,
+    day bigint not null,
+    close text not null,
+    primary key (symbol, day)
+) without rowid;
+
+-- As filed, in order of arrival. Never changed, but for what came later and took its place.
+create table filings (
+    number integer primary key,
+    id text not null unique,
+    market text not null,
+    form text not null,
+    company bigint not null references companies (number),
+    published_at bigint not null,
+    arrived_at bigint not null,
+    body text not null
+);
+create index filings_by_company on filings (company, published_at);
+
+-- One filing's rows of one code, as it is served now.
+create table declarations (
+    number integer primary key,
+    amf_id text not null unique,
+    filing bigint not null references filings (number),
+    principal boolean not null,     -- answers to the bare accession
+    company bigint not null references companies (number),
+    insider bigint not null references insiders (number),
+    market text not null,
+    published_at bigint not null,
+    traded_on bigint,
+    direction text,                 -- BUY, SELL; null: it is not scored
+    amount_micros bigint,
+    isin text,
+    score bigint,                   -- tenths
+    is_cluster boolean not null,
+    revision bigint not null,
+    assessed_at bigint not null,    -- arrival of the latest revision
+    record text not null,           -- what the engine needs of it to assess others
+    head text not null,             -- JSON up to the company, which changes on its own
+    rest text not null,             -- JSON between company and signal
+    signal text not null            -- JSON of the signal
+);
+create index declarations_by_time on declarations (published_at, amf_id);
+create index declarations_by_company on declarations (company, published_at);
+create index declarations_by_insider on declarations (insider, published_at);
+create index declarations_by_market on declarations (market, published_at);
+create index declarations_by_direction on declarations (direction, published_at);
+create index declarations_by_cluster on declarations (is_cluster, published_at);
+create index declarations_by_score on declarations (score);
+create index declarations_by_amount on declarations (amount_micros);
+create index declarations_by_isin on declarations (isin, published_at);
+create index declarations_by_filing on declarations (filing);
+
+-- Everybody a declaration is about, the principal insider included.
+create table declaration_people (
+    insider bigint not null,
+    published_at bigint not null,
+    declaration bigint not null,
+    primary key (insider, published_at, declaration)
+) without rowid;
+
+-- Every assessment that was ever served: immutable. The latest revision of a version is what is served by it.
+create table assessments (
+    declaration bigint not null references declarations (number),
+    version text not null,
+    revision bigint not null,
+    assessed_at bigint not null,
+    score bigint,
+    flags text not null,            -- the suspect rows, with reasons
+    signal text not null,
+    inputs text not null,           -- from which the audit is computed again, to the digit
+    primary key (declaration, version, revision)
+) without rowid;
+
+-- Returns after a declaration, in millionths; null where not matured or not known.
+create table backtests (
+    declaration integer primary key,
+    direction text not null,
+    computed_at bigint not null,
+    excess_90 bigint,
+    matured_90 bigint,              -- the day on which that was known
+    body text not null
+);
+create index backtests_by_maturity on backtests (direction, matured_90);
+
+insert into data_version (only_row, version) values (1, 0);

@@ -1,0 +1,125 @@
+//! Filings as they were filed: appended in order of arrival, each once, and read back whole.
+
+use std::collections::HashSet;
+
+use sqlx::QueryBuilder;
+
+use super::{
+    db::{Db, Tx, read},
+    error::{StoreError, StoreResult},
+};
+use crate::model::{filing::Filing, time::Time};
+
+const KEYS_PER_STATEMENT: usize = 400;
+const ROWS_PER_STATEMENT: usize = 200;
+
+/// A filing in its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredFiling {
+    /// Its number: grows with arrival.
+    pub number: i64,
+    /// When it was taken in.
+    pub arrived_at: Time,
+    /// As filed.
+    pub filing: Filing,
+}
+
+fn read_filing(number: i64, arrived_at: i64, body: &str) -> StoreResult<StoredFiling> {
+    let filing = serde_json::from_str(body)
+        .map_err(|e| StoreError::corrupt(format!("filing {number}"), e))?;
+    Ok(StoredFiling {
+        number,
+        arrived_at: Time(arrived_at),
+        filing,
+    })
+}
+
+impl Tx {
+    /// Which of these ids are known.
+    pub async fn known_filings(&mut self, ids: &[&str]) -> StoreResult<HashSet<String>> {
+        let mut known = HashSet::new();
+        for some in ids.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("select id from filings where id in (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind(*id);
+            }
+            query.push(")");
+            let rows: Vec<String> = query.build_query_scalar().fetch_all(&mut *self.0).await?;
+            known.extend(rows);
+        }
+        Ok(known)
+    }
+
+    /// Appends filings that are not known, each with the number of its company. Gives their numbers.
+    pub async fn append_filings(
+        &mut self,
+        filings: &[(&Filing, i64)],
+        now: Time,
+    ) -> StoreResult<Vec<i64>> {
+        let first: i64 = sqlx::query_scalar("select coalesce(max(number), 0) + 1 from filings")
+            .fetch_one(&mut *self.0)
+            .await?;
+        let numbered: Vec<(i64, &Filing, i64, String)> = (first..)
+            .zip(filings)
+            .map(|(number, (filing, company))| {
+                let body = serde_json::to_string(filing)
+                    .map_err(|e| StoreError::corrupt(format!("filing {}", filing.id), e))?;
+                Ok((number, *filing, *company, body))
+            })
+            .collect::<StoreResult<_>>()?;
+        for chunk in numbered.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "insert into filings (number, id, market, form, company, published_at, arrived_at, body) ",
+            );
+            query.push_values(chunk, |mut row, (number, filing, company, body)| {
+                row.push_bind(*number)
+                    .push_bind(&filing.id.0)
+                    .push_bind(&filing.market)
+                    .push_bind(&filing.form)
+                    .push_bind(*company)
+                    .push_bind(filing.published_at.0)
+                    .push_bind(now.0)
+                    .push_bind(body);
+            });
+            query.build().execute(&mut *self.0).await?;
+        }
+        Ok(numbered.iter().map(|(number, ..)| *number).collect())
+    }
+
+    /// Filings by number.
+    pub async fn filings(&mut self, numbers: &[i64]) -> StoreResult<Vec<StoredFiling>> {
+        let mut found = Vec::new();
+        for some in numbers.chunks(KEYS_PER_STATEMENT) {
+            let mut query =
+                QueryBuilder::new("select number, arrived_at, body from filings where number in (");
+            let mut list = query.separated(", ");
+            for number in some {
+                list.push_bind(*number);
+            }
+            query.push(")");
+            let rows: Vec<(i64, i64, String)> =
+                query.build_query_as().fetch_all(&mut *self.0).await?;
+            for (number, arrived_at, body) in rows {
+                found.push(read_filing(number, arrived_at, &body)?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+impl Db {
+    /// The filing that a declaration is part of.
+    pub async fn filing_of(&self, declaration: i64) -> StoreResult<Option<StoredFiling>> {
+        let row: Option<(i64, i64, String)> = read!(self, pool => sqlx::query_as(
+            "select f.number, f.arrived_at, f.body from filings f join declarations d on d.filing = f.number where d.number = $1")
+            .bind(declaration).fetch_optional(pool).await)?;
+        row.map(|(number, arrived_at, body)| read_filing(number, arrived_at, &body))
+            .transpose()
+    }
+
+    /// How many filings there are.
+    pub async fn count_filings(&self) -> StoreResult<i64> {
+        Ok(read!(self, pool => sqlx::query_scalar("select count(*) from filings").fetch_one(pool).await)?)
+    }
+}
