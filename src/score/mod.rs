@@ -38,6 +38,8 @@ pub mod changed;
 
 pub mod consensus;
 
+pub mod insider;
+
 #[cfg(test)]
 mod test_store;
 

@@ -1,0 +1,5 @@
+//! The insider score, version `s9.1`: filings → declarations → nine factors, from what was known at publication.
+
+pub mod record;
+
+pub mod audit;
