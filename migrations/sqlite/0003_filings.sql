@@ -73,10 +73,24 @@ create table name_words (
 
 -- Closes adjusted for splits and dividends.
 create table closes (
+    market text not null,
     symbol text not null,
     day bigint not null,
     close text not null,
-    primary key (symbol, day)
+    primary key (market, symbol, day)
+) without rowid;
+
+-- What a symbol's closes come to, for the pages of companies.
+create table price_stats (
+    market text not null,
+    symbol text not null,
+    last_day bigint not null,
+    last_close text not null,
+    high_52w text not null,
+    low_52w text not null,
+    average_50d text not null,
+    average_200d text not null,
+    primary key (market, symbol)
 ) without rowid;
 
 -- As filed, in order of arrival. Never changed, but for what came later and took its place.
@@ -110,6 +124,7 @@ create table declarations (
     is_cluster boolean not null,
     revision bigint not null,
     assessed_at bigint not null,    -- arrival of the latest revision
+    said text not null,             -- all that the latest assessment says, but for times: a new one that says the same is no revision
     record text not null,           -- what the engine needs of it to assess others
     head text not null,             -- JSON up to the company, which changes on its own
     rest text not null,             -- JSON between company and signal
@@ -126,6 +141,16 @@ create index declarations_by_amount on declarations (amount_micros);
 create index declarations_by_isin on declarations (isin, published_at);
 create index declarations_by_filing on declarations (filing);
 
+-- Who deals in what, and as what: the function of the latest declaration counts.
+create table insider_companies (
+    insider bigint not null references insiders (number),
+    company bigint not null references companies (number),
+    function text,
+    named_at bigint not null,
+    primary key (insider, company)
+) without rowid;
+create index insider_companies_by_company on insider_companies (company);
+
 -- Everybody a declaration is about, the principal insider included.
 create table declaration_people (
     insider bigint not null,
@@ -140,12 +165,17 @@ create table assessments (
     version text not null,
     revision bigint not null,
     assessed_at bigint not null,
-    score bigint,
-    flags text not null,            -- the suspect rows, with reasons
+    rest text not null,
     signal text not null,
-    inputs text not null,           -- from which the audit is computed again, to the digit
+    audit text,                     -- with all inputs; null without a score
     primary key (declaration, version, revision)
-) without rowid;
+);
+
+-- Companies whose declarations from a moment on are to be judged anew: a fact came late, or a price.
+create table stale_companies (
+    company bigint primary key references companies (number),
+    since bigint not null
+);
 
 -- Returns after a declaration, in millionths; null where not matured or not known.
 create table backtests (

@@ -61,7 +61,14 @@ mod tests {
         assert_eq!(slug("---", 5), "5");
         assert_eq!(number_of("bouygues-1454"), Some(1454));
         assert_eq!(number_of("5"), Some(5));
-        for bad in ["", "-", "bouygues", "bouygues-", "b-+5", "b-99999999999999999999"] {
+        for bad in [
+            "",
+            "-",
+            "bouygues",
+            "bouygues-",
+            "b-+5",
+            "b-99999999999999999999",
+        ] {
             assert_eq!(number_of(bad), None, "{bad}");
         }
     }

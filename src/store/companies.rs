@@ -101,7 +101,11 @@ impl Tx {
         Ok(())
     }
 
-    async fn known(&mut self, table: &str, keys: &[&String]) -> StoreResult<HashMap<String, Known>> {
+    async fn known(
+        &mut self,
+        table: &str,
+        keys: &[&String],
+    ) -> StoreResult<HashMap<String, Known>> {
         let mut found = HashMap::new();
         for some in keys.chunks(KEYS_PER_STATEMENT) {
             let mut query = QueryBuilder::new("select number, key, name, named_at from ");
@@ -118,7 +122,8 @@ impl Tx {
     }
 
     async fn next_number(&mut self, table: &str) -> StoreResult<i64> {
-        let mut query = QueryBuilder::<sqlx::Sqlite>::new("select coalesce(max(number), 0) + 1 from ");
+        let mut query =
+            QueryBuilder::<sqlx::Sqlite>::new("select coalesce(max(number), 0) + 1 from ");
         query.push(table);
         Ok(query.build_query_scalar().fetch_one(&mut *self.0).await?)
     }
@@ -176,7 +181,12 @@ impl Tx {
         Ok(numbers)
     }
 
-    async fn rename_company(&mut self, number: i64, one: &CompanySeen, now: Time) -> StoreResult<()> {
+    async fn rename_company(
+        &mut self,
+        number: i64,
+        one: &CompanySeen,
+        now: Time,
+    ) -> StoreResult<()> {
         sqlx::query(
             "update companies set name = $2, named_at = $3, slug = $4, symbol = coalesce($5, symbol), isin = coalesce($6, isin),
              changed_at = case when name = $2 and (symbol = $5 or $5 is null) then changed_at else $7 end where number = $1",
@@ -259,7 +269,9 @@ impl Tx {
         for chunk in rows.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new("insert into name_words (word, kind, number) ");
             query.push_values(chunk, |mut row, (word, number)| {
-                row.push_bind(word).push_bind(kind as i64).push_bind(*number);
+                row.push_bind(word)
+                    .push_bind(kind as i64)
+                    .push_bind(*number);
             });
             query.push(" on conflict do nothing");
             query.build().execute(&mut *self.0).await?;

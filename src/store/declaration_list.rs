@@ -82,7 +82,8 @@ pub struct Listed {
     pub backtest: Option<String>,
 }
 
-const COLUMNS: &str = "d.number, d.amf_id, d.head, d.rest, d.signal, c.name as company_name, c.slug as company_slug,
+const COLUMNS: &str =
+    "d.number, d.amf_id, d.head, d.rest, d.signal, c.name as company_name, c.slug as company_slug,
     c.symbol as company_symbol, c.market_cap as company_market_cap, ";
 
 impl Filter {
@@ -93,7 +94,9 @@ impl Filter {
         }
         if let Some(insider) = self.insider {
             query
-                .push(" and d.number in (select declaration from declaration_people where insider = ")
+                .push(
+                    " and d.number in (select declaration from declaration_people where insider = ",
+                )
                 .push_bind(insider)
                 .push(")");
         }
@@ -101,7 +104,9 @@ impl Filter {
             query.push(" and d.market = ").push_bind(market.clone());
         }
         if let Some(direction) = &self.direction {
-            query.push(" and d.direction = ").push_bind(direction.clone());
+            query
+                .push(" and d.direction = ")
+                .push_bind(direction.clone());
         }
         if let Some(score) = self.min_score {
             query.push(" and d.score >= ").push_bind(score);
@@ -163,7 +168,11 @@ impl Db {
         // what is skipped is skipped in an index: only the page itself is read
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS);
-        query.push(if with_backtest { "b.body as backtest" } else { "cast(null as text) as backtest" });
+        query.push(if with_backtest {
+            "b.body as backtest"
+        } else {
+            "cast(null as text) as backtest"
+        });
         query.push(" from declarations d join companies c on c.number = d.company");
         if with_backtest {
             query.push(" left join backtests b on b.declaration = d.number");
@@ -182,13 +191,21 @@ impl Db {
     }
 
     /// One declaration by its amfId, or by the bare accession of its filing: then the principal one.
-    pub async fn declaration(&self, amf_id: &str, with_backtest: bool) -> StoreResult<Option<Listed>> {
+    pub async fn declaration(
+        &self,
+        amf_id: &str,
+        with_backtest: bool,
+    ) -> StoreResult<Option<Listed>> {
         let Some(number) = self.declaration_number(amf_id).await? else {
             return Ok(None);
         };
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS);
-        query.push(if with_backtest { "b.body as backtest" } else { "cast(null as text) as backtest" });
+        query.push(if with_backtest {
+            "b.body as backtest"
+        } else {
+            "cast(null as text) as backtest"
+        });
         query.push(" from declarations d join companies c on c.number = d.company");
         if with_backtest {
             query.push(" left join backtests b on b.declaration = d.number");

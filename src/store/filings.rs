@@ -120,6 +120,8 @@ impl Db {
 
     /// How many filings there are.
     pub async fn count_filings(&self) -> StoreResult<i64> {
-        Ok(read!(self, pool => sqlx::query_scalar("select count(*) from filings").fetch_one(pool).await)?)
+        Ok(
+            read!(self, pool => sqlx::query_scalar("select count(*) from filings").fetch_one(pool).await)?,
+        )
     }
 }

@@ -25,3 +25,7 @@ pub mod search;
 pub mod declaration_list;
 
 pub mod filings;
+
+pub mod declarations;
+
+pub mod company_list;

@@ -15,7 +15,11 @@ const ROWS_PER_STATEMENT: usize = 500;
 /// Days since 1970-01-01: how dates are kept.
 #[must_use]
 pub fn day_of(date: Date) -> i64 {
-    i64::from(Date::constant(1970, 1, 1).until(date).map_or(0, |span| span.get_days()))
+    i64::from(
+        Date::constant(1970, 1, 1)
+            .until(date)
+            .map_or(0, |span| span.get_days()),
+    )
 }
 
 /// The date of a number of days since 1970-01-01; the nearest that there is.
@@ -31,18 +35,19 @@ fn decimal(what: impl FnOnce() -> String, text: &str) -> StoreResult<Decimal> {
 }
 
 impl Tx {
-    /// Puts closes; a later file's close takes the place of an earlier one. How many are new or changed.
-    pub async fn put_closes(&mut self, closes: &[Close]) -> StoreResult<u64> {
+    /// Puts closes of a market; a later file's close takes the place of an earlier one. How many are new or changed.
+    pub async fn put_closes(&mut self, market: &str, closes: &[Close]) -> StoreResult<u64> {
         let mut changed = 0;
         for chunk in closes.chunks(ROWS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("insert into closes (symbol, day, close) ");
+            let mut query = QueryBuilder::new("insert into closes (market, symbol, day, close) ");
             query.push_values(chunk, |mut row, close| {
-                row.push_bind(&close.symbol)
+                row.push_bind(market)
+                    .push_bind(&close.symbol)
                     .push_bind(day_of(close.date))
                     .push_bind(close.close.normalize().to_string());
             });
             query.push(
-                " on conflict (symbol, day) do update set close = excluded.close where closes.close <> excluded.close",
+                " on conflict (market, symbol, day) do update set close = excluded.close where closes.close <> excluded.close",
             );
             changed += query.build().execute(&mut *self.0).await?.rows_affected();
         }
@@ -50,18 +55,60 @@ impl Tx {
     }
 
     /// All closes of a symbol, by day.
-    pub async fn closes(&mut self, symbol: &str) -> StoreResult<Vec<(Date, Decimal)>> {
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("select day, close from closes where symbol = $1 order by day")
-                .bind(symbol)
-                .fetch_all(&mut *self.0)
-                .await?;
+    pub async fn closes(
+        &mut self,
+        market: &str,
+        symbol: &str,
+    ) -> StoreResult<Vec<(Date, Decimal)>> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "select day, close from closes where market = $1 and symbol = $2 order by day",
+        )
+        .bind(market)
+        .bind(symbol)
+        .fetch_all(&mut *self.0)
+        .await?;
         rows.into_iter()
             .map(|(day, close)| {
                 let what = || format!("close of {symbol} on day {day}");
                 Ok((date_of(day), decimal(what, &close)?))
             })
             .collect()
+    }
+
+    /// Works out what a symbol's closes come to: a year's extremes and the averages of its last 50 and 200 sessions.
+    pub async fn put_price_stats(&mut self, market: &str, symbol: &str) -> StoreResult<()> {
+        let closes = self.closes(market, symbol).await?;
+        let Some((last_day, last)) = closes.last().copied() else {
+            return Ok(());
+        };
+        let a_year: Vec<Decimal> = (closes.iter())
+            .filter(|(date, _)| day_of(last_day) - day_of(*date) <= 365)
+            .map(|(_, close)| *close)
+            .collect();
+        let average = |sessions: usize| {
+            let latest = &closes[closes.len().saturating_sub(sessions)..]; // at most its length
+            let sum: Decimal = latest.iter().map(|(_, close)| *close).sum();
+            (sum / Decimal::from(latest.len().max(1))).round_dp(6)
+        };
+        let text = |number: Decimal| number.normalize().to_string();
+        sqlx::query(
+            "insert into price_stats (market, symbol, last_day, last_close, high_52w, low_52w, average_50d, average_200d)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
+             on conflict (market, symbol) do update set last_day = excluded.last_day, last_close = excluded.last_close,
+             high_52w = excluded.high_52w, low_52w = excluded.low_52w, average_50d = excluded.average_50d,
+             average_200d = excluded.average_200d",
+        )
+        .bind(market)
+        .bind(symbol)
+        .bind(day_of(last_day))
+        .bind(text(last))
+        .bind(text(a_year.iter().copied().max().unwrap_or(last)))
+        .bind(text(a_year.iter().copied().min().unwrap_or(last)))
+        .bind(text(average(50)))
+        .bind(text(average(200)))
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
     }
 
     /// Puts market capitalisations of a company, and makes the latest one the one that is shown.
@@ -83,12 +130,14 @@ impl Tx {
         }
         let latest = self.market_caps(company).await?.pop();
         if let Some((_, amount)) = latest {
-            sqlx::query("update companies set market_cap = $2, market_cap_micros = $3 where number = $1")
-                .bind(company)
-                .bind(amount.normalize().to_string())
-                .bind(micros(amount))
-                .execute(&mut *self.0)
-                .await?;
+            sqlx::query(
+                "update companies set market_cap = $2, market_cap_micros = $3 where number = $1",
+            )
+            .bind(company)
+            .bind(amount.normalize().to_string())
+            .bind(micros(amount))
+            .execute(&mut *self.0)
+            .await?;
         }
         Ok(())
     }
@@ -115,5 +164,9 @@ pub fn micros(amount: Decimal) -> i64 {
     use rust_decimal::prelude::ToPrimitive as _;
     let scaled = amount.checked_mul(Decimal::from(1_000_000));
     let whole = scaled.and_then(|scaled| scaled.round().to_i64());
-    whole.unwrap_or(if amount.is_sign_negative() { i64::MIN } else { i64::MAX })
+    whole.unwrap_or(if amount.is_sign_negative() {
+        i64::MIN
+    } else {
+        i64::MAX
+    })
 }

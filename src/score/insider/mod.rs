@@ -3,3 +3,7 @@
 pub mod record;
 
 pub mod audit;
+
+pub mod entity;
+
+pub mod fire;

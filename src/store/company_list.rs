@@ -1,0 +1,256 @@
+//! Companies and insiders as they are listed and shown.
+
+use sqlx::QueryBuilder;
+
+use super::{
+    companies::Named,
+    db::{Db, read},
+    error::StoreResult,
+    search::push_words,
+};
+
+/// By what companies are sorted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CompanySort {
+    /// Name.
+    #[default]
+    Name,
+    /// Market capitalisation, whatever the currency; unknown last.
+    MarketCap,
+    /// When something of it changed.
+    Recent,
+}
+
+/// Which companies, and in which order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CompanyFilter {
+    /// Beginnings of words of the name.
+    pub q: Option<String>,
+    /// ISIN.
+    pub isin: Option<String>,
+    /// Code of a market.
+    pub market: Option<String>,
+    /// By what to sort.
+    pub sort: CompanySort,
+    /// The greatest first.
+    pub descending: bool,
+}
+
+/// A company as it is shown. Decimals are texts, exact; days are since 1970-01-01, times in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Company {
+    /// Its number.
+    pub number: i64,
+    /// Its slug.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// Code of its market.
+    pub market: String,
+    /// ISIN.
+    pub isin: Option<String>,
+    /// Ticker.
+    pub symbol: Option<String>,
+    /// What it does.
+    pub description: Option<String>,
+    /// Latest market capitalisation.
+    pub market_cap: Option<String>,
+    /// How many declarations it has.
+    pub declarations: i64,
+    /// How many insiders.
+    pub insiders: i64,
+    /// Latest close.
+    pub last_close: Option<String>,
+    /// Its session.
+    pub last_day: Option<i64>,
+    /// Highest close of a year.
+    pub high_52w: Option<String>,
+    /// Lowest close of a year.
+    pub low_52w: Option<String>,
+    /// Average of the last 50 sessions.
+    pub average_50d: Option<String>,
+    /// Average of the last 200 sessions.
+    pub average_200d: Option<String>,
+}
+
+/// An insider as it is listed.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct Person {
+    /// Its number.
+    pub number: i64,
+    /// Its slug.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// How many declarations it has.
+    pub declarations: i64,
+    /// In how many companies.
+    pub companies: i64,
+}
+
+/// In what an insider deals, and as what.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Post {
+    /// The insider's number.
+    pub insider: i64,
+    /// Its function, in words.
+    pub function: Option<String>,
+    /// The company's name.
+    pub name: String,
+    /// Its slug.
+    pub slug: String,
+}
+
+/// An insider's scores, in tenths.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+pub struct ScoreStats {
+    /// The insider's number.
+    pub insider: i64,
+    /// Sum of its scores.
+    pub total: i64,
+    /// How many.
+    pub scored: i64,
+    /// The highest.
+    pub highest: i64,
+}
+
+const COMPANY: &str = "select c.number, c.slug, c.name, c.market, c.isin, c.symbol, c.description, c.market_cap, c.declarations, c.insiders,
+    p.last_close, p.last_day, p.high_52w, p.low_52w, p.average_50d, p.average_200d
+    from companies c left join price_stats p on p.market = c.market and p.symbol = c.symbol";
+
+impl CompanyFilter {
+    fn push_where(&self, query: &mut QueryBuilder<sqlx::Sqlite>) {
+        query.push(" where c.number > 0");
+        if let Some(q) = &self.q {
+            push_words(query, "c.number", Named::Company, q);
+        }
+        if let Some(isin) = &self.isin {
+            query.push(" and c.isin = ").push_bind(isin.clone());
+        }
+        if let Some(market) = &self.market {
+            query.push(" and c.market = ").push_bind(market.clone());
+        }
+    }
+}
+
+impl Db {
+    /// How many companies a filter passes.
+    pub async fn count_companies(&self, filter: &CompanyFilter) -> StoreResult<i64> {
+        let mut query = QueryBuilder::new("select count(*) from companies c");
+        filter.push_where(&mut query);
+        Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
+    }
+
+    /// A page of companies.
+    pub async fn list_companies(
+        &self,
+        filter: &CompanyFilter,
+        limit: i64,
+        offset: i64,
+    ) -> StoreResult<Vec<Company>> {
+        let mut query = QueryBuilder::new(COMPANY);
+        filter.push_where(&mut query);
+        query.push(match (filter.sort, filter.descending) {
+            (CompanySort::Name, false) => " order by c.name, c.number",
+            (CompanySort::Name, true) => " order by c.name desc, c.number",
+            (CompanySort::MarketCap, false) => " order by c.market_cap_micros nulls last, c.number",
+            (CompanySort::MarketCap, true) => {
+                " order by c.market_cap_micros desc nulls last, c.number"
+            }
+            (CompanySort::Recent, false) => " order by c.changed_at, c.number",
+            (CompanySort::Recent, true) => " order by c.changed_at desc, c.number",
+        });
+        query
+            .push(" limit ")
+            .push_bind(limit)
+            .push(" offset ")
+            .push_bind(offset);
+        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+    }
+
+    /// A company by its number.
+    pub async fn company(&self, number: i64) -> StoreResult<Option<Company>> {
+        let mut query = QueryBuilder::new(COMPANY);
+        query.push(" where c.number = ").push_bind(number);
+        Ok(read!(self, pool => query.build_query_as().fetch_optional(pool).await)?)
+    }
+
+    /// How many insiders there are, of a market and with such a name.
+    pub async fn count_insiders(&self, q: Option<&str>, market: Option<&str>) -> StoreResult<i64> {
+        let mut query = QueryBuilder::new("select count(*) from insiders i where i.number > 0");
+        push_insiders(&mut query, q, market);
+        Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
+    }
+
+    /// A page of insiders, by name.
+    pub async fn list_insiders(
+        &self,
+        q: Option<&str>,
+        market: Option<&str>,
+        limit: i64,
+        offset: i64,
+    ) -> StoreResult<Vec<Person>> {
+        let mut query = QueryBuilder::new(
+            "select i.number, i.slug, i.name, i.declarations, i.companies from insiders i where i.number > 0",
+        );
+        push_insiders(&mut query, q, market);
+        query
+            .push(" order by i.name, i.number limit ")
+            .push_bind(limit)
+            .push(" offset ")
+            .push_bind(offset);
+        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+    }
+
+    /// An insider by its number.
+    pub async fn insider(&self, number: i64) -> StoreResult<Option<Person>> {
+        Ok(read!(self, pool => sqlx::query_as(
+            "select number, slug, name, declarations, companies from insiders where number = $1")
+            .bind(number).fetch_optional(pool).await)?)
+    }
+
+    /// The posts of some insiders, the latest first.
+    pub async fn posts(&self, insiders: &[i64]) -> StoreResult<Vec<Post>> {
+        if insiders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = QueryBuilder::new(
+            "select i.insider, i.function, c.name, c.slug from insider_companies i join companies c on c.number = i.company where i.insider in (",
+        );
+        push_numbers(&mut query, insiders);
+        query.push(" order by i.insider, i.named_at desc, c.number");
+        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+    }
+
+    /// What the scores of some insiders come to; those without any are left out.
+    pub async fn score_stats(&self, insiders: &[i64]) -> StoreResult<Vec<ScoreStats>> {
+        if insiders.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut query = QueryBuilder::new(
+            "select p.insider, cast(sum(d.score) as bigint) as total, count(d.score) as scored, max(d.score) as highest
+             from declaration_people p join declarations d on d.number = p.declaration where d.score is not null and p.insider in (",
+        );
+        push_numbers(&mut query, insiders);
+        query.push(" group by p.insider");
+        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+    }
+}
+
+fn push_insiders(query: &mut QueryBuilder<sqlx::Sqlite>, q: Option<&str>, market: Option<&str>) {
+    if let Some(q) = q {
+        push_words(query, "i.number", Named::Insider, q);
+    }
+    if let Some(market) = market {
+        query.push(" and i.market = ").push_bind(market.to_owned());
+    }
+}
+
+/// Numbers in a list, with its closing parenthesis.
+fn push_numbers(query: &mut QueryBuilder<sqlx::Sqlite>, numbers: &[i64]) {
+    let mut list = query.separated(", ");
+    for number in numbers {
+        list.push_bind(*number);
+    }
+    query.push(")");
+}

@@ -1,0 +1,379 @@
+//! Declarations as the insider engine knows and judges them: records in, revisions out, and what waits to be judged anew.
+
+use std::collections::HashMap;
+
+use sqlx::QueryBuilder;
+
+use super::{
+    db::{Db, Tx, read},
+    error::{StoreError, StoreResult},
+};
+use crate::{model::time::Time, score::insider::record::DeclarationRecord};
+
+const KEYS_PER_STATEMENT: usize = 400;
+const ROWS_PER_STATEMENT: usize = 100;
+
+/// A declaration about to be stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewDeclaration {
+    /// What the engine knows of it.
+    pub record: DeclarationRecord,
+    /// Number of its filing.
+    pub filing: i64,
+    /// Number of its company.
+    pub company: i64,
+    /// Number of its principal insider.
+    pub insider: i64,
+    /// Numbers of everybody it is about, the principal included.
+    pub people: Vec<i64>,
+    /// What the insider is to the company, in words.
+    pub function: Option<String>,
+    /// Code of its market.
+    pub market: String,
+    /// ISIN of the instrument, else of the company.
+    pub isin: Option<String>,
+    /// See [`crate::score::insider::entity::head`].
+    pub head: String,
+    /// See [`crate::score::insider::entity::rest`].
+    pub rest: String,
+}
+
+/// A declaration in its place among those of its company.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredDeclaration {
+    /// Its number.
+    pub number: i64,
+    /// Number of its filing.
+    pub filing: i64,
+    /// Its latest revision; 0 before the first assessment.
+    pub revision: i64,
+    /// JSON of its latest audit, or the reason why there is none, with what else was said: see [`Revision::said`].
+    pub said: String,
+    /// What the engine knows of it.
+    pub record: DeclarationRecord,
+}
+
+/// An assessment that differs from the latest one that is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Revision {
+    /// Number of the declaration.
+    pub declaration: i64,
+    /// From 1.
+    pub revision: i64,
+    /// Score in tenths.
+    pub score: Option<i64>,
+    /// `BUY` or `SELL` where it counts.
+    pub direction: Option<&'static str>,
+    /// Millionths of what counts.
+    pub amount_micros: Option<i64>,
+    /// Whether it is part of a cluster.
+    pub is_cluster: bool,
+    /// All that the assessment says but for times, as JSON: two that say the same are one revision.
+    pub said: String,
+    /// JSON of the signal.
+    pub signal: String,
+    /// JSON of the declaration's own members.
+    pub rest: String,
+    /// JSON of the audit; `None` without a score.
+    pub audit: Option<String>,
+}
+
+/// An assessment as it was served.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Served {
+    /// From 1.
+    pub revision: i64,
+    /// When it took the place of the one before, microseconds.
+    pub assessed_at: i64,
+    /// JSON of the declaration's own members.
+    pub rest: String,
+    /// JSON of the signal.
+    pub signal: String,
+    /// JSON of the audit.
+    pub audit: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RecordRow {
+    number: i64,
+    filing: i64,
+    revision: i64,
+    said: String,
+    record: String,
+}
+
+impl Tx {
+    /// Stores declarations, unjudged, and counts them where they belong. Gives their numbers.
+    pub async fn put_declarations(
+        &mut self,
+        declarations: &[NewDeclaration],
+        now: Time,
+    ) -> StoreResult<Vec<i64>> {
+        let first: i64 =
+            sqlx::query_scalar("select coalesce(max(number), 0) + 1 from declarations")
+                .fetch_one(&mut *self.0)
+                .await?;
+        let numbered: Vec<(i64, &NewDeclaration, String)> = (first..)
+            .zip(declarations)
+            .map(|(number, new)| {
+                let record = serde_json::to_string(&new.record)
+                    .map_err(|e| StoreError::corrupt(new.record.amf_id.clone(), e))?;
+                Ok((number, new, record))
+            })
+            .collect::<StoreResult<_>>()?;
+        for chunk in numbered.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "insert into declarations (number, amf_id, filing, principal, company, insider, market, published_at, traded_on,
+                 isin, is_cluster, revision, assessed_at, said, record, head, rest, signal) ",
+            );
+            query.push_values(chunk, |mut row, (number, new, record)| {
+                row.push_bind(*number)
+                    .push_bind(&new.record.amf_id)
+                    .push_bind(new.filing)
+                    .push_bind(new.record.principal)
+                    .push_bind(new.company)
+                    .push_bind(new.insider)
+                    .push_bind(&new.market)
+                    .push_bind(new.record.published_at.0)
+                    .push_bind(new.record.filed.transaction_date.map(super::prices::day_of))
+                    .push_bind(&new.isin)
+                    .push_bind(false)
+                    .push_bind(0_i64)
+                    .push_bind(now.0)
+                    .push_bind("")
+                    .push_bind(record)
+                    .push_bind(&new.head)
+                    .push_bind(&new.rest)
+                    .push_bind("null");
+            });
+            query.build().execute(&mut *self.0).await?;
+        }
+        self.put_people(&numbered).await?;
+        Ok(numbered.iter().map(|(number, ..)| *number).collect())
+    }
+
+    async fn put_people(&mut self, numbered: &[(i64, &NewDeclaration, String)]) -> StoreResult<()> {
+        let rows: Vec<(i64, i64, i64)> = numbered
+            .iter()
+            .flat_map(|(number, new, _)| {
+                (new.people.iter()).map(|insider| (*insider, new.record.published_at.0, *number))
+            })
+            .collect();
+        for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "insert into declaration_people (insider, published_at, declaration) ",
+            );
+            query.push_values(chunk, |mut row, (insider, at, number)| {
+                row.push_bind(*insider).push_bind(*at).push_bind(*number);
+            });
+            query.push(" on conflict do nothing");
+            query.build().execute(&mut *self.0).await?;
+        }
+        self.put_functions(numbered).await?;
+        let companies: Vec<i64> = numbered.iter().map(|(_, new, _)| new.company).collect();
+        let insiders: Vec<i64> = rows.iter().map(|(insider, ..)| *insider).collect();
+        self.count_again(
+            "update companies set
+                declarations = (select count(*) from declarations where company = companies.number),
+                insiders = (select count(*) from insider_companies where company = companies.number)
+             where number in (",
+            companies,
+        )
+        .await?;
+        self.count_again(
+            "update insiders set
+                declarations = (select count(*) from declaration_people where insider = insiders.number),
+                companies = (select count(*) from insider_companies where insider = insiders.number)
+             where number in (",
+            insiders,
+        )
+        .await
+    }
+
+    async fn put_functions(
+        &mut self,
+        numbered: &[(i64, &NewDeclaration, String)],
+    ) -> StoreResult<()> {
+        // one statement must not meet a row twice: the latest of each, the last by amfId of one moment
+        let mut latest: HashMap<(i64, i64), &NewDeclaration> = HashMap::new();
+        for (_, new, _) in numbered {
+            for insider in &new.people {
+                let known = latest.entry((*insider, new.company)).or_insert(new);
+                let order =
+                    |one: &NewDeclaration| (one.record.published_at, one.record.amf_id.clone());
+                if order(new) > order(known) {
+                    *known = new;
+                }
+            }
+        }
+        let rows: Vec<_> = latest.into_iter().collect();
+        for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "insert into insider_companies (insider, company, function, named_at) ",
+            );
+            query.push_values(chunk, |mut row, ((insider, company), new)| {
+                row.push_bind(*insider)
+                    .push_bind(*company)
+                    .push_bind(&new.function)
+                    .push_bind(new.record.published_at.0);
+            });
+            query.push(
+                " on conflict (insider, company) do update set function = excluded.function, named_at = excluded.named_at
+                 where excluded.named_at >= insider_companies.named_at",
+            );
+            query.build().execute(&mut *self.0).await?;
+        }
+        Ok(())
+    }
+
+    async fn count_again(
+        &mut self,
+        update: &'static str,
+        mut numbers: Vec<i64>,
+    ) -> StoreResult<()> {
+        numbers.sort_unstable();
+        numbers.dedup();
+        for some in numbers.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::<sqlx::Sqlite>::new(update);
+            let mut list = query.separated(", ");
+            for number in some {
+                list.push_bind(*number);
+            }
+            query.push(")");
+            query.build().execute(&mut *self.0).await?;
+        }
+        Ok(())
+    }
+
+    /// All declarations of a company, by publication, then amfId.
+    pub async fn declarations_of(&mut self, company: i64) -> StoreResult<Vec<StoredDeclaration>> {
+        let rows: Vec<RecordRow> = sqlx::query_as(
+            "select number, filing, revision, said, record from declarations where company = $1 order by published_at, amf_id",
+        )
+        .bind(company)
+        .fetch_all(&mut *self.0)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let record = serde_json::from_str(&row.record)
+                    .map_err(|e| StoreError::corrupt(format!("declaration {}", row.number), e))?;
+                Ok(StoredDeclaration {
+                    number: row.number,
+                    filing: row.filing,
+                    revision: row.revision,
+                    said: row.said,
+                    record,
+                })
+            })
+            .collect()
+    }
+
+    /// Stores revisions, each beside those before it, and serves them from now on.
+    pub async fn put_revisions(
+        &mut self,
+        version: &str,
+        revisions: &[Revision],
+        now: Time,
+    ) -> StoreResult<()> {
+        for chunk in revisions.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "insert into assessments (declaration, version, revision, assessed_at, rest, signal, audit) ",
+            );
+            query.push_values(chunk, |mut row, revision| {
+                row.push_bind(revision.declaration)
+                    .push_bind(version)
+                    .push_bind(revision.revision)
+                    .push_bind(now.0)
+                    .push_bind(&revision.rest)
+                    .push_bind(&revision.signal)
+                    .push_bind(&revision.audit);
+            });
+            query.build().execute(&mut *self.0).await?;
+        }
+        for revision in revisions {
+            sqlx::query(
+                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, revision = $6,
+                 assessed_at = $7, said = $8, signal = $9, rest = $10 where number = $1",
+            )
+            .bind(revision.declaration)
+            .bind(revision.score)
+            .bind(revision.direction)
+            .bind(revision.amount_micros)
+            .bind(revision.is_cluster)
+            .bind(revision.revision)
+            .bind(now.0)
+            .bind(&revision.said)
+            .bind(&revision.signal)
+            .bind(&revision.rest)
+            .execute(&mut *self.0)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a company's declarations from a moment on are to be judged anew.
+    pub async fn mark_stale(&mut self, companies: &[(i64, Time)]) -> StoreResult<()> {
+        let mut earliest: HashMap<i64, i64> = HashMap::new();
+        for (company, since) in companies {
+            let known = earliest.entry(*company).or_insert(since.0);
+            *known = since.0.min(*known);
+        }
+        let rows: Vec<(i64, i64)> = earliest.into_iter().collect();
+        for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("insert into stale_companies (company, since) ");
+            query.push_values(chunk, |mut row, (company, since)| {
+                row.push_bind(*company).push_bind(*since);
+            });
+            query.push(
+                " on conflict (company) do update set since = excluded.since where excluded.since < stale_companies.since",
+            );
+            query.build().execute(&mut *self.0).await?;
+        }
+        Ok(())
+    }
+
+    /// Some companies that are to be judged anew, each with the moment from which on, by number.
+    pub async fn stale(&mut self, limit: i64) -> StoreResult<Vec<(i64, Time)>> {
+        let rows: Vec<(i64, i64)> =
+            sqlx::query_as("select company, since from stale_companies order by company limit $1")
+                .bind(limit)
+                .fetch_all(&mut *self.0)
+                .await?;
+        Ok(rows
+            .into_iter()
+            .map(|(company, since)| (company, Time(since)))
+            .collect())
+    }
+
+    /// Notes that a company is judged.
+    pub async fn fresh(&mut self, company: i64) -> StoreResult<()> {
+        sqlx::query("delete from stale_companies where company = $1")
+            .bind(company)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+}
+
+impl Db {
+    /// How many companies wait to be judged anew.
+    pub async fn count_stale(&self) -> StoreResult<i64> {
+        Ok(
+            read!(self, pool => sqlx::query_scalar("select count(*) from stale_companies").fetch_one(pool).await)?,
+        )
+    }
+
+    /// What was served of a declaration at a moment by a version of the score; the latest by default.
+    pub async fn served(
+        &self,
+        declaration: i64,
+        version: &str,
+        as_of: Option<Time>,
+    ) -> StoreResult<Option<Served>> {
+        Ok(read!(self, pool => sqlx::query_as(
+            "select revision, assessed_at, rest, signal, audit from assessments
+             where declaration = $1 and version = $2 and assessed_at <= $3 order by revision desc limit 1")
+            .bind(declaration).bind(version).bind(as_of.map_or(i64::MAX, |time| time.0))
+            .fetch_optional(pool).await)?)
+    }
+}
