@@ -177,15 +177,31 @@ create table stale_companies (
     since bigint not null
 );
 
--- Returns after a declaration, in millionths; null where not matured or not known.
+-- What became of the price after a declaration, as far as it is matured.
 create table backtests (
-    declaration integer primary key,
+    declaration integer primary key references declarations (number),
+    company bigint not null,
     direction text not null,
+    published_at bigint not null,
+    score bigint,
+    market text not null,
     computed_at bigint not null,
-    excess_90 bigint,
-    matured_90 bigint,              -- the day on which that was known
-    body text not null
+    -- excess over the benchmark in millionths, by horizon; null where not matured or not known
+    excess_30 bigint, excess_60 bigint, excess_90 bigint, excess_160 bigint, excess_180 bigint, excess_365 bigint, excess_730 bigint,
+    body text not null              -- JSON as the API writes it
 );
-create index backtests_by_maturity on backtests (direction, matured_90);
+create index backtests_by_direction on backtests (direction, published_at);
+
+-- The 90-day returns that track records are made of: what any company's scores may ask of all others.
+create table matured_returns (
+    company bigint not null references companies (number),
+    amf_id text not null,
+    direction text not null,
+    people text not null,           -- JSON list of person keys
+    known_at bigint not null,
+    until bigint,                   -- from then on an amendment took its place
+    excess text not null,
+    primary key (company, amf_id)
+) without rowid;
 
 insert into data_version (only_row, version) values (1, 0);

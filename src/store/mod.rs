@@ -29,3 +29,5 @@ pub mod filings;
 pub mod declarations;
 
 pub mod company_list;
+
+pub mod returns;
