@@ -2,7 +2,43 @@
 
 pub mod record;
 
+pub mod exact;
+
+pub mod days;
+
 pub mod audit;
+
+mod plan;
+
+mod role;
+
+pub mod people;
+
+pub mod declaration;
+
+pub mod company;
+
+pub mod backtest;
+
+pub mod factors;
+
+pub mod elsewhere;
+
+mod suspect;
+
+mod block;
+
+mod exercise;
+
+mod amend;
+
+pub mod ledger;
+
+mod inputs;
+
+pub mod flow;
+
+pub mod assess;
 
 pub mod entity;
 
