@@ -14,6 +14,7 @@ create table markets (
 create table data_version (
     only_row integer primary key check (only_row = 1),
     version bigint not null,
+    returns_version bigint not null, -- bumped with every change of matured_returns
     declarations_at bigint,         -- latest publication
     prices_at bigint,               -- latest session
     companies_at bigint,            -- when one changed
@@ -122,8 +123,10 @@ create table declarations (
     isin text,
     score bigint,                   -- tenths
     is_cluster boolean not null,
+    tracks boolean not null,        -- its score asks for the mean of all returns
     revision bigint not null,
     assessed_at bigint not null,    -- arrival of the latest revision
+    may_fire boolean not null,      -- its first score may become a signal: no history
     said text not null,             -- all that the latest assessment says, but for times: a new one that says the same is no revision
     record text not null,           -- what the engine needs of it to assess others
     head text not null,             -- JSON up to the company, which changes on its own
@@ -139,6 +142,7 @@ create index declarations_by_cluster on declarations (is_cluster, published_at);
 create index declarations_by_score on declarations (score);
 create index declarations_by_amount on declarations (amount_micros);
 create index declarations_by_isin on declarations (isin, published_at);
+create index declarations_by_track on declarations (tracks, direction, published_at);
 create index declarations_by_filing on declarations (filing);
 
 -- Who deals in what, and as what: the function of the latest declaration counts.
@@ -204,4 +208,4 @@ create table matured_returns (
     primary key (company, amf_id)
 ) without rowid;
 
-insert into data_version (only_row, version) values (1, 0);
+insert into data_version (only_row, version, returns_version) values (1, 0, 0);

@@ -6,6 +6,7 @@ use sqlx::QueryBuilder;
 
 use super::{db::Tx, error::StoreResult};
 use crate::model::{
+    company::CompanyFact,
     market::Market,
     name::{slug, words},
     time::Time,
@@ -53,6 +54,23 @@ pub struct InsiderSeen {
     pub at: Time,
 }
 
+/// What the engine and its signals need to know of a company.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct CompanyRow {
+    /// Its number.
+    pub number: i64,
+    /// Code of its market.
+    pub market: String,
+    /// Its name.
+    pub name: String,
+    /// Its slug.
+    pub slug: String,
+    /// Its ticker.
+    pub symbol: Option<String>,
+    /// Its latest market capitalisation, exact.
+    pub market_cap: Option<String>,
+}
+
 #[derive(sqlx::FromRow)]
 struct Known {
     number: i64,
@@ -98,6 +116,84 @@ impl Tx {
             .execute(&mut *self.0)
             .await?;
         }
+        Ok(())
+    }
+
+    /// All markets, by code.
+    pub async fn markets(&mut self) -> StoreResult<HashMap<String, Market>> {
+        let rows: Vec<(String, String, String, String, String, String)> = sqlx::query_as(
+            "select code, regulator, name, currency, time_zone, prefix from markets order by code",
+        )
+        .fetch_all(&mut *self.0)
+        .await?;
+        let market = |(code, regulator, name, currency, time_zone, prefix)| Market {
+            code,
+            regulator,
+            name,
+            currency,
+            time_zone,
+            prefix,
+        };
+        Ok(rows
+            .into_iter()
+            .map(market)
+            .map(|market| (market.code.clone(), market))
+            .collect())
+    }
+
+    /// A company by its number.
+    pub async fn company(&mut self, number: i64) -> StoreResult<Option<CompanyRow>> {
+        Ok(sqlx::query_as(
+            "select number, market, name, slug, symbol, market_cap from companies where number = $1",
+        )
+        .bind(number)
+        .fetch_optional(&mut *self.0)
+        .await?)
+    }
+
+    /// Numbers of the companies of a market with a ticker.
+    pub async fn companies_with_symbol(
+        &mut self,
+        market: &str,
+        symbol: &str,
+    ) -> StoreResult<Vec<i64>> {
+        Ok(
+            sqlx::query_scalar("select number from companies where market = $1 and symbol = $2")
+                .bind(market)
+                .bind(symbol)
+                .fetch_all(&mut *self.0)
+                .await?,
+        )
+    }
+
+    /// Numbers of all companies of a market.
+    pub async fn companies_of_market(&mut self, market: &str) -> StoreResult<Vec<i64>> {
+        Ok(
+            sqlx::query_scalar("select number from companies where market = $1 order by number")
+                .bind(market)
+                .fetch_all(&mut *self.0)
+                .await?,
+        )
+    }
+
+    /// Adds to a company what a file says of it; what the file leaves out stays.
+    pub async fn describe_company(
+        &mut self,
+        number: i64,
+        fact: &CompanyFact,
+        now: Time,
+    ) -> StoreResult<()> {
+        sqlx::query(
+            "update companies set symbol = coalesce(symbol, $2), isin = coalesce($3, isin), description = coalesce($4, description),
+             changed_at = $5 where number = $1",
+        )
+        .bind(number)
+        .bind(&fact.symbol)
+        .bind(&fact.isin)
+        .bind(&fact.description)
+        .bind(now.0)
+        .execute(&mut *self.0)
+        .await?;
         Ok(())
     }
 

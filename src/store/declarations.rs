@@ -32,6 +32,8 @@ pub struct NewDeclaration {
     pub market: String,
     /// ISIN of the instrument, else of the company.
     pub isin: Option<String>,
+    /// Whether its first score may become a signal: not with history.
+    pub may_fire: bool,
     /// See [`crate::score::insider::entity::head`].
     pub head: String,
     /// See [`crate::score::insider::entity::rest`].
@@ -49,6 +51,12 @@ pub struct StoredDeclaration {
     pub revision: i64,
     /// JSON of its latest audit, or the reason why there is none, with what else was said: see [`Revision::said`].
     pub said: String,
+    /// Whether its first score may become a signal.
+    pub may_fire: bool,
+    /// See [`crate::score::insider::entity::head`].
+    pub head: String,
+    /// Number of its principal insider.
+    pub insider: i64,
     /// What the engine knows of it.
     pub record: DeclarationRecord,
 }
@@ -68,6 +76,8 @@ pub struct Revision {
     pub amount_micros: Option<i64>,
     /// Whether it is part of a cluster.
     pub is_cluster: bool,
+    /// Whether its score asks for the mean of all returns.
+    pub tracks: bool,
     /// All that the assessment says but for times, as JSON: two that say the same are one revision.
     pub said: String,
     /// JSON of the signal.
@@ -99,6 +109,9 @@ struct RecordRow {
     filing: i64,
     revision: i64,
     said: String,
+    may_fire: bool,
+    head: String,
+    insider: i64,
     record: String,
 }
 
@@ -124,7 +137,7 @@ impl Tx {
         for chunk in numbered.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
                 "insert into declarations (number, amf_id, filing, principal, company, insider, market, published_at, traded_on,
-                 isin, is_cluster, revision, assessed_at, said, record, head, rest, signal) ",
+                 isin, is_cluster, tracks, revision, assessed_at, may_fire, said, record, head, rest, signal) ",
             );
             query.push_values(chunk, |mut row, (number, new, record)| {
                 row.push_bind(*number)
@@ -138,8 +151,10 @@ impl Tx {
                     .push_bind(new.record.filed.transaction_date.map(super::prices::day_of))
                     .push_bind(&new.isin)
                     .push_bind(false)
+                    .push_bind(false)
                     .push_bind(0_i64)
                     .push_bind(now.0)
+                    .push_bind(new.may_fire)
                     .push_bind("")
                     .push_bind(record)
                     .push_bind(&new.head)
@@ -248,7 +263,7 @@ impl Tx {
     /// All declarations of a company, by publication, then amfId.
     pub async fn declarations_of(&mut self, company: i64) -> StoreResult<Vec<StoredDeclaration>> {
         let rows: Vec<RecordRow> = sqlx::query_as(
-            "select number, filing, revision, said, record from declarations where company = $1 order by published_at, amf_id",
+            "select number, filing, revision, said, may_fire, head, insider, record from declarations where company = $1 order by published_at, amf_id",
         )
         .bind(company)
         .fetch_all(&mut *self.0)
@@ -262,6 +277,9 @@ impl Tx {
                     filing: row.filing,
                     revision: row.revision,
                     said: row.said,
+                    may_fire: row.may_fire,
+                    head: row.head,
+                    insider: row.insider,
                     record,
                 })
             })
@@ -292,7 +310,7 @@ impl Tx {
         }
         for revision in revisions {
             sqlx::query(
-                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, revision = $6,
+                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, tracks = $11, revision = $6,
                  assessed_at = $7, said = $8, signal = $9, rest = $10 where number = $1",
             )
             .bind(revision.declaration)
@@ -305,6 +323,7 @@ impl Tx {
             .bind(&revision.said)
             .bind(&revision.signal)
             .bind(&revision.rest)
+            .bind(revision.tracks)
             .execute(&mut *self.0)
             .await?;
         }
@@ -330,6 +349,46 @@ impl Tx {
             query.build().execute(&mut *self.0).await?;
         }
         Ok(())
+    }
+
+    /// Companies with a declaration published at or after a moment whose score asks for the mean of all returns of this direction.
+    pub async fn tracking(&mut self, direction: &str, since: Time) -> StoreResult<Vec<i64>> {
+        Ok(sqlx::query_scalar(
+            "select distinct company from declarations where tracks and direction = $1 and published_at >= $2",
+        )
+        .bind(direction)
+        .bind(since.0)
+        .fetch_all(&mut *self.0)
+        .await?)
+    }
+
+    /// Other companies in which any of these people, by their keys, declared something at or after a moment.
+    pub async fn companies_of_people(
+        &mut self,
+        keys: &[&str],
+        since: Time,
+        but: i64,
+    ) -> StoreResult<Vec<i64>> {
+        let mut found = Vec::new();
+        for some in keys.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "select distinct d.company from insiders i join declaration_people p on p.insider = i.number
+                 join declarations d on d.number = p.declaration where p.published_at >= ",
+            );
+            query
+                .push_bind(since.0)
+                .push(" and d.company <> ")
+                .push_bind(but)
+                .push(" and i.key in (");
+            let mut list = query.separated(", ");
+            for key in some {
+                list.push_bind(*key);
+            }
+            query.push(")");
+            let rows: Vec<i64> = query.build_query_scalar().fetch_all(&mut *self.0).await?;
+            found.extend(rows);
+        }
+        Ok(found)
     }
 
     /// Some companies that are to be judged anew, each with the moment from which on, by number.

@@ -31,3 +31,5 @@ pub mod declarations;
 pub mod company_list;
 
 pub mod returns;
+
+pub mod data_version;

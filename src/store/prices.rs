@@ -1,5 +1,7 @@
 //! Closes and market capitalisations: put by file, read by company and day.
 
+use std::collections::{BTreeMap, HashMap};
+
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 use sqlx::QueryBuilder;
@@ -35,23 +37,41 @@ fn decimal(what: impl FnOnce() -> String, text: &str) -> StoreResult<Decimal> {
 }
 
 impl Tx {
-    /// Puts closes of a market; a later file's close takes the place of an earlier one. How many are new or changed.
-    pub async fn put_closes(&mut self, market: &str, closes: &[Close]) -> StoreResult<u64> {
-        let mut changed = 0;
-        for chunk in closes.chunks(ROWS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("insert into closes (market, symbol, day, close) ");
-            query.push_values(chunk, |mut row, close| {
-                row.push_bind(market)
-                    .push_bind(&close.symbol)
-                    .push_bind(day_of(close.date))
-                    .push_bind(close.close.normalize().to_string());
-            });
-            query.push(
-                " on conflict (market, symbol, day) do update set close = excluded.close where closes.close <> excluded.close",
-            );
-            changed += query.build().execute(&mut *self.0).await?.rows_affected();
+    /// Puts closes of one symbol; a later file's close takes the place of an earlier one. Gives the earliest day on which something
+    /// is new or changed.
+    pub async fn put_closes(
+        &mut self,
+        market: &str,
+        symbol: &str,
+        closes: &[Close],
+    ) -> StoreResult<Option<Date>> {
+        let known: HashMap<Date, Decimal> =
+            self.closes(market, symbol).await?.into_iter().collect();
+        // of two for one session the later line counts
+        let mut changed: BTreeMap<Date, Decimal> = BTreeMap::new();
+        for close in closes {
+            if known.get(&close.date) == Some(&close.close) {
+                changed.remove(&close.date);
+            } else {
+                changed.insert(close.date, close.close);
+            }
         }
-        Ok(changed)
+        let rows: Vec<(Date, Decimal)> = changed.into_iter().collect();
+        for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("insert into closes (market, symbol, day, close) ");
+            query.push_values(chunk, |mut row, (date, close)| {
+                row.push_bind(market)
+                    .push_bind(symbol)
+                    .push_bind(day_of(*date))
+                    .push_bind(close.normalize().to_string());
+            });
+            query.push(" on conflict (market, symbol, day) do update set close = excluded.close");
+            query.build().execute(&mut *self.0).await?;
+        }
+        if !rows.is_empty() {
+            self.put_price_stats(market, symbol).await?;
+        }
+        Ok(rows.first().map(|(date, _)| *date))
     }
 
     /// All closes of a symbol, by day.
@@ -76,7 +96,7 @@ impl Tx {
     }
 
     /// Works out what a symbol's closes come to: a year's extremes and the averages of its last 50 and 200 sessions.
-    pub async fn put_price_stats(&mut self, market: &str, symbol: &str) -> StoreResult<()> {
+    async fn put_price_stats(&mut self, market: &str, symbol: &str) -> StoreResult<()> {
         let closes = self.closes(market, symbol).await?;
         let Some((last_day, last)) = closes.last().copied() else {
             return Ok(());

@@ -85,8 +85,8 @@ struct MaturedRow {
 impl MaturedRow {
     fn read(self) -> StoreResult<(i64, Matured)> {
         let what = || format!("return of {}", self.amf_id);
-        let people = serde_json::from_str(&self.people)
-            .map_err(|e| StoreError::corrupt(what(), e))?;
+        let people =
+            serde_json::from_str(&self.people).map_err(|e| StoreError::corrupt(what(), e))?;
         let excess: Decimal = self
             .excess
             .parse()

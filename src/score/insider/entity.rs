@@ -10,7 +10,7 @@ use crate::model::{
 };
 
 use super::{
-    audit::{Assessment, SCORE_VERSION},
+    audit::{Assessment, Band, SCORE_VERSION},
     record::{DeclarationRecord, Unscored, Verdict},
 };
 
@@ -108,6 +108,8 @@ struct Signal<'a> {
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    superseded_by: Option<&'a str>,
 }
 
 /// JSON that cannot be written: a decimal or text that serde refuses, which the types here exclude.
@@ -268,26 +270,24 @@ fn nature(code: &str) -> Option<&'static str> {
     })
 }
 
-/// The signal object; always one, with a reason where there is no score.
-pub fn signal(assessment: &Assessment, scored_at: Time) -> Written {
-    let (score, band, reason) = match &assessment.outcome {
-        Ok(audit) => (
-            Some(Exact(Decimal::new(audit.score.0, 1))),
-            audit.band.map(super::audit::Band::word),
-            None,
-        ),
-        Err(unscored) => (None, None, Some(Unscored::word(*unscored))),
+/// The signal object; always one, with a reason where there is no score. What was replaced stands no more, whatever it scored.
+pub fn signal(assessment: &Assessment, superseded_by: Option<&str>, scored_at: Time) -> Written {
+    let (audit, reason) = match (&assessment.outcome, superseded_by) {
+        (_, Some(_)) => (None, Some(Unscored::Superseded.word())),
+        (Ok(audit), None) => (Some(audit), None),
+        (Err(unscored), None) => (None, Some(unscored.word())),
     };
     serde_json::to_string(&Signal {
-        score,
-        band,
+        score: audit.map(|audit| Exact(Decimal::new(audit.score.0, 1))),
+        band: audit.and_then(|audit| audit.band).map(Band::word),
         score_version: SCORE_VERSION,
         pct_of_market_cap: assessment.pct_of_market_cap.map(Exact),
         pct_of_insider_flow: assessment.pct_of_insider_flow.map(Exact),
         insider_cum_net: assessment.insider_cum_net.map(Exact),
-        is_cluster: assessment.is_cluster,
-        scored_at: score.is_some().then_some(scored_at),
+        is_cluster: audit.is_some() && assessment.is_cluster,
+        scored_at: audit.map(|_| scored_at),
         reason,
         duplicate_of: assessment.duplicate_of.as_deref(),
+        superseded_by,
     })
 }

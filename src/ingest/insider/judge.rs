@@ -1,0 +1,400 @@
+//! Judging companies whose facts changed: returns first, then scores, each stored as a revision only where it says something new.
+
+use std::{collections::BTreeSet, collections::HashMap, sync::Arc, time::Instant};
+
+use jiff::civil::Date;
+
+use super::{
+    config::Config,
+    said::{Say, revision},
+};
+use crate::{
+    model::{market::Market, money::Exact, publish::NewSignal, time::Time},
+    score::{
+        insider::{
+            assess::{Sweep, assess},
+            audit::{Assessment, SCORE_VERSION},
+            company::{Company, Series},
+            days,
+            elsewhere::{Nothing, Returns},
+            fire::{self, CompanyBrief, Fire},
+            record::{DeclarationRecord, Direction, Matured},
+        },
+        record::Draft,
+    },
+    store::{
+        companies::CompanyRow,
+        data_version::Touched,
+        db::Tx,
+        declarations::StoredDeclaration,
+        error::{StoreError, StoreResult},
+    },
+};
+
+/// A signal that a score fired.
+#[derive(Debug)]
+pub struct Fired {
+    draft: Draft,
+    /// When its filing was first seen.
+    seen: Instant,
+    score_ms: f64,
+}
+
+impl Fired {
+    /// The signal for the log. Its latency counts up to this call, right before it is appended.
+    #[must_use]
+    pub fn prepare(&self) -> NewSignal {
+        let latency_ms = self.seen.elapsed().as_secs_f64() * 1000.0;
+        NewSignal {
+            id: self.draft.id.hyphenated().to_string(),
+            body: self
+                .draft
+                .body(latency_ms, latency_ms - self.score_ms, self.score_ms),
+        }
+    }
+
+    /// When its filing was first seen.
+    #[must_use]
+    pub fn seen(&self) -> Instant {
+        self.seen
+    }
+}
+
+/// What judging some companies came to.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// Assessments that say something new.
+    pub revisions: u64,
+    /// Signals for the log.
+    pub fired: Vec<Fired>,
+}
+
+/// Judges companies. Holds what is the same for all of them between one and the next.
+pub struct Judge {
+    config: Config,
+    markets: HashMap<String, Market>,
+    benchmarks: HashMap<String, Series>,
+    returns: Option<(i64, Arc<Returns>)>,
+}
+
+/// A company with all that judging it takes.
+struct Case {
+    row: CompanyRow,
+    known: Arc<Company>,
+    stored: Vec<StoredDeclaration>,
+    records: Vec<DeclarationRecord>,
+    since: Time,
+}
+
+/// Which index a market's companies are measured against, the first that has closes.
+fn benchmarks_of(market: &str) -> &'static [&'static str] {
+    match market {
+        "us" => &["SPY", "^GSPC"],
+        _ => &[],
+    }
+}
+
+/// Whether a symbol's closes matter to every company of a market.
+#[must_use]
+pub fn is_benchmark(market: &str, symbol: &str) -> bool {
+    benchmarks_of(market).contains(&symbol)
+}
+
+impl Judge {
+    /// Of these markets.
+    #[must_use]
+    pub fn new(config: Config, markets: HashMap<String, Market>) -> Self {
+        Judge {
+            config,
+            markets,
+            benchmarks: HashMap::new(),
+            returns: None,
+        }
+    }
+
+    /// The markets it knows.
+    #[must_use]
+    pub fn markets(&self) -> &HashMap<String, Market> {
+        &self.markets
+    }
+
+    /// Forgets what may have changed: closes were put, or a transaction came to nothing.
+    pub fn forget(&mut self) {
+        self.benchmarks.clear();
+        self.returns = None;
+    }
+
+    /// Judges these companies, each from a moment on. Companies that depend on returns that changed by it are marked, and wait.
+    pub async fn judge(
+        &mut self,
+        tx: &mut Tx,
+        companies: &[(i64, Time)],
+        seen: Instant,
+        now: Time,
+    ) -> StoreResult<Judged> {
+        let mut cases = Vec::new();
+        for (number, since) in companies {
+            let case = self.open(tx, *number, *since).await?;
+            tx.fresh(*number).await?;
+            cases.extend(case);
+        }
+        // returns follow from a company's own facts alone; once all of these are known, scores may ask for any
+        for case in &cases {
+            self.put_returns(tx, case).await?;
+        }
+        let mut judged = Judged::default();
+        for case in &cases {
+            self.score(tx, case, seen, now, &mut judged).await?;
+        }
+        if judged.revisions > 0 {
+            let touched = Touched {
+                scores_at: Some(now.0),
+                ..Touched::default()
+            };
+            tx.touch(touched).await?;
+        }
+        Ok(judged)
+    }
+
+    async fn open(&mut self, tx: &mut Tx, number: i64, since: Time) -> StoreResult<Option<Case>> {
+        let Some(row) = tx.company(number).await? else {
+            return Ok(None);
+        };
+        let Some(market) = self.markets.get(&row.market) else {
+            return Ok(None);
+        };
+        let mut known = Company::unknown(&market.currency, days::zone(market));
+        if let Some(symbol) = &row.symbol {
+            known.closes = Series::new(tx.closes(&row.market, symbol).await?);
+        }
+        known.benchmark = self.benchmark(tx, &row.market).await?;
+        known.market_caps = tx.market_caps(number).await?;
+        let stored = tx.declarations_of(number).await?;
+        let records = stored.iter().map(|one| one.record.clone()).collect();
+        Ok(Some(Case {
+            known: Arc::new(known),
+            row,
+            stored,
+            records,
+            since,
+        }))
+    }
+
+    async fn benchmark(&mut self, tx: &mut Tx, market: &str) -> StoreResult<Series> {
+        if let Some(series) = self.benchmarks.get(market) {
+            return Ok(series.clone());
+        }
+        let mut series = Series::default();
+        for symbol in benchmarks_of(market) {
+            let closes: Vec<(Date, _)> = tx.closes(market, symbol).await?;
+            if !closes.is_empty() {
+                series = Series::new(closes);
+                break;
+            }
+        }
+        self.benchmarks.insert(market.to_owned(), series.clone());
+        Ok(series)
+    }
+
+    /// Stores the company's 90-day returns where they changed, and marks who depends on them.
+    async fn put_returns(&mut self, tx: &mut Tx, case: &Case) -> StoreResult<()> {
+        let never = Time(i64::MAX);
+        let (_, sweep) = assess(case.known.clone(), &case.records, never, &Nothing);
+        let mut returns: Vec<Matured> = sweep.matured().collect();
+        returns.sort_by(|a, b| a.amf_id.cmp(&b.amf_id));
+        let before = tx.matured_returns_of(case.row.number).await?;
+        if returns == before {
+            return Ok(());
+        }
+        tx.put_matured_returns(case.row.number, &returns).await?;
+        tx.touch_returns().await?;
+        let mut stale: BTreeSet<(i64, Time)> = BTreeSet::new();
+        for direction in Direction::BOTH {
+            let of = |all: &[Matured]| -> Vec<Matured> {
+                let all = all.iter().filter(|one| one.direction == direction);
+                all.cloned().collect()
+            };
+            let (old, new) = (of(&before), of(&returns));
+            let changed: Vec<&Matured> = (old.iter().filter(|one| !new.contains(one)))
+                .chain(new.iter().filter(|one| !old.contains(one)))
+                .collect();
+            let Some(since) = changed.iter().map(|one| one.known_at).min() else {
+                continue;
+            };
+            let mut people: Vec<&str> = (changed.iter())
+                .flat_map(|one| &one.people)
+                .map(|key| key.0.as_str())
+                .collect();
+            people.sort_unstable();
+            people.dedup();
+            let number = case.row.number;
+            let mut companies = tx.companies_of_people(&people, since, number).await?;
+            companies.extend(tx.tracking(direction.word(), since).await?);
+            stale.extend(companies.into_iter().map(|company| (company, since)));
+        }
+        let stale: Vec<(i64, Time)> = stale.into_iter().collect();
+        tx.mark_stale(&stale).await
+    }
+
+    async fn returns(&mut self, tx: &mut Tx) -> StoreResult<Arc<Returns>> {
+        let version = tx.returns_version().await?;
+        match &self.returns {
+            Some((known, returns)) if *known == version => Ok(returns.clone()),
+            _ => {
+                let all = tx.matured_returns().await?.into_iter();
+                let all = all.map(|(company, matured)| (company.to_string(), matured));
+                let returns = Arc::new(Returns::new(all.collect()));
+                self.returns = Some((version, returns.clone()));
+                Ok(returns)
+            }
+        }
+    }
+
+    async fn score(
+        &mut self,
+        tx: &mut Tx,
+        case: &Case,
+        seen: Instant,
+        now: Time,
+        judged: &mut Judged,
+    ) -> StoreResult<()> {
+        let begun = Instant::now();
+        let returns = self.returns(tx).await?;
+        let number = case.row.number.to_string();
+        let outside = returns.outside(&number);
+        let (assessments, sweep) = assess(case.known.clone(), &case.records, case.since, &outside);
+        let by_id: HashMap<&str, &StoredDeclaration> = (case.stored.iter())
+            .map(|stored| (stored.record.amf_id.as_str(), stored))
+            .collect();
+        let mut changed = Vec::new();
+        for assessment in &assessments {
+            if let Some(stored) = by_id.get(assessment.amf_id.as_str()) {
+                changed.push((*stored, assessment));
+            }
+        }
+        let revisions = self.revisions(tx, &sweep, &changed, now).await?;
+        let score_ms = begun.elapsed().as_secs_f64() * 1000.0;
+        for ((stored, assessment), revision) in &revisions {
+            judged.fired.extend(
+                self.fire(case, stored, assessment, &revision.rest, now)?
+                    .map(|draft| Fired {
+                        draft,
+                        seen,
+                        score_ms,
+                    }),
+            );
+        }
+        let revisions: Vec<_> = revisions
+            .into_iter()
+            .map(|(_, revision)| revision)
+            .collect();
+        tx.put_revisions(SCORE_VERSION, &revisions, now).await?;
+        judged.revisions += revisions.len() as u64;
+        let backtests = super::backtests::of(
+            case.row.number,
+            &case.row.market,
+            &case.known,
+            &case.stored,
+            &assessments,
+            now,
+        )?;
+        tx.put_backtests(&backtests, now).await
+    }
+
+    /// What the assessments say that was not said before.
+    async fn revisions<'a>(
+        &self,
+        tx: &mut Tx,
+        sweep: &Sweep,
+        assessed: &[(&'a StoredDeclaration, &'a Assessment)],
+        now: Time,
+    ) -> StoreResult<
+        Vec<(
+            (&'a StoredDeclaration, &'a Assessment),
+            crate::store::declarations::Revision,
+        )>,
+    > {
+        let superseded: HashMap<&str, &str> = (sweep.superseded().iter())
+            .map(|one| (one.filing.0.as_str(), one.by.0.as_str()))
+            .collect();
+        let mut news = Vec::new();
+        for (stored, assessment) in assessed {
+            let by = superseded.get(stored.record.filing.0.as_str()).copied();
+            let say = Say {
+                assessment,
+                superseded_by: by,
+            };
+            let said = say
+                .text()
+                .map_err(|e| StoreError::corrupt(stored.record.amf_id.clone(), e))?;
+            if said != stored.said {
+                news.push((*stored, *assessment, by, said));
+            }
+        }
+        let numbers: Vec<i64> = news.iter().map(|(stored, ..)| stored.filing).collect();
+        let filings: HashMap<i64, _> = (tx.filings(&numbers).await?.into_iter())
+            .map(|filing| (filing.number, filing.filing))
+            .collect();
+        news.into_iter()
+            .map(|(stored, assessment, by, said)| {
+                let filing = filings.get(&stored.filing).ok_or_else(|| {
+                    StoreError::corrupt(stored.record.amf_id.clone(), "it has no filing")
+                })?;
+                let made = revision(stored, filing, assessment, by, said, now)
+                    .map_err(|e| StoreError::corrupt(stored.record.amf_id.clone(), e))?;
+                Ok(((stored, assessment), made))
+            })
+            .collect()
+    }
+
+    /// A first score that is high enough, of a filing that is fresh, is a signal.
+    fn fire(
+        &self,
+        case: &Case,
+        stored: &StoredDeclaration,
+        assessment: &Assessment,
+        rest: &str,
+        now: Time,
+    ) -> StoreResult<Option<Draft>> {
+        let published = stored.record.published_at;
+        let oldest = now.plus(
+            -self
+                .config
+                .signal_max_age_hours
+                .saturating_mul(3600 * Time::SECOND),
+        );
+        let Ok(audit) = &assessment.outcome else {
+            return Ok(None);
+        };
+        let high = audit.score.0 as f64 >= self.config.signal_min_score * 10.0;
+        if stored.revision > 0 || !stored.may_fire || !high || published < oldest {
+            return Ok(None);
+        }
+        let market_cap = case
+            .row
+            .market_cap
+            .as_ref()
+            .and_then(|cap| cap.parse().ok());
+        let company = CompanyBrief {
+            name: &case.row.name,
+            slug: &case.row.slug,
+            yahoo_symbol: case.row.symbol.as_deref(),
+            market_cap: market_cap.map(Exact),
+        };
+        let fire = Fire {
+            market: &case.row.market,
+            published_at: published,
+            audit,
+            is_cluster: assessment.is_cluster,
+            head: &stored.head,
+            company: &company,
+            rest,
+        };
+        let open_body = fire::open_body(&fire)
+            .map_err(|e| StoreError::corrupt(stored.record.amf_id.clone(), e))?;
+        Ok(Some(Draft {
+            id: fire::id(&stored.record.amf_id),
+            open_body,
+        }))
+    }
+}

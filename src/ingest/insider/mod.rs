@@ -1,0 +1,15 @@
+//! The path of a filing: stored, split into declarations, judged, and what it fired appended to the log.
+
+pub mod config;
+
+pub mod identity;
+
+pub mod take;
+
+mod said;
+
+mod backtests;
+
+pub mod judge;
+
+pub mod intake;

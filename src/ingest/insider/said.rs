@@ -1,0 +1,97 @@
+//! What an assessment says, in one text: two that say the same are one revision, whenever they were made.
+
+use serde::Serialize;
+
+use crate::{
+    model::{filing::Filing, name::slug, time::Time},
+    score::insider::{
+        audit::{Assessment, Audit},
+        entity::{self, Insider},
+        record::{PersonKey, Totals, Verdict},
+    },
+    store::{
+        declarations::{Revision, StoredDeclaration},
+        prices::micros,
+    },
+};
+
+/// An assessment, and whether its filing stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Say<'a> {
+    /// What the engine says.
+    pub assessment: &'a Assessment,
+    /// The filing that took its filing's place.
+    pub superseded_by: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Said<'a> {
+    audit: Option<&'a Audit>,
+    reason: Option<&'static str>,
+    verdicts: &'a [Verdict],
+    totals: &'a Totals,
+    insider: &'a [PersonKey],
+    duplicate_of: Option<&'a str>,
+    superseded_by: Option<&'a str>,
+}
+
+impl Say<'_> {
+    /// All of it but for times.
+    pub fn text(&self) -> Result<String, serde_json::Error> {
+        let assessment = self.assessment;
+        serde_json::to_string(&Said {
+            audit: assessment.outcome.as_ref().ok().map(AsRef::as_ref),
+            reason: assessment
+                .outcome
+                .as_ref()
+                .err()
+                .map(|reason| reason.word()),
+            verdicts: &assessment.verdicts,
+            totals: &assessment.totals,
+            insider: &assessment.insider,
+            duplicate_of: assessment.duplicate_of.as_deref(),
+            superseded_by: self.superseded_by,
+        })
+    }
+}
+
+/// The next revision of a declaration.
+pub fn revision(
+    stored: &StoredDeclaration,
+    filing: &Filing,
+    assessment: &Assessment,
+    superseded_by: Option<&str>,
+    said: String,
+    now: Time,
+) -> Result<Revision, serde_json::Error> {
+    let name = filing
+        .owners
+        .first()
+        .map_or("", |owner| owner.name.as_str());
+    let slug = slug(name, stored.insider);
+    let insider = Insider { name, slug: &slug };
+    let audit = assessment.outcome.as_ref().ok();
+    let stands = audit.filter(|_| superseded_by.is_none());
+    Ok(Revision {
+        declaration: stored.number,
+        revision: stored.revision + 1,
+        score: stands.map(|audit| audit.score.0),
+        direction: stands.map(|audit| audit.direction.word()),
+        amount_micros: assessment
+            .totals
+            .amount
+            .or(stored.record.filed.amount)
+            .map(micros),
+        is_cluster: stands.is_some() && assessment.is_cluster,
+        tracks: audit.is_some_and(|audit| audit.inputs.past_n >= TRACKED),
+        signal: entity::signal(assessment, superseded_by, now)?,
+        rest: entity::rest(&stored.record, filing, &insider, Some(assessment))?,
+        audit: audit
+            .map(|audit| serde_json::to_string(audit))
+            .transpose()?,
+        said,
+    })
+}
+
+/// From so many returns on, the mean of all counts in the track record.
+const TRACKED: u32 = 3;
