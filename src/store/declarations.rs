@@ -404,6 +404,26 @@ impl Tx {
             .collect())
     }
 
+    /// Those of these companies that are to be judged anew, each with the moment from which on.
+    pub async fn stale_of(&mut self, companies: &[i64]) -> StoreResult<Vec<(i64, Time)>> {
+        let mut found = Vec::new();
+        for some in companies.chunks(KEYS_PER_STATEMENT) {
+            let mut query =
+                QueryBuilder::new("select company, since from stale_companies where company in (");
+            let mut list = query.separated(", ");
+            for company in some {
+                list.push_bind(*company);
+            }
+            query.push(") order by company");
+            let rows: Vec<(i64, i64)> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            found.extend(
+                rows.into_iter()
+                    .map(|(company, since)| (company, Time(since))),
+            );
+        }
+        Ok(found)
+    }
+
     /// Notes that a company is judged.
     pub async fn fresh(&mut self, company: i64) -> StoreResult<()> {
         sqlx::query("delete from stale_companies where company = $1")

@@ -41,6 +41,9 @@ pub enum When {
 /// Companies judged in one transaction.
 const SETTLE_AT_ONCE: i64 = 50;
 
+/// A backtest looks so far ahead: two years, a session's patience at both ends.
+const REACH_DAYS: i32 = 730 + 2 * 10;
+
 /// The way in. One at a time writes.
 pub struct Intake {
     db: Db,
@@ -102,9 +105,9 @@ impl Intake {
             })
             .await?;
             if when == When::Now {
-                let companies: Vec<(i64, Time)> = (taken.companies.iter())
-                    .map(|(company, since)| (*company, *since))
-                    .collect();
+                // what waits of these companies since earlier is judged with it
+                let companies: Vec<i64> = taken.companies.keys().copied().collect();
+                let companies = tx.stale_of(&companies).await?;
                 let judged = judge.judge(&mut tx, &companies, seen, now).await;
                 let judged = judged.inspect_err(|_| judge.forget())?;
                 self.publish(&mut tx, &judged, now).await?;
@@ -141,8 +144,8 @@ impl Intake {
             .markets()
             .get(market)
             .map_or(TimeZone::UTC, days::zone);
-        // the day itself knows nothing yet of its own close
-        let since = days::end_of(first, &zone);
+        // scores of that day on may change, and backtests of the two years before
+        let since = days::end_of(days::plus(first, -REACH_DAYS), &zone);
         let companies = if super::judge::is_benchmark(market, symbol) {
             tx.companies_of_market(market).await?
         } else {

@@ -1,6 +1,10 @@
 //! Judging companies whose facts changed: returns first, then scores, each stored as a revision only where it says something new.
 
-use std::{collections::BTreeSet, collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use jiff::civil::Date;
 
@@ -139,7 +143,7 @@ impl Judge {
             cases.extend(case);
         }
         // returns follow from a company's own facts alone; once all of these are known, scores may ask for any
-        for case in &cases {
+        for case in &mut cases {
             self.put_returns(tx, case).await?;
         }
         let mut judged = Judged::default();
@@ -197,9 +201,17 @@ impl Judge {
     }
 
     /// Stores the company's 90-day returns where they changed, and marks who depends on them.
-    async fn put_returns(&mut self, tx: &mut Tx, case: &Case) -> StoreResult<()> {
+    async fn put_returns(&mut self, tx: &mut Tx, case: &mut Case) -> StoreResult<()> {
         let never = Time(i64::MAX);
         let (_, sweep) = assess(case.known.clone(), &case.records, never, &Nothing);
+        // what an amendment replaced was published before it, and is to be served as replaced
+        let replaced: HashSet<&str> = (sweep.superseded().iter())
+            .map(|one| one.filing.0.as_str())
+            .collect();
+        let replaced = (case.records.iter())
+            .filter(|record| replaced.contains(record.filing.0.as_str()))
+            .map(|record| record.published_at);
+        case.since = replaced.fold(case.since, Time::min);
         let mut returns: Vec<Matured> = sweep.matured().collect();
         returns.sort_by(|a, b| a.amf_id.cmp(&b.amf_id));
         let before = tx.matured_returns_of(case.row.number).await?;

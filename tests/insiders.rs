@@ -1,0 +1,398 @@
+//! Filings through the store: judged by what was known when they were published, in whatever order they arrive, and fired while fresh.
+
+use std::time::Instant;
+
+use jiff::civil::Date;
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+use sigcast::{
+    config::load,
+    ingest::insider::{
+        config::Config,
+        intake::{Intake, When},
+    },
+    model::{
+        company::Close,
+        filing::{Amends, Code, Filing, FilingId, Issuer, Owner, Row, Status},
+        log::LogRead as _,
+        market::Market,
+        time::{Clock, Time},
+    },
+    store::{
+        companies::Named,
+        db::Db,
+        declaration_list::{Filter, Sort},
+    },
+};
+use tempfile::TempDir;
+
+fn run<T>(promise: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(promise)
+}
+
+fn us() -> Market {
+    Market {
+        code: "us".into(),
+        regulator: "SEC".into(),
+        name: "United States".into(),
+        currency: "USD".into(),
+        time_zone: "America/New_York".into(),
+        prefix: "SEC".into(),
+    }
+}
+
+fn now() -> Time {
+    Time::parse_iso("2023-07-01T12:00:00Z").unwrap()
+}
+
+struct House {
+    _folder: TempDir,
+    db: Db,
+    intake: Intake,
+}
+
+impl House {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = load::load(None, std::iter::empty(), &[]).unwrap();
+        let db = Db::open_sqlite(folder.path(), &settings.store)
+            .await
+            .unwrap();
+        db.name_log("0123abcd", now()).await.unwrap();
+        let config = Config {
+            signal_min_score: 40.0,
+            signal_max_age_hours: 24,
+        };
+        let clock = Clock::from_fn(now);
+        let intake = Intake::open(db.clone(), None, clock, config, &[us()])
+            .await
+            .unwrap();
+        House {
+            _folder: folder,
+            db,
+            intake,
+        }
+    }
+
+    async fn settle(&self) {
+        let mut rounds = 0;
+        while self.intake.settle().await.unwrap() > 0 {
+            rounds += 1;
+            assert!(rounds < 1_000, "judging must come to an end");
+        }
+    }
+
+    /// What is said of every declaration, but for when and how often it was judged.
+    async fn said(&self) -> Vec<(String, String, Option<String>)> {
+        let filter = Filter {
+            ascending: true,
+            ..Filter::default()
+        };
+        let listed = self
+            .db
+            .list_declarations(&filter, 1_000, 0, true)
+            .await
+            .unwrap();
+        let mut all = Vec::new();
+        for one in listed {
+            let served = self
+                .db
+                .served(one.number, "s9.1", None)
+                .await
+                .unwrap()
+                .unwrap();
+            let mut signal: serde_json::Value = serde_json::from_str(&served.signal).unwrap();
+            signal.as_object_mut().unwrap().remove("scoredAt");
+            all.push((
+                one.amf_id,
+                format!("{signal} {}", served.audit.unwrap_or_default()),
+                one.backtest,
+            ));
+        }
+        all
+    }
+}
+
+fn date(text: &str) -> Date {
+    text.parse().unwrap()
+}
+
+fn filing(number: u32, owner: u32, code: &str, published: Time, traded: Date) -> Filing {
+    Filing {
+        id: FilingId(format!("SEC:0000000000-23-{number:06}")),
+        market: "us".into(),
+        form: "4".into(),
+        published_at: published,
+        published_estimated: false,
+        status: Status::Current,
+        amends: None,
+        issuer: Issuer {
+            id: Some("0000000007".into()),
+            name: "Otter Works, Inc.".into(),
+            symbol: Some("OTTR".into()),
+            isin: None,
+        },
+        owners: vec![Owner {
+            id: Some(format!("{owner:010}")),
+            name: format!("Owner {owner}"),
+            officer: true,
+            title: Some("Chief Financial Officer".into()),
+            ..Owner::default()
+        }],
+        period: Some(traded),
+        plan: None,
+        rows: vec![Row {
+            code: Some(Code(code.into())),
+            security: "Common Stock".into(),
+            date: Some(traded),
+            acquired: Some(code == "P"),
+            shares: Some(Decimal::from(1_000 + number)),
+            price: Some(Decimal::from(10)),
+            shares_after: Some(Decimal::from(5_000)),
+            direct: Some(true),
+            ..Row::default()
+        }],
+        footnotes: Vec::new(),
+        remarks: None,
+        url: None,
+    }
+}
+
+fn on(day: &str) -> Time {
+    Time::parse_iso(&format!("{day}T20:00:00Z")).unwrap()
+}
+
+#[test]
+fn a_fresh_filing_is_scored_listed_and_fired_once() {
+    run(async {
+        let house = House::new().await;
+        let fresh = filing(1, 11, "P", on("2023-06-30"), date("2023-06-30"));
+        let old = filing(2, 12, "P", on("2023-06-20"), date("2023-06-20"));
+        for _ in 0..2 {
+            let taken = house
+                .intake
+                .filings(
+                    &[old.clone(), fresh.clone()],
+                    When::Now,
+                    false,
+                    Instant::now(),
+                )
+                .await
+                .unwrap();
+            assert_eq!(taken.accepted + taken.duplicate, 2);
+        }
+        let head = house.db.head().await.unwrap();
+        assert_eq!(
+            head.seq, 1,
+            "the old one is history, the second time is none"
+        );
+        let row = house.db.signal_by_seq(1).await.unwrap().unwrap();
+        let body: serde_json::Value = serde_json::from_str(&row.body).unwrap();
+        assert_eq!(body["signal_type"], "insider_cluster_buy");
+        assert_eq!(body["amfId"], "SEC:0000000000-23-000001");
+        assert_eq!(body["market"], "us");
+        assert_eq!(body["company"]["slug"], "otter-works-inc-1");
+        assert_eq!(body["insider"]["function"], "Chief Financial Officer");
+        assert_eq!(body["transaction"]["totalAmount"], 10_010);
+        assert_eq!(body["score"]["factors"].as_array().unwrap().len(), 9);
+        let listed = house
+            .db
+            .list_declarations(
+                &Filter {
+                    sort: Sort::SignalScore,
+                    ..Filter::default()
+                },
+                10,
+                0,
+                false,
+            )
+            .await
+            .unwrap();
+        let ids: Vec<&str> = listed.iter().map(|one| one.amf_id.as_str()).collect();
+        assert_eq!(
+            ids,
+            ["SEC:0000000000-23-000001", "SEC:0000000000-23-000002"]
+        );
+        let found = house
+            .db
+            .search(Named::Company, "OTT", Some("us"), 8)
+            .await
+            .unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].declarations, 2);
+    });
+}
+
+#[test]
+fn an_amendment_takes_its_place_and_what_was_served_stays_to_be_read() {
+    run(async {
+        let house = House::new().await;
+        let first = filing(1, 11, "P", on("2023-06-01"), date("2023-06-01"));
+        house
+            .intake
+            .filings(
+                std::slice::from_ref(&first),
+                When::Now,
+                true,
+                Instant::now(),
+            )
+            .await
+            .unwrap();
+        let number = house
+            .db
+            .declaration_number(&first.id.0)
+            .await
+            .unwrap()
+            .unwrap();
+        let before = house
+            .db
+            .served(number, "s9.1", None)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(before.signal.contains("\"score\":"), "{}", before.signal);
+        let mut amended = filing(2, 11, "P", on("2023-06-05"), date("2023-06-01"));
+        amended.form = "4/A".into();
+        amended.amends = Some(Amends::FiledOn(date("2023-06-01")));
+        house
+            .intake
+            .filings(&[amended], When::Now, true, Instant::now())
+            .await
+            .unwrap();
+        house.settle().await;
+        let after = house
+            .db
+            .served(number, "s9.1", None)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(
+            after.signal.contains("\"reason\":\"superseded\""),
+            "{}",
+            after.signal
+        );
+        assert!(
+            after
+                .signal
+                .contains("\"supersededBy\":\"SEC:0000000000-23-000002\"")
+        );
+        assert_eq!((before.revision, after.revision), (1, 2));
+    });
+}
+
+/// A company's history over half a year, with prices that make returns.
+fn history() -> Vec<Filing> {
+    let days = [
+        "2022-01-10",
+        "2022-01-20",
+        "2022-02-03",
+        "2022-02-10",
+        "2022-03-01",
+        "2022-04-04",
+        "2022-06-01",
+        "2022-08-01",
+    ];
+    (1..)
+        .zip(days)
+        .map(|(number, day)| {
+            let code = if number % 3 == 0 { "S" } else { "P" };
+            let mut one = filing(number, 11 + number % 3, code, on(day), date(day));
+            if number % 2 == 0 {
+                one.issuer.id = Some("0000000008".into());
+                one.issuer.name = "Heron Freight".into();
+                one.issuer.symbol = Some("HERN".into());
+            }
+            one
+        })
+        .collect()
+}
+
+fn closes(symbol: &str) -> Vec<Close> {
+    let start = date("2021-01-04");
+    (0..900)
+        .map(|day| Close {
+            symbol: symbol.into(),
+            date: start.checked_add(jiff::Span::new().days(day)).unwrap(),
+            close: Decimal::new(900 + (day * 7919) % 400, 2) + Decimal::from(symbol.len() as i64),
+        })
+        .collect()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Filings(Vec<Filing>, bool),
+    Closes(&'static str),
+}
+
+async fn outcome(steps: &[Step]) -> Vec<(String, String, Option<String>)> {
+    let house = House::new().await;
+    for step in steps {
+        match step {
+            Step::Filings(filings, at_once) => {
+                let when = if *at_once { When::Now } else { When::Later };
+                house
+                    .intake
+                    .filings(filings, when, true, Instant::now())
+                    .await
+                    .unwrap();
+            }
+            Step::Closes(symbol) => {
+                house
+                    .intake
+                    .closes("us", symbol, &closes(symbol))
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+    house.settle().await;
+    house.said().await
+}
+
+fn in_order() -> Vec<Step> {
+    let mut steps: Vec<Step> = ["SPY", "OTTR", "HERN"].map(Step::Closes).to_vec();
+    steps.extend(
+        history()
+            .into_iter()
+            .map(|one| Step::Filings(vec![one], true)),
+    );
+    steps
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let filings = (Just(history()).prop_shuffle(), 1..8_usize, any::<u8>());
+    (
+        filings,
+        Just(["SPY", "OTTR", "HERN"]).prop_shuffle(),
+        0..12_usize,
+    )
+        .prop_map(|((filings, size, at_once), symbols, place)| {
+            let mut steps: Vec<Step> = (0..)
+                .zip(filings.chunks(size))
+                .map(|(n, some)| Step::Filings(some.to_vec(), at_once >> (n % 8) & 1 == 1))
+                .collect();
+            for (n, symbol) in symbols.into_iter().enumerate() {
+                steps.insert((place * (n + 1)) % (steps.len() + 1), Step::Closes(symbol));
+            }
+            steps
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_order_of_arrival_ends_in_the_same_scores(steps in steps()) {
+        let (expected, found) = run(async { (outcome(&in_order()).await, outcome(&steps).await) });
+        prop_assert!(expected.iter().any(|(_, said, _)| said.contains("\"pastN\":2")), "{expected:?}");
+        prop_assert!(expected.iter().any(|(.., backtest)| backtest.is_some()));
+        for (expected, found) in expected.iter().zip(&found) {
+            prop_assert_eq!(expected, found);
+        }
+        prop_assert_eq!(expected.len(), found.len());
+    }
+}
