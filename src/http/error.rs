@@ -174,7 +174,17 @@ impl ApiError {
         self.status
     }
 
-    /// The code, for bodies that hold several answers.
+    /// The uniform body, for answers that hold several.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let mut body = json!({"error": {"code": self.code, "message": self.message, "status": self.status.as_u16()}});
+        if let Some(details) = &self.details {
+            body["error"]["details"] = details.clone();
+        }
+        body
+    }
+
+    /// The code, for those who answer in another form.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
@@ -183,11 +193,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut body = json!({"error": {"code": self.code, "message": self.message, "status": self.status.as_u16()}});
-        if let Some(details) = self.details {
-            body["error"]["details"] = details;
-        }
-        let mut response = Response::new(Body::from(body.to_string()));
+        let mut response = Response::new(Body::from(self.body().to_string()));
         *response.status_mut() = self.status;
         response.headers_mut().insert(
             header::CONTENT_TYPE,
