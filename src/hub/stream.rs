@@ -58,6 +58,11 @@ pub struct Opening {
     pub phase: f64,
 }
 
+/// How often a socket that takes nothing is looked at before it counts as stalled.
+const STALL_LOOKS: u32 = 10;
+/// How long the last word may wait for a client that does not read.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// Why the loop below ended.
 enum Over {
     /// Something to say, then the end.
@@ -77,26 +82,25 @@ pub async fn run(
     hub.metrics.streams.inc();
     let mut stream = Stream::new(&hub, &seat, &socket, &opening, &out);
     let over = stream.live().await;
-    hub.metrics.streams.dec();
-    let reason = match over {
-        Over::Say(reason, last) => {
-            // the seat may be another's by now: one try to tell, without waiting for a reader that does not read
-            let told =
-                tokio::time::timeout(Duration::from_secs(1), out.send(Piece::Control(last))).await;
-            if !matches!(told, Ok(Ok(()))) {
-                socket.kill();
-            }
-            reason
-        }
-        Over::Silent(reason) => {
-            socket.kill();
-            reason
-        }
+    let (reason, last) = match over {
+        Over::Say(reason, last) => (reason, Some(last)),
+        Over::Silent(reason) => (reason, None),
     };
+    hub.metrics.streams.dec();
     hub.metrics
         .closes
         .get_or_create(&CloseLabel { reason })
         .inc();
+    let told = match last {
+        // the seat may be another's by now: one try to tell, without waiting for a reader that does not read
+        Some(last) => tokio::time::timeout(LAST_WORD, out.send(Piece::Control(last)))
+            .await
+            .is_ok_and(|sent| sent.is_ok()),
+        None => false,
+    };
+    if !told {
+        socket.kill();
+    }
     tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
 }
 
@@ -284,6 +288,7 @@ impl<'a> Stream<'a> {
         }
         let stall = Duration::from_secs(self.hub.config.write_stall_seconds.max(1));
         let mut written = self.socket.written();
+        let mut since = Instant::now();
         loop {
             let over = tokio::select! {
                 biased;
@@ -296,10 +301,13 @@ impl<'a> Stream<'a> {
                     }
                     Err(_) => Over::Silent("client_gone"),
                 },
-                () = tokio::time::sleep(stall) => {
+                // the socket does not say when it takes a byte: it is looked at now and then
+                () = tokio::time::sleep(stall / STALL_LOOKS) => {
                     let now = self.socket.written();
                     if now != written {
-                        written = now;
+                        (written, since) = (now, Instant::now());
+                    }
+                    if since.elapsed() < stall {
                         continue;
                     }
                     Over::Say(Ending::SlowConsumer.code(), Ending::SlowConsumer.frame())
