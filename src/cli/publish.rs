@@ -12,9 +12,12 @@ use serde_json::json;
 
 use super::{
     data::{DataArgs, Opened},
-    outcome::{Outcome, complain, say},
+    outcome::{Outcome, answer, complain},
 };
-use crate::model::publish::{self, NewSignal};
+use crate::{
+    model::publish::{self, NewSignal},
+    store::log::Published,
+};
 
 /// What `publish` takes.
 #[derive(Debug, Clone, Args)]
@@ -45,6 +48,10 @@ pub async fn run(args: PublishArgs) -> Result<Outcome> {
         line: 0,
     };
     let mut outcome = Outcome::Good;
+    let mut answers = Answers {
+        json: args.json,
+        read: true,
+    };
     let mut batch: Vec<NewSignal> = Vec::new();
     while let Some((number, text)) = input.next_signal()? {
         let prepared = std::str::from_utf8(&text)
@@ -60,29 +67,50 @@ pub async fn run(args: PublishArgs) -> Result<Outcome> {
             }
         }
         if batch.len() >= BATCH {
-            append(&opened, &mut batch, args.json).await?;
+            append(&opened, &mut batch, &mut answers).await?;
         }
     }
-    append(&opened, &mut batch, args.json).await?;
+    append(&opened, &mut batch, &mut answers).await?;
     opened.db.close().await;
     Ok(outcome)
 }
 
-async fn append(opened: &Opened, batch: &mut Vec<NewSignal>, json: bool) -> Result<()> {
+async fn append(opened: &Opened, batch: &mut Vec<NewSignal>, answers: &mut Answers) -> Result<()> {
     for one in opened.db.publish(batch, opened.clock.now()).await? {
-        if json {
-            say(json!({"id": one.id, "seq": one.seq, "duplicate": one.duplicate}));
+        answers.give(&one);
+    }
+    batch.clear();
+    Ok(())
+}
+
+/// What became of each signal, for as long as somebody reads it. The signals are the work: they go in either way.
+struct Answers {
+    json: bool,
+    read: bool,
+}
+
+impl Answers {
+    fn give(&mut self, one: &Published) {
+        if !self.read {
+            return;
+        }
+        let shown = if self.json {
+            answer(json!({"id": one.id, "seq": one.seq, "duplicate": one.duplicate}))
         } else {
             let known = if one.duplicate {
                 " (known already)"
             } else {
                 ""
             };
-            say(format!("{} {}{known}", one.seq, one.id));
+            answer(format!("{} {}{known}", one.seq, one.id))
+        };
+        if let Err(error) = shown {
+            self.read = false;
+            complain(format!(
+                "answers can no longer be written ({error}); publishing goes on without them"
+            ));
         }
     }
-    batch.clear();
-    Ok(())
 }
 
 struct Input<R> {
