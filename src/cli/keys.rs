@@ -10,7 +10,7 @@ use super::{
     outcome::{Outcome, answer, quiet_if_nobody_reads},
 };
 use crate::model::{
-    account::KeyRecord,
+    account::{KeyRecord, Plan},
     key::{KeyKind, KeyText},
     time::Time,
 };
@@ -112,14 +112,12 @@ pub async fn create(
     let holder = holder.with_context(|| {
         format!("there is no account {account}; `sigcast accounts list` shows them")
     })?;
-    let streams = opened
-        .settings
-        .plans
-        .get(&holder.plan)
-        .is_some_and(|plan| plan.stream);
     let kind = match kind {
-        None if streams => KeyKind::Stream,
-        None => KeyKind::Data,
+        None => opened
+            .settings
+            .plans
+            .get(&holder.plan)
+            .map_or(KeyKind::Data, Plan::usual_kind),
         Some(word) => KeyKind::parse(word)
             .with_context(|| format!("--kind: `{word}` is neither stream nor data"))?,
     };
@@ -136,15 +134,8 @@ fn draw(
     expires_at: Option<Time>,
 ) -> (KeyRecord, KeyText) {
     let key = KeyText::generate(kind, || opened.random.byte());
-    let record = KeyRecord {
-        id: opened.random.uuid().hyphenated().to_string(),
-        account_id: account.to_owned(),
-        kind,
-        prefix: key.prefix().to_owned(),
-        created_at: opened.clock.now(),
-        expires_at,
-        revoked_at: None,
-    };
+    let (id, now) = (opened.random.uuid(), opened.clock.now());
+    let record = KeyRecord::new(id, account, kind, &key, now, expires_at);
     (record, key)
 }
 

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     hub::seat::End,
     model::{
-        account::{self, Account, KeyRecord},
+        account::{self, Account, KeyRecord, Plan},
         key::{KeyKind, KeyText},
         time::Time,
     },
@@ -80,27 +80,19 @@ pub async fn create_key(Shared(state): Shared<Arc<State>>, body: Body) -> ApiRes
             "There is no account with this id.",
         )
     })?;
-    let streams = state
-        .plans
-        .get(&account.plan)
-        .is_some_and(|plan| plan.stream);
     let kind = match asked.kind.as_deref() {
-        None if streams => KeyKind::Stream,
-        None => KeyKind::Data,
+        None => state
+            .plans
+            .get(&account.plan)
+            .map_or(KeyKind::Data, Plan::usual_kind),
         Some(word) => {
             KeyKind::parse(word).ok_or_else(|| ApiError::parameter("kind", word, "stream, data"))?
         }
     };
+    let expires_at = read_time("expires", asked.expires.as_deref())?;
     let key = KeyText::generate(kind, || state.random.byte());
-    let record = KeyRecord {
-        id: state.random.uuid().hyphenated().to_string(),
-        account_id: account.id,
-        kind,
-        prefix: key.prefix().to_owned(),
-        created_at: state.clock.now(),
-        expires_at: read_time("expires", asked.expires.as_deref())?,
-        revoked_at: None,
-    };
+    let (id, now) = (state.random.uuid(), state.clock.now());
+    let record = KeyRecord::new(id, &account.id, kind, &key, now, expires_at);
     state.db.create_key(&record, &key).await?;
     Ok(reply::json(
         &json!({"id": record.id, "key": key.reveal(), "prefix": record.prefix}),
