@@ -2,13 +2,14 @@
 
 use std::{
     fs,
+    io::Write as _,
     net::{SocketAddr, TcpListener},
     path::Path,
     process::{Command, Output, Stdio},
 };
 
 use super::{
-    server::{sample, sigcast, until},
+    server::{lines_of, sample, sigcast, until},
     wire::{PATIENCE, request},
 };
 
@@ -52,6 +53,25 @@ fn publish_sends_everything_whoever_reads_the_answers() {
         let known = String::from_utf8_lossy(&again.stdout).into_owned();
         assert_eq!(known.matches("(known already)").count(), 1_200, "all of it");
     }
+}
+
+#[test]
+fn a_signal_down_a_pipe_does_not_wait_for_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = on(folder.path(), &["publish", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let answers = lines_of(child.stdout.take().unwrap());
+    for n in 1..=2 {
+        writeln!(input, "{}", sample(n)).unwrap();
+        let answer = answers.recv_timeout(PATIENCE).expect("an answer");
+        assert!(answer.starts_with(&format!("{n} ")), "{answer}");
+    }
+    drop(input);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]
@@ -103,6 +123,17 @@ fn a_server_outlives_the_reader_of_its_first_lines() {
     let _ = child.kill();
     let _ = child.wait();
     assert_eq!((alive, ended), (Some(200), None));
+}
+
+#[test]
+fn a_command_that_cannot_be_read_is_not_taken_for_one_with_bad_lines() {
+    let status = |args: &[&str]| sigcast().args(args).output().unwrap().status.code();
+    for args in [&["ingest", "swapz"][..], &["serve", "--nonsense"], &[]] {
+        assert_eq!(status(args), Some(1), "{args:?}: nothing could be done");
+    }
+    for args in [&["--version"][..], &["publish", "--help"]] {
+        assert_eq!(status(args), Some(0), "{args:?}");
+    }
 }
 
 #[test]
