@@ -109,22 +109,24 @@ impl ApiError {
     /// 503 while the server goes down.
     pub fn draining() -> Self {
         let message = "The server is shutting down.";
-        let mut error =
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(2);
-        error
-            .headers
-            .push((header::CONNECTION, HeaderValue::from_static("close")));
-        error
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message)
+            .retry_after(2)
+            .closing()
     }
 
-    /// 503 above the connection cap.
+    /// 503 above the connection cap. A connection kept beyond it would be refused for as long as it is kept.
     pub fn overloaded() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Too many connections.",
-        )
-        .retry_after(5)
+        let message = "Too many connections.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+            .retry_after(5)
+            .closing()
+    }
+
+    /// The last answer on its connection.
+    fn closing(mut self) -> Self {
+        self.headers
+            .push((header::CONNECTION, HeaderValue::from_static("close")));
+        self
     }
 
     /// 503 while the database is away.
