@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     catch_up::{Cursor, Step},
     frame::{self, Ending, Frame, Gap},
+    lag::Lag,
     metrics::CloseLabel,
     node::Hub,
     seat::End,
@@ -120,6 +121,7 @@ struct Stream<'a> {
     told: i64,
     matched: u64,
     next_ping: Instant,
+    lag: Lag,
     /// Where a paced replay counts from, its first frame: that one's time and ours.
     pace: Option<(Time, Instant)>,
 }
@@ -143,6 +145,7 @@ impl<'a> Stream<'a> {
             told: opening.at,
             matched: 0,
             next_ping: now + Duration::from_secs_f64(first),
+            lag: Lag::new(Duration::from_secs(config.lag_seconds.max(1)), now),
             pace: None,
             hub,
             seat,
@@ -249,6 +252,11 @@ impl<'a> Stream<'a> {
                 self.told = seq;
             }
             self.sent_at = seq;
+            let behind = self.hub.ring.head() - seq;
+            // a replay is behind on purpose
+            if self.opening.replay.is_none() && self.lag.is_hopeless(behind, Instant::now()) {
+                return Err(too_slow());
+            }
         }
         Ok(())
     }
@@ -310,12 +318,16 @@ impl<'a> Stream<'a> {
                     if since.elapsed() < stall {
                         continue;
                     }
-                    Over::Say(Ending::SlowConsumer.code(), Ending::SlowConsumer.frame())
+                    too_slow()
                 }
             };
             return Err(over);
         }
     }
+}
+
+fn too_slow() -> Over {
+    Over::Say(Ending::SlowConsumer.code(), Ending::SlowConsumer.frame())
 }
 
 /// Resolves when the stream has to end, whatever it is doing: ended from outside, lapsed, or left by its client.

@@ -1,6 +1,9 @@
 //! Readers that do not read: ended in time and told so where they can be, with no hole when they come back.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -109,6 +112,47 @@ fn one_that_never_reads_is_cut_off_and_loses_nothing() {
         assert!(gone.is_some(), "its seat is free");
     };
     check(gone, false);
+}
+
+#[test]
+fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
+    let server = Server::with(&[("SIGCAST_STREAM__LAG_SECONDS", "2")]);
+    let key = server.alpha_key();
+    let mut slow = narrow(&server, &key);
+    let mut seqs = Vec::new();
+    let (mut published, mut id) = (0, String::new());
+    let stop = AtomicBool::new(false);
+    let last = std::thread::scope(|scope| {
+        let publisher = scope.spawn(|| {
+            let mut n = 0;
+            while !stop.load(Ordering::Relaxed) && n < 5_000 {
+                server.publish(&heavy(n + 1));
+                n += 1;
+            }
+            n
+        });
+        let last = loop {
+            let Next::Frame(frame) = slow.event(PATIENCE) else {
+                panic!("no frame after {seqs:?}");
+            };
+            if frame.event != "signal" {
+                break frame;
+            }
+            seqs.push(frame.json()["seq"].as_u64().unwrap());
+            id = frame.id;
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        stop.store(true, Ordering::Relaxed);
+        published = publisher.join().unwrap();
+        last
+    });
+    assert_eq!(last.json()["code"], "slow_consumer");
+    assert_eq!(server.metric(SLOW), 1);
+    let mut back = server.listen(&key, "", &[("last-event-id", &id)]);
+    while seqs.len() < published as usize {
+        seqs.push(back.expect("signal").json()["seq"].as_u64().unwrap());
+    }
+    assert_eq!(seqs, (1..=u64::from(published)).collect::<Vec<_>>());
 }
 
 #[test]
