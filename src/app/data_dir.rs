@@ -1,9 +1,12 @@
 //! The data directory: its admin token, and the lock that says which process runs the engines.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, Permissions},
     io::{self, Write as _},
-    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -95,7 +98,11 @@ pub fn admin_token(
         .mode(0o600)
         .open(&path);
     let mut file = file.map_err(|e| failed(&path, "written", e))?;
-    let written = writeln!(file, "{text}").and_then(|()| file.sync_all());
+    // an empty file that was there already kept its mode
+    let written = file
+        .set_permissions(Permissions::from_mode(0o600))
+        .and_then(|()| writeln!(file, "{text}"))
+        .and_then(|()| file.sync_all());
     written.map_err(|e| failed(&path, "written", e))?;
     Ok(Token {
         text,

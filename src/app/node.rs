@@ -104,6 +104,7 @@ impl Node {
             random,
             AdminToken::new(&token.text),
             metrics.encoder(),
+            life.hard.clone(),
         );
         let worker = tokio::spawn(worker.run());
         let mut node = Node {

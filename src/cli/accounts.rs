@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     data::{DataArgs, Opened},
-    outcome::{Outcome, say},
+    outcome::{Outcome, answer, quiet_if_nobody_reads},
 };
 use crate::{
     model::{
@@ -74,43 +74,34 @@ enum Command {
 /// Runs it.
 pub async fn run(args: AccountsArgs) -> Result<Outcome> {
     let opened = args.data.open().await?;
-    match args.command {
+    let account = match args.command {
         Command::Create {
             name,
             plan,
             expires,
-        } => {
-            let account = create(&opened, name, plan, expires.as_deref()).await?;
-            show(&account, args.json);
+        } => create(&opened, name, plan, expires.as_deref()).await?,
+        Command::List => {
+            let accounts = opened.db.accounts().await?;
+            opened.db.close().await;
+            quiet_if_nobody_reads(list(&accounts, args.json))?;
+            return Ok(Outcome::Good);
         }
-        Command::List => list(&opened.db.accounts().await?, args.json),
         Command::SetPlan { id, plan } => {
             check_plan(&opened, &plan)?;
-            show(
-                &change(&opened, &id, AccountChange::Plan(plan)).await?,
-                args.json,
-            );
+            change(&opened, &id, AccountChange::Plan(plan)).await?
         }
         Command::SetExpiry { id, expires } => {
             let end = read_expiry(&expires)?;
-            show(
-                &change(&opened, &id, AccountChange::Expiry(end)).await?,
-                args.json,
-            );
+            change(&opened, &id, AccountChange::Expiry(end)).await?
         }
         Command::Suspend { id } => {
             let now = opened.clock.now();
-            show(
-                &change(&opened, &id, AccountChange::Suspend(now)).await?,
-                args.json,
-            );
+            change(&opened, &id, AccountChange::Suspend(now)).await?
         }
-        Command::Resume { id } => show(
-            &change(&opened, &id, AccountChange::Resume).await?,
-            args.json,
-        ),
-    }
+        Command::Resume { id } => change(&opened, &id, AccountChange::Resume).await?,
+    };
     opened.db.close().await;
+    quiet_if_nobody_reads(show(&account, args.json))?;
     Ok(Outcome::Good)
 }
 
@@ -167,23 +158,22 @@ fn as_json(account: &Account) -> Value {
     })
 }
 
-fn show(account: &Account, json: bool) {
+fn show(account: &Account, json: bool) -> Result<()> {
     if json {
-        say(as_json(account));
-    } else {
-        list(std::slice::from_ref(account), false);
+        return Ok(answer(as_json(account))?);
     }
+    list(std::slice::from_ref(account), false)
 }
 
-fn list(accounts: &[Account], json: bool) {
+fn list(accounts: &[Account], json: bool) -> Result<()> {
     if json {
-        say(Value::Array(accounts.iter().map(as_json).collect()));
-        return;
+        let all = accounts.iter().map(as_json).collect();
+        return Ok(answer(Value::Array(all))?);
     }
-    say(format!(
+    answer(format!(
         "{:36}  {:8}  {:24}  {:9}  name",
         "id", "plan", "expires", "state"
-    ));
+    ))?;
     for account in accounts {
         let expires = account
             .expires_at
@@ -193,9 +183,10 @@ fn list(accounts: &[Account], json: bool) {
         } else {
             "active"
         };
-        say(format!(
+        answer(format!(
             "{:36}  {:8}  {expires:24}  {state:9}  {}",
             account.id, account.plan, account.name
-        ));
+        ))?;
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
@@ -38,18 +38,36 @@ pub struct Opened {
     pub random: Random,
 }
 
+/// Why a database elsewhere cannot be used. The URL is not repeated: it may hold a password.
+fn no_database(url: &str) -> &'static str {
+    let scheme = url.split(':').next().unwrap_or_default();
+    match scheme.to_ascii_lowercase().as_str() {
+        "postgres" | "postgresql" => {
+            "this version cannot use PostgreSQL; leave the flag out, and everything is kept in SQLite in --data-dir"
+        }
+        // elsewhere, two data directories could share it, each with its own lock
+        "sqlite" | "file" => {
+            "the SQLite database is always in the data directory; name that one with --data-dir"
+        }
+        _ => {
+            "this is no database URL that is known; leave the flag out, and everything is kept in SQLite in --data-dir"
+        }
+    }
+}
+
 impl DataArgs {
     /// The settings, with further flags.
     pub fn settings(&self, flags: &[(&'static str, Option<String>)]) -> Result<Settings> {
-        if self.database_url.is_some() {
-            bail!("--database-url: this version keeps its data in SQLite; use --data-dir DIR");
+        if let Some(url) = &self.database_url {
+            bail!("--database-url: {}", no_database(url));
         }
         let mut all: Vec<(&str, String)> = Vec::new();
         if let Some(dir) = &self.data_dir {
+            let dir = dir.to_str().context("--data-dir: the path is not UTF-8")?;
             // as a TOML text, whatever the path looks like
             all.push((
                 "server.data_dir",
-                toml::Value::String(dir.display().to_string()).to_string(),
+                toml::Value::String(dir.to_owned()).to_string(),
             ));
         }
         for (name, value) in flags {
@@ -57,9 +75,20 @@ impl DataArgs {
                 all.push((name, toml::Value::String(value.clone()).to_string()));
             }
         }
-        let variables = std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        Ok(load::load(self.config.as_deref(), variables, &all)?)
+        let mut variables = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let ours = name.to_string_lossy().starts_with(load::PREFIX);
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => variables.push((name, value)),
+                (Ok(name), Err(_)) if ours => bail!("environment variable {name}: not UTF-8"),
+                _ => {}
+            }
+        }
+        Ok(load::load(
+            self.config.as_deref(),
+            variables.into_iter(),
+            &all,
+        )?)
     }
 
     /// Opens the database.

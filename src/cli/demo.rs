@@ -9,7 +9,7 @@ use super::{
     accounts,
     data::{DataArgs, Opened},
     keys,
-    outcome::{Outcome, complain, say},
+    outcome::{Outcome, answer, complain, say},
     signal_line::signal_line,
 };
 use crate::{
@@ -77,7 +77,7 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     introduce(&node, &key, &args, facts, began);
 
     let cursor = Cursor::new(node.state.hub.clone(), node.state.hub.ring.head());
-    let shown = tokio::spawn(show(cursor));
+    let shown = tokio::spawn(show(cursor, life.clone()));
     let playing = tokio::spawn(play(
         node.pipeline.clone(),
         node.state.clock.clone(),
@@ -186,19 +186,21 @@ async fn play(pipeline: Pipeline, clock: Clock, seed: u64, speed: f64, life: Lif
     }
 }
 
-/// Shows signals as they are committed.
-async fn show(mut cursor: Cursor) {
+/// Shows signals as they are committed. A demo that nobody watches any more ends.
+async fn show(mut cursor: Cursor, life: Life) {
     let colour = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     loop {
         if let Step::Frames(frames) = cursor.next().await {
             for frame in frames {
-                show_one(&frame, colour);
+                if show_one(&frame, colour).is_err() {
+                    return life.soft.cancel();
+                }
             }
         }
     }
 }
 
-fn show_one(frame: &Arc<Frame>, colour: bool) {
+fn show_one(frame: &Arc<Frame>, colour: bool) -> std::io::Result<()> {
     let name = if frame.facets.is_exit() {
         EventName::SignalExit
     } else if frame.facets.before.is_empty() {
@@ -212,7 +214,7 @@ fn show_one(frame: &Arc<Frame>, colour: bool) {
         .lines()
         .find_map(|line| line.strip_prefix("data: "))
         .unwrap_or_default();
-    say(signal_line(name.word(), data, colour).unwrap_or_else(|| data.to_owned()));
+    answer(signal_line(name.word(), data, colour).unwrap_or_else(|| data.to_owned()))
 }
 
 /// A folder that goes with the demo.

@@ -1,6 +1,6 @@
 //! Opening a stream: an address, a key and filters become one connection over http or https, and the answer's head.
 
-use std::time::Duration;
+use std::{net::IpAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -13,6 +13,11 @@ use hyper::{
 };
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
 use hyper_util::client::legacy::connect::HttpConnector;
+use rustls::{
+    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
+    client::WantsClientCert,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use tokio::time::timeout;
 use tower::ServiceExt as _;
 
@@ -27,6 +32,7 @@ const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 pub struct Target {
     address: Uri,
     authorization: HeaderValue,
+    connector: HttpsConnector<HttpConnector>,
 }
 
 /// A refusal or an answer; the connection lives as long as this does.
@@ -88,7 +94,27 @@ impl Target {
         Ok(Target {
             address,
             authorization,
+            connector: connector(builder().with_webpki_roots()),
         })
+    }
+
+    /// Trusts the certificate authorities of this PEM file, and no others.
+    pub fn trusting(mut self, file: &Path) -> anyhow::Result<Self> {
+        let name = file.display();
+        let mut roots = RootCertStore::empty();
+        let certificates = CertificateDer::pem_file_iter(file)
+            .with_context(|| format!("{name} cannot be read"))?;
+        for certificate in certificates {
+            let certificate = certificate.with_context(|| format!("{name} is not PEM"))?;
+            roots
+                .add(certificate)
+                .with_context(|| format!("{name} holds a certificate that cannot be trusted"))?;
+        }
+        if roots.is_empty() {
+            bail!("{name} holds no certificate");
+        }
+        self.connector = connector(builder().with_root_certificates(roots));
+        Ok(self)
     }
 
     /// The address, for messages.
@@ -101,7 +127,8 @@ impl Target {
     #[must_use]
     pub fn is_exposed(&self) -> bool {
         let host = self.address.host().unwrap_or_default();
-        let local = host == "localhost" || host.starts_with("127.") || host == "[::1]";
+        let address = host.trim_start_matches('[').trim_end_matches(']').parse();
+        let local = host == "localhost" || address.is_ok_and(|ip: IpAddr| ip.is_loopback());
         self.address.scheme_str() == Some("http") && !local
     }
 
@@ -117,7 +144,7 @@ impl Target {
             .authority()
             .map(|a| a.as_str().to_owned())
             .unwrap_or_default();
-        let connecting = connector().oneshot(address.clone());
+        let connecting = self.connector.clone().oneshot(address.clone());
         let stream = timeout(within, connecting)
             .await
             .context("no connection in time")?
@@ -138,7 +165,7 @@ impl Target {
                 concat!("sigcast/", env!("CARGO_PKG_VERSION")),
             )
             .header(header::AUTHORIZATION, self.authorization.clone());
-        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        if let Some(id) = last_event_id.and_then(|id| HeaderValue::from_bytes(id.as_bytes()).ok()) {
             request = request.header("last-event-id", id);
         }
         let request = request.body(Empty::<Bytes>::new())?;
@@ -189,19 +216,22 @@ impl Answer {
     }
 }
 
-/// A connector with a TLS configuration of its own: no process-wide provider has to be installed.
-fn connector() -> HttpsConnector<HttpConnector> {
+/// A TLS configuration of its own: no process-wide provider has to be installed.
+fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring's suites serve TLS 1.2 and 1.3, the only versions there are")
+}
+
+fn connector(
+    trusting: ConfigBuilder<ClientConfig, WantsClientCert>,
+) -> HttpsConnector<HttpConnector> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_keepalive(Some(Duration::from_secs(30)));
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring's suites serve TLS 1.2 and 1.3, the only versions there are")
-        .with_webpki_roots()
-        .with_no_client_auth();
-    HttpsConnector::from((http, tls))
+    HttpsConnector::from((http, trusting.with_no_client_auth()))
 }
 
 /// The innermost cause, which is the one that names the trouble.
@@ -275,15 +305,19 @@ mod tests {
         );
         assert!(target.is_exposed());
         assert!(!Target::new("https://x.example", "k").unwrap().is_exposed());
-        assert!(
-            !Target::new("http://127.0.0.1:80", "k")
-                .unwrap()
-                .is_exposed()
-        );
+        for local in ["127.0.0.1:80", "[::1]:80", "localhost"] {
+            assert!(!Target::new(local, "k").unwrap().is_exposed(), "{local}");
+        }
+        assert!(Target::new("127.evil.example", "k").unwrap().is_exposed());
     }
 
     #[test]
-    fn tls_needs_no_default_provider() {
-        let _ = connector();
+    fn a_file_without_certificates_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let trusting = |path: &Path| Target::new("https://x", "k").unwrap().trusting(path);
+        for path in [file.path(), Path::new("/nowhere/ca.pem")] {
+            let error = trusting(path).err().unwrap().to_string();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+        }
     }
 }

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::{
     accounts::read_expiry,
     data::{DataArgs, Opened},
-    outcome::{Outcome, say},
+    outcome::{Outcome, answer, quiet_if_nobody_reads},
 };
 use crate::model::{
-    account::KeyRecord,
+    account::{KeyRecord, Plan},
     key::{KeyKind, KeyText},
     time::Time,
 };
@@ -73,21 +73,24 @@ pub async fn run(args: KeysArgs) -> Result<Outcome> {
         } => {
             let (record, key) =
                 create(&opened, &account, kind.as_deref(), expires.as_deref()).await?;
-            show_new(&record, &key, args.json);
+            show_new(&record, &key, args.json)?;
         }
-        Command::List { account } => list(&opened, account.as_deref(), args.json).await?,
+        Command::List { account } => {
+            quiet_if_nobody_reads(list(&opened, account.as_deref(), args.json).await)?;
+        }
         Command::Revoke { id } => {
             let revoked = opened.db.revoke_key(&id, opened.clock.now()).await?;
             let record = revoked.with_context(|| no_key(&id))?;
-            if args.json {
-                say(as_json(&record, opened.clock.now()));
+            let shown = if args.json {
+                answer(as_json(&record, opened.clock.now()))
             } else {
-                say(format!("revoked {} ({})", record.id, record.prefix));
-            }
+                answer(format!("revoked {} ({})", record.id, record.prefix))
+            };
+            quiet_if_nobody_reads(shown.map_err(Into::into))?;
         }
         Command::Rotate { id, overlap } => {
             let (record, key) = rotate(&opened, &id, &overlap).await?;
-            show_new(&record, &key, args.json);
+            show_new(&record, &key, args.json)?;
         }
     }
     opened.db.close().await;
@@ -109,14 +112,12 @@ pub async fn create(
     let holder = holder.with_context(|| {
         format!("there is no account {account}; `sigcast accounts list` shows them")
     })?;
-    let streams = opened
-        .settings
-        .plans
-        .get(&holder.plan)
-        .is_some_and(|plan| plan.stream);
     let kind = match kind {
-        None if streams => KeyKind::Stream,
-        None => KeyKind::Data,
+        None => opened
+            .settings
+            .plans
+            .get(&holder.plan)
+            .map_or(KeyKind::Data, Plan::usual_kind),
         Some(word) => KeyKind::parse(word)
             .with_context(|| format!("--kind: `{word}` is neither stream nor data"))?,
     };
@@ -133,15 +134,8 @@ fn draw(
     expires_at: Option<Time>,
 ) -> (KeyRecord, KeyText) {
     let key = KeyText::generate(kind, || opened.random.byte());
-    let record = KeyRecord {
-        id: opened.random.uuid().hyphenated().to_string(),
-        account_id: account.to_owned(),
-        kind,
-        prefix: key.prefix().to_owned(),
-        created_at: opened.clock.now(),
-        expires_at,
-        revoked_at: None,
-    };
+    let (id, now) = (opened.random.uuid(), opened.clock.now());
+    let record = KeyRecord::new(id, account, kind, &key, now, expires_at);
     (record, key)
 }
 
@@ -182,22 +176,20 @@ async fn list(opened: &Opened, account: Option<&str>, json: bool) -> Result<()> 
     let keys = opened.db.keys(account).await?;
     let now = opened.clock.now();
     if json {
-        say(Value::Array(
-            keys.iter().map(|key| as_json(key, now)).collect(),
-        ));
-        return Ok(());
+        let all = keys.iter().map(|key| as_json(key, now)).collect();
+        return Ok(answer(Value::Array(all))?);
     }
-    say(format!(
+    answer(format!(
         "{:36}  {:14}  {:7}  {:36}  created",
         "id", "prefix", "state", "account"
-    ));
+    ))?;
     for key in &keys {
         let (id, prefix, account) = (&key.id, &key.prefix, &key.account_id);
-        say(format!(
+        answer(format!(
             "{id:36}  {prefix:14}  {:7}  {account:36}  {}",
             state(key, now),
             key.created_at
-        ));
+        ))?;
     }
     Ok(())
 }
@@ -219,16 +211,21 @@ fn as_json(key: &KeyRecord, now: Time) -> Value {
     })
 }
 
-fn show_new(record: &KeyRecord, key: &KeyText, json: bool) {
-    if json {
-        say(json!({
+fn show_new(record: &KeyRecord, key: &KeyText, json: bool) -> Result<()> {
+    let shown = if json {
+        answer(json!({
             "id": record.id, "key": key.reveal(), "prefix": record.prefix, "account_id": record.account_id,
             "kind": record.kind.word(), "expires_at": record.expires_at,
-        }));
+        }))
     } else {
-        say(format!("key (shown this once): {}", key.reveal()));
-        say(format!("id: {}", record.id));
-    }
+        let (key, id) = (key.reveal(), &record.id);
+        answer(format!("key (shown this once): {key}\nid: {id}"))
+    };
+    // a key that nobody has seen is of no use, and counts among the active ones
+    shown.with_context(|| {
+        let id = &record.id;
+        format!("the key was made, but could not be shown; end it with `sigcast keys revoke {id}`, and make another")
+    })
 }
 
 #[cfg(test)]

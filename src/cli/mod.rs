@@ -6,13 +6,13 @@ pub mod dial;
 
 pub mod signal_line;
 
+mod outcome;
+
 mod refusal;
 
 mod patience;
 
 pub mod tail;
-
-mod outcome;
 
 mod data;
 

@@ -24,13 +24,27 @@ impl From<Outcome> for ExitCode {
     }
 }
 
-/// A line to standard output. A reader that is gone ends the command as quietly as it left.
-pub fn say(line: impl Display) {
+/// A line to standard output that is the very thing asked for.
+pub fn answer(line: impl Display) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    if let Err(error) = writeln!(out, "{line}").and_then(|()| out.flush())
-        && error.kind() == io::ErrorKind::BrokenPipe
-    {
-        std::process::exit(0);
+    writeln!(out, "{line}").and_then(|()| out.flush())
+}
+
+/// A line to standard output beside the work itself: whether somebody reads it changes nothing.
+pub fn say(line: impl Display) {
+    let _ = answer(line);
+}
+
+/// `… | head` ends well: the one who reads has seen enough.
+pub fn quiet_if_nobody_reads(ended: anyhow::Result<()>) -> anyhow::Result<()> {
+    match ended {
+        Err(e)
+            if e.downcast_ref::<io::Error>()
+                .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
+        {
+            Ok(())
+        }
+        other => other,
     }
 }
 

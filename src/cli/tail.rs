@@ -3,6 +3,7 @@
 use std::{
     collections::{HashSet, VecDeque},
     io::{self, IsTerminal as _, Write as _},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -15,6 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     dial::{Answer, Target, deepest},
+    outcome::{answer as print, quiet_if_nobody_reads},
     patience::{Patience, backoff, draw},
     refusal::{Refusal, advice},
     signal_line::{printable, printable_sentence, signal_line},
@@ -57,6 +59,9 @@ pub struct TailArgs {
     /// Take the stream over from whoever holds it with this key
     #[arg(long)]
     pub takeover: bool,
+    /// Trust the certificate authorities of this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// No colours, even on a terminal
     #[arg(long)]
     pub no_color: bool,
@@ -64,7 +69,10 @@ pub struct TailArgs {
 
 /// Follows the stream until Ctrl-C, a refusal that will not pass by itself, or the reader of stdout is gone.
 pub async fn run(args: TailArgs) -> anyhow::Result<()> {
-    let target = Target::new(&args.url, &key_from_environment()?)?;
+    let mut target = Target::new(&args.url, &key_from_environment()?)?;
+    if let Some(file) = &args.ca_file {
+        target = target.trusting(file)?;
+    }
     let mut terminal = Terminal {
         json: args.json,
         colour: wants_colour(args.no_color),
@@ -96,19 +104,6 @@ fn wants_colour(no_color: bool) -> bool {
     !no_color && !set("NO_COLOR") && !dumb && io::stdout().is_terminal()
 }
 
-/// `tail | head` ends well: the one who reads has seen enough.
-fn quiet_if_nobody_reads(ended: anyhow::Result<()>) -> anyhow::Result<()> {
-    match ended {
-        Err(e)
-            if e.downcast_ref::<io::Error>()
-                .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) =>
-        {
-            Ok(())
-        }
-        other => other,
-    }
-}
-
 /// Where signals and remarks go.
 trait Sink {
     fn signal(&mut self, event: &Event) -> io::Result<()>;
@@ -136,9 +131,7 @@ impl Sink for Terminal {
                 printable(&event.data)
             ));
         };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line}")?;
-        out.flush()
+        print(line)
     }
 
     fn note(&mut self, text: &str) -> io::Result<()> {

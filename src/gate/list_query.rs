@@ -1,10 +1,7 @@
 //! What `GET /api/signals` may be asked: filter, place, times and how many.
 
 pub use super::pairs::QueryError;
-use super::{
-    filter::Filter,
-    pairs::{FILTER_PARAMETERS, Pairs},
-};
+use super::{filter::Filter, pairs::Pairs};
 use crate::model::{log::Position, publish::lower_uuid, time::Time};
 
 const OWN_PARAMETERS: [&str; 5] = ["after", "before", "since", "until", "limit"];
@@ -58,12 +55,7 @@ pub struct ListQuery {
 impl ListQuery {
     /// Reads a query string, without its `?`. What is unknown, repeated, empty or unreadable is refused by name.
     pub fn parse(query: &str) -> Result<Self, QueryError> {
-        let known: Vec<_> = FILTER_PARAMETERS
-            .into_iter()
-            .chain(OWN_PARAMETERS)
-            .collect();
-        let mut pairs = Pairs::read(query, &known)?;
-        let filter = pairs.take_filter()?;
+        let (filter, mut pairs) = Pairs::read_filtered(query, &OWN_PARAMETERS)?;
         let after = pairs.take_as("after", PLACE, Place::parse)?;
         let edge = match (after, pairs.take("before")) {
             (after, None) => after.map(Edge::After),

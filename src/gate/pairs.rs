@@ -10,7 +10,7 @@ pub const MAX_QUERY_BYTES: usize = 8 * 1024;
 /// A filter may name so many types.
 pub const MAX_TYPES: usize = 32;
 /// Parameters that make a [`Filter`].
-pub const FILTER_PARAMETERS: [&str; 5] = ["types", "min_rank", "min_score", "token", "market"];
+const FILTER_PARAMETERS: [&str; 5] = ["types", "min_rank", "min_score", "token", "market"];
 /// What a parameter of a moment takes.
 pub const ISO_TIME: &str =
     "an ISO 8601 time such as 2026-04-24T09:32:14.117Z (in a query, write an offset's + as %2B)";
@@ -92,6 +92,12 @@ impl Pairs {
         Ok(Pairs(pairs))
     }
 
+    /// A query for signals: a filter, and what else this one may be asked.
+    pub fn read_filtered(query: &str, own: &[&'static str]) -> Result<(Filter, Self), QueryError> {
+        let mut pairs = Self::read(query, &[&FILTER_PARAMETERS, own].concat())?;
+        Ok((pairs.take_filter()?, pairs))
+    }
+
     /// The value of a parameter, if it is there.
     pub fn take(&mut self, name: &str) -> Option<String> {
         let at = self.0.iter().position(|(there, _)| *there == name)?;
@@ -119,8 +125,7 @@ impl Pairs {
         self.take_as(name, ISO_TIME, |text| Time::parse_iso(text).ok())
     }
 
-    /// The parameters that make a filter.
-    pub fn take_filter(&mut self) -> Result<Filter, QueryError> {
+    fn take_filter(&mut self) -> Result<Filter, QueryError> {
         Ok(Filter {
             types: self.take_as(
                 "types",

@@ -5,7 +5,7 @@ use std::fmt;
 pub use super::pairs::QueryError;
 use super::{
     filter::Filter,
-    pairs::{FILTER_PARAMETERS, Pairs, decimal},
+    pairs::{Pairs, decimal},
 };
 use crate::model::{log::Position, time::Time};
 
@@ -70,12 +70,7 @@ impl fmt::Debug for Ticket {
 impl StreamQuery {
     /// Reads a query string, without its `?`. What is unknown, repeated, empty or unreadable is refused by name.
     pub fn parse(query: &str) -> Result<Self, QueryError> {
-        let known: Vec<_> = FILTER_PARAMETERS
-            .into_iter()
-            .chain(OWN_PARAMETERS)
-            .collect();
-        let mut pairs = Pairs::read(query, &known)?;
-        let filter = pairs.take_filter()?;
+        let (filter, mut pairs) = Pairs::read_filtered(query, &OWN_PARAMETERS)?;
         let last_event_id = pairs.take_as(
             "last_event_id",
             "the id of a frame, such as 1f3c9a2e-183",

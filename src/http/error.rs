@@ -109,22 +109,24 @@ impl ApiError {
     /// 503 while the server goes down.
     pub fn draining() -> Self {
         let message = "The server is shutting down.";
-        let mut error =
-            Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message).retry_after(2);
-        error
-            .headers
-            .push((header::CONNECTION, HeaderValue::from_static("close")));
-        error
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message)
+            .retry_after(2)
+            .closing()
     }
 
-    /// 503 above the connection cap.
+    /// 503 above the connection cap. A connection kept beyond it would be refused for as long as it is kept.
     pub fn overloaded() -> Self {
-        Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "overloaded",
-            "Too many connections.",
-        )
-        .retry_after(5)
+        let message = "Too many connections.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+            .retry_after(5)
+            .closing()
+    }
+
+    /// The last answer on its connection.
+    fn closing(mut self) -> Self {
+        self.headers
+            .push((header::CONNECTION, HeaderValue::from_static("close")));
+        self
     }
 
     /// 503 while the database is away.
@@ -174,7 +176,17 @@ impl ApiError {
         self.status
     }
 
-    /// The code, for bodies that hold several answers.
+    /// The uniform body, for answers that hold several.
+    #[must_use]
+    pub fn body(&self) -> Value {
+        let mut body = json!({"error": {"code": self.code, "message": self.message, "status": self.status.as_u16()}});
+        if let Some(details) = &self.details {
+            body["error"]["details"] = details.clone();
+        }
+        body
+    }
+
+    /// The code, for those who answer in another form.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
@@ -183,11 +195,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut body = json!({"error": {"code": self.code, "message": self.message, "status": self.status.as_u16()}});
-        if let Some(details) = self.details {
-            body["error"]["details"] = details;
-        }
-        let mut response = Response::new(Body::from(body.to_string()));
+        let mut response = Response::new(Body::from(self.body().to_string()));
         *response.status_mut() = self.status;
         response.headers_mut().insert(
             header::CONTENT_TYPE,

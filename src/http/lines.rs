@@ -3,6 +3,7 @@
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{ApiError, ApiResult};
 use crate::model::fact_line::MAX_LINE_BYTES;
@@ -16,9 +17,20 @@ pub enum Line {
     TooLong,
 }
 
+/// Lines that are dealt with together.
+#[derive(Debug)]
+pub struct Batch {
+    /// Those that are not empty, with their numbers, from 1.
+    pub lines: Vec<(u64, Line)>,
+    /// Set where no more will come: the body ended, or why it did not.
+    pub end: Option<ApiResult<()>>,
+}
+
 /// Reads lines from a body.
 pub struct Lines {
     body: Body,
+    /// Cancelled where the process ends: a sender that never stops must not be waited for.
+    stop: CancellationToken,
     buffer: BytesMut,
     /// How far the buffer was searched for a line end.
     searched: usize,
@@ -29,11 +41,12 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Of a body.
+    /// Of a body, read until `stop` is cancelled.
     #[must_use]
-    pub fn new(body: Body) -> Self {
+    pub fn new(body: Body, stop: CancellationToken) -> Self {
         Lines {
             body,
+            stop,
             buffer: BytesMut::new(),
             searched: 0,
             skipping: false,
@@ -42,8 +55,34 @@ impl Lines {
         }
     }
 
+    /// The next lines, at most `most`: waits for one, and takes those that are here with it. So what a sender that
+    /// pauses has sent is dealt with meanwhile.
+    pub async fn batch(&mut self, most: usize) -> Batch {
+        let mut lines = Vec::new();
+        loop {
+            let stop = self.stop.clone();
+            let next = tokio::select! {
+                biased;
+                () = stop.cancelled() => Err(ApiError::draining()),
+                next = self.next() => next,
+            };
+            let end = match next {
+                Ok(Some(line)) => {
+                    lines.push(line);
+                    if lines.len() < most && self.has_line() {
+                        continue;
+                    }
+                    None
+                }
+                Ok(None) => Some(Ok(())),
+                Err(error) => Some(Err(error)),
+            };
+            return Batch { lines, end };
+        }
+    }
+
     /// The next line that is not empty, with its number; `None` at the end.
-    pub async fn next(&mut self) -> ApiResult<Option<(u64, Line)>> {
+    async fn next(&mut self) -> ApiResult<Option<(u64, Line)>> {
         loop {
             if let Some(line) = self.take_line() {
                 self.number += 1;
@@ -60,9 +99,7 @@ impl Lines {
         }
     }
 
-    /// Whether the next line is here already: the caller may go on collecting without waiting.
-    #[must_use]
-    pub fn has_line(&self) -> bool {
+    fn has_line(&self) -> bool {
         self.buffer[self.searched.min(self.buffer.len())..].contains(&b'\n')
     }
 
@@ -74,7 +111,7 @@ impl Lines {
             Some(offset) => {
                 let line = self.buffer.split_to(self.searched + offset + 1);
                 self.searched = 0;
-                Some(self.finish(line.freeze().slice(..)))
+                Some(self.finish(line.freeze()))
             }
             None if self.ended && !self.buffer.is_empty() => {
                 self.searched = 0;
@@ -147,16 +184,33 @@ mod tests {
     use proptest::prelude::*;
 
     async fn read(chunks: Vec<Vec<u8>>) -> Vec<(u64, Option<Vec<u8>>)> {
-        let mut lines = Lines::new(Body::new(Chunks(chunks.into())));
+        let mut lines = lines(chunks);
         let mut found = Vec::new();
-        while let Some((number, line)) = lines.next().await.unwrap() {
-            let text = match line {
-                Line::Text(text) => Some(text.trim_ascii_end().to_vec()),
-                Line::TooLong => None,
-            };
-            found.push((number, text));
+        loop {
+            let batch = lines.batch(3).await;
+            assert!(batch.lines.len() <= 3);
+            for (number, line) in batch.lines {
+                let text = match line {
+                    Line::Text(text) => Some(text.trim_ascii_end().to_vec()),
+                    Line::TooLong => None,
+                };
+                found.push((number, text));
+            }
+            match batch.end {
+                None => {}
+                Some(end) => {
+                    end.unwrap();
+                    return found;
+                }
+            }
         }
-        found
+    }
+
+    fn lines(chunks: Vec<Vec<u8>>) -> Lines {
+        Lines::new(
+            Body::new(Chunks(chunks.into())),
+            CancellationToken::default(),
+        )
     }
 
     struct Chunks(std::collections::VecDeque<Vec<u8>>);
@@ -197,6 +251,30 @@ mod tests {
                 (5, text("five"))
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_here_goes_together() {
+        let mut lines = lines(vec![b"a\nb\nc\nd".to_vec(), b"\ne\n".to_vec()]);
+        let mut sizes = Vec::new();
+        loop {
+            let batch = lines.batch(2).await;
+            sizes.push(batch.lines.len());
+            if batch.end.is_some() {
+                break;
+            }
+        }
+        assert_eq!(sizes, [2, 1, 2, 0], "two at most, and no wait for more");
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_process_is_not_waited_for() {
+        let stop = CancellationToken::new();
+        let mut lines = Lines::new(Body::new(Chunks([b"a\n".to_vec()].into())), stop.clone());
+        stop.cancel();
+        let batch = lines.batch(2).await;
+        assert!(batch.lines.is_empty());
+        assert_eq!(batch.end.unwrap().unwrap_err().code(), "draining");
     }
 
     proptest! {

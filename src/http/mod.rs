@@ -20,6 +20,10 @@ pub mod signals;
 
 pub mod lines;
 
+pub mod answer_lines;
+
+pub mod intake;
+
 pub mod admin;
 
 pub mod ops;

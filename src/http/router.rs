@@ -11,7 +11,7 @@ use axum::{
 };
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use super::{admin, error::ApiError, guard, ops, signals, state::State, stream};
+use super::{admin, error::ApiError, guard, intake, ops, signals, state::State, stream};
 
 /// The main listener.
 pub fn main(state: Arc<State>) -> Router {
@@ -35,9 +35,9 @@ pub fn main(state: Arc<State>) -> Router {
 /// The admin listener.
 pub fn admin(state: Arc<State>) -> Router {
     Router::new()
-        .route("/v1/signals", post(admin::signals))
-        .route("/v1/swaps", post(admin::swaps))
-        .route("/v1/helius", post(admin::helius))
+        .route("/v1/signals", post(intake::signals))
+        .route("/v1/swaps", post(intake::swaps))
+        .route("/v1/helius", post(intake::helius))
         .route("/v1/accounts", post(admin::create_account))
         .route("/v1/keys", post(admin::create_key))
         .route("/v1/keys/{id}", delete(admin::revoke_key))

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::config::Config;
 use crate::{
@@ -56,6 +57,8 @@ pub struct State {
     pub admin_token: AdminToken,
     /// For `/metrics`.
     pub encode_metrics: EncodeMetrics,
+    /// Cancelled where the process ends: whoever waits for a client stops.
+    pub ending: CancellationToken,
     draining: AtomicBool,
 }
 
@@ -72,6 +75,7 @@ impl State {
         random: Random,
         admin_token: AdminToken,
         encode_metrics: EncodeMetrics,
+        ending: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(State {
             config,
@@ -83,6 +87,7 @@ impl State {
             random,
             admin_token,
             encode_metrics,
+            ending,
             draining: AtomicBool::new(false),
         })
     }

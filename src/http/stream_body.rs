@@ -8,7 +8,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame};
 use tokio::sync::mpsc;
 
@@ -54,10 +53,4 @@ impl Body for StreamBody {
             }
         }
     }
-}
-
-/// As the server's connections take it.
-#[must_use]
-pub fn boxed(body: StreamBody) -> BoxBody<Bytes, Infallible> {
-    BoxBody::new(body)
 }

@@ -20,4 +20,6 @@ pub mod reader;
 
 pub mod catch_up;
 
+pub mod lag;
+
 pub mod stream;

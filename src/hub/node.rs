@@ -12,7 +12,7 @@ use crate::model::{
     time::Clock,
 };
 
-/// More acceptances than this cannot wait for their frames: the oldest are forgotten (they are a measure, not a promise).
+/// More acceptances than this cannot wait for their frames: all are forgotten (they are a measure, not a promise).
 const MOST_MARKS: usize = 16_384;
 
 /// What all streams of this node share.

@@ -11,6 +11,7 @@ use tokio::{
 use super::{
     catch_up::{Cursor, Step},
     frame::{self, Ending, Frame, Gap},
+    lag::Lag,
     metrics::CloseLabel,
     node::Hub,
     seat::End,
@@ -58,6 +59,11 @@ pub struct Opening {
     pub phase: f64,
 }
 
+/// How often a socket that takes nothing is looked at before it counts as stalled.
+const STALL_LOOKS: u32 = 10;
+/// How long the last word may wait for a client that does not read.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
 /// Why the loop below ended.
 enum Over {
     /// Something to say, then the end.
@@ -77,26 +83,25 @@ pub async fn run(
     hub.metrics.streams.inc();
     let mut stream = Stream::new(&hub, &seat, &socket, &opening, &out);
     let over = stream.live().await;
-    hub.metrics.streams.dec();
-    let reason = match over {
-        Over::Say(reason, last) => {
-            // the seat may be another's by now: one try to tell, without waiting for a reader that does not read
-            let told =
-                tokio::time::timeout(Duration::from_secs(1), out.send(Piece::Control(last))).await;
-            if !matches!(told, Ok(Ok(()))) {
-                socket.kill();
-            }
-            reason
-        }
-        Over::Silent(reason) => {
-            socket.kill();
-            reason
-        }
+    let (reason, last) = match over {
+        Over::Say(reason, last) => (reason, Some(last)),
+        Over::Silent(reason) => (reason, None),
     };
+    hub.metrics.streams.dec();
     hub.metrics
         .closes
         .get_or_create(&CloseLabel { reason })
         .inc();
+    let told = match last {
+        // the seat may be another's by now: one try to tell, without waiting for a reader that does not read
+        Some(last) => tokio::time::timeout(LAST_WORD, out.send(Piece::Control(last)))
+            .await
+            .is_ok_and(|sent| sent.is_ok()),
+        None => false,
+    };
+    if !told {
+        socket.kill();
+    }
     tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
 }
 
@@ -116,6 +121,7 @@ struct Stream<'a> {
     told: i64,
     matched: u64,
     next_ping: Instant,
+    lag: Lag,
     /// Where a paced replay counts from, its first frame: that one's time and ours.
     pace: Option<(Time, Instant)>,
 }
@@ -139,6 +145,7 @@ impl<'a> Stream<'a> {
             told: opening.at,
             matched: 0,
             next_ping: now + Duration::from_secs_f64(first),
+            lag: Lag::new(Duration::from_secs(config.lag_seconds.max(1)), now),
             pace: None,
             hub,
             seat,
@@ -245,6 +252,11 @@ impl<'a> Stream<'a> {
                 self.told = seq;
             }
             self.sent_at = seq;
+            let behind = self.hub.ring.head() - seq;
+            // a replay is behind on purpose
+            if self.opening.replay.is_none() && self.lag.is_hopeless(behind, Instant::now()) {
+                return Err(too_slow());
+            }
         }
         Ok(())
     }
@@ -284,6 +296,7 @@ impl<'a> Stream<'a> {
         }
         let stall = Duration::from_secs(self.hub.config.write_stall_seconds.max(1));
         let mut written = self.socket.written();
+        let mut since = Instant::now();
         loop {
             let over = tokio::select! {
                 biased;
@@ -296,18 +309,25 @@ impl<'a> Stream<'a> {
                     }
                     Err(_) => Over::Silent("client_gone"),
                 },
-                () = tokio::time::sleep(stall) => {
+                // the socket does not say when it takes a byte: it is looked at now and then
+                () = tokio::time::sleep(stall / STALL_LOOKS) => {
                     let now = self.socket.written();
                     if now != written {
-                        written = now;
+                        (written, since) = (now, Instant::now());
+                    }
+                    if since.elapsed() < stall {
                         continue;
                     }
-                    Over::Say(Ending::SlowConsumer.code(), Ending::SlowConsumer.frame())
+                    too_slow()
                 }
             };
             return Err(over);
         }
     }
+}
+
+fn too_slow() -> Over {
+    Over::Say(Ending::SlowConsumer.code(), Ending::SlowConsumer.frame())
 }
 
 /// Resolves when the stream has to end, whatever it is doing: ended from outside, lapsed, or left by its client.

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use uuid::Uuid;
 
-use super::{key::KeyKind, time::Time};
+use super::{
+    key::{KeyKind, KeyText},
+    time::Time,
+};
 
 /// A customer of the operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +57,27 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
+    /// Of a key that is made now.
+    #[must_use]
+    pub fn new(
+        id: Uuid,
+        account_id: &str,
+        kind: KeyKind,
+        key: &KeyText,
+        now: Time,
+        expires_at: Option<Time>,
+    ) -> Self {
+        KeyRecord {
+            id: id.hyphenated().to_string(),
+            account_id: account_id.to_owned(),
+            kind,
+            prefix: key.prefix().to_owned(),
+            created_at: now,
+            expires_at,
+            revoked_at: None,
+        }
+    }
+
     /// Neither revoked nor expired.
     #[must_use]
     pub fn is_active(&self, now: Time) -> bool {
@@ -78,6 +103,18 @@ pub struct Plan {
     pub requests_per_day: u64,
     /// REST requests a UTC month; 0 is no limit by the month.
     pub requests_per_month: u64,
+}
+
+impl Plan {
+    /// The family of a key for whose making none was named.
+    #[must_use]
+    pub fn usual_kind(&self) -> KeyKind {
+        if self.stream {
+            KeyKind::Stream
+        } else {
+            KeyKind::Data
+        }
+    }
 }
 
 /// All plans, by name.

@@ -138,14 +138,10 @@ pub struct TokenInfo {
     pub deployer: Option<Address>,
 }
 
-impl TokenInfo {
-    /// This, with what it leaves open filled from `earlier`.
-    #[must_use]
-    pub fn or(&self, earlier: &TokenInfo) -> TokenInfo {
-        macro_rules! fill { ($($field:ident),* $(,)?) => {
-            TokenInfo { $($field: self.$field.clone().or_else(|| earlier.$field.clone())),* }
-        } }
-        fill!(
+/// Hands the name of each field of [`TokenInfo`] to a macro: the one list of them, which the compiler holds to be whole.
+macro_rules! token_fields {
+    ($to:ident) => {
+        $to!(
             symbol,
             name,
             image_url,
@@ -165,6 +161,23 @@ impl TokenInfo {
             permanent_delegate,
             deployer,
         )
+    };
+}
+pub(crate) use token_fields;
+
+macro_rules! count { ($($field:ident),* $(,)?) => { [$(stringify!($field)),*].len() } }
+
+impl TokenInfo {
+    /// How many fields it has.
+    pub const FIELDS: usize = token_fields!(count);
+
+    /// This, with what it leaves open filled from `earlier`.
+    #[must_use]
+    pub fn or(&self, earlier: &TokenInfo) -> TokenInfo {
+        macro_rules! fill { ($($field:ident),* $(,)?) => {
+            TokenInfo { $($field: self.$field.clone().or_else(|| earlier.$field.clone())),* }
+        } }
+        token_fields!(fill)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::model::{
-    swap::{Address, TokenFact, TokenInfo},
+    swap::{Address, TokenFact, TokenInfo, token_fields},
     time::Time,
 };
 
@@ -17,13 +17,13 @@ const TEXTS: usize = 384;
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Base {
     info: TokenInfo,
-    times: [Option<Time>; 18],
+    times: [Option<Time>; TokenInfo::FIELDS],
 }
 
 impl Base {
     fn fold(&mut self, info: &TokenInfo, time: Time) {
         let mut times = self.times.iter_mut();
-        macro_rules! fields { ($($field:ident),* $(,)?) => { $(
+        macro_rules! fold { ($($field:ident),* $(,)?) => { $(
             if let Some(known) = times.next()
                 && info.$field.is_some()
                 && known.is_none_or(|known| known <= time)
@@ -32,26 +32,7 @@ impl Base {
                 *known = Some(time);
             }
         )* } }
-        fields!(
-            symbol,
-            name,
-            image_url,
-            dex,
-            created_at,
-            decimals,
-            market_cap_usd,
-            liquidity_usd,
-            price_usd,
-            price_sol,
-            mint_renounced,
-            freeze_renounced,
-            top10_holders_pct,
-            max_holder_pct,
-            lp_locked,
-            bonding_curve,
-            permanent_delegate,
-            deployer,
-        );
+        token_fields!(fold);
     }
 }
 

@@ -242,26 +242,6 @@ fn commands_name_bad_lines_and_say_so_when_they_end() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
 }
 
-#[test]
-fn a_reader_that_leaves_is_no_fault() {
-    let folder = tempfile::tempdir().unwrap();
-    let signals: String = (1..=2_000).map(|n| format!("{}\n", sample(n))).collect();
-    let file = folder.path().join("signals");
-    fs::write(&file, signals).unwrap();
-    let mut child = on(
-        &folder.path().join("data"),
-        &["publish", file.to_str().unwrap()],
-    )
-    .stdout(Stdio::piped())
-    .stderr(Stdio::piped())
-    .spawn()
-    .unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
-    assert!(output.status.success(), "{:?}", output.status);
-}
-
 fn lines<'a>(facts: impl IntoIterator<Item = &'a Fact>) -> String {
     facts
         .into_iter()

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 use super::{
     server::{Server, sample, until},
-    wire::{Next, PATIENCE, Reply, Stream},
+    wire::{Next, PATIENCE, Reply, Stream, Wire},
 };
 
 const DISK_BYTES: u64 = 6 * 1024 * 1024;
@@ -119,6 +119,10 @@ fn heavy(n: u32) -> Value {
 }
 
 fn facts(round: u32) -> String {
+    lines_of(round).concat()
+}
+
+fn lines_of(round: u32) -> Vec<String> {
     let time = super::server::now().unix_ms() - 60_000;
     let line = |n: usize| {
         let fact = json!({
@@ -171,6 +175,92 @@ fn a_full_disk_stops_publishing_and_nothing_else() {
 #[test]
 fn a_file_at_its_limit_stops_publishing_and_nothing_else() {
     check(&Disk::limited());
+}
+
+/// Lines in one request, however early it is answered.
+fn send(server: &Server, path: &str, lines: &[String]) -> Reply {
+    let mut wire = Wire::connect(server.admin);
+    let body = lines.concat();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+         content-type: application/x-ndjson\r\ncontent-length: {}\r\n\r\n",
+        Server::TOKEN,
+        body.len()
+    );
+    wire.send(head.as_bytes());
+    // it may be refused before all of it is sent
+    let _ = wire.try_send(body.as_bytes());
+    wire.reply()
+}
+
+#[test]
+fn facts_that_stop_halfway_are_told_how_far_they_came() {
+    let disk = Disk::limited();
+    let server = disk.start(&[]);
+    let mut lines: Vec<String> = (1..=1_000).flat_map(lines_of).collect();
+    lines[2] = "nonsense\n".to_owned();
+    let details = send(&server, "/v1/swaps", &lines).expect_error(503, "unavailable");
+    let next = details["next_line"].as_u64().unwrap() as usize;
+    assert!(next > 1_000 && next < lines.len(), "halfway: {next}");
+    assert_eq!(details["accepted"], next - 2, "all but the bad one");
+    assert_eq!(details["duplicate"], 0);
+    let rejected = details["rejected"].as_array().unwrap();
+    assert_eq!((rejected.len(), &rejected[0]["line"]), (1, &json!(3)));
+
+    disk.make_room(&server);
+    let rest = &lines[next - 1..];
+    let stored = until(PATIENCE, || {
+        let reply = send(&server, "/v1/swaps", rest);
+        (reply.head.status == 200).then(|| reply.json())
+    });
+    let stored = stored.expect("there is room again");
+    assert_eq!(stored["accepted"], rest.len(), "nothing of it was in");
+    let again = send(&server, "/v1/swaps", &lines[..next - 1]).ok_json();
+    assert_eq!(
+        (&again["accepted"], &again["duplicate"]),
+        (&json!(0), &json!(next - 2))
+    );
+}
+
+#[test]
+fn signals_that_stop_halfway_are_told_how_far_they_came() {
+    let disk = Disk::limited();
+    let server = disk.start(&[]);
+    let signals: Vec<String> = (1..=3_000).map(|n| format!("{}\n", heavy(n))).collect();
+    let reply = send(&server, "/v1/signals", &signals);
+    assert_eq!(reply.head.status, 200, "it began well: {}", reply.text());
+    let text = reply.text();
+    let answers = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    let mut answers: Vec<Value> = answers.collect();
+    let error = answers.pop().unwrap()["error"].take();
+    assert_eq!(
+        (&error["code"], &error["status"]),
+        (&json!("unavailable"), &json!(503))
+    );
+    let stored = answers.len();
+    assert!(stored > 100 && stored < signals.len(), "halfway: {stored}");
+    assert_eq!(error["details"]["accepted"], stored);
+    assert_eq!(error["details"]["next_line"], stored + 1);
+    assert!(answers.iter().all(|answer| answer["duplicate"] == false));
+    // not a line more can be stored: the first lines decide the status
+    let refused = send(&server, "/v1/signals", &signals[stored..]);
+    let details = refused.expect_error(503, "unavailable");
+    assert_eq!(
+        (&details["accepted"], &details["next_line"]),
+        (&json!(0), &json!(1))
+    );
+
+    disk.make_room(&server);
+    let back = until(PATIENCE, || {
+        let reply = send(&server, "/v1/signals", &signals);
+        (reply.head.status == 200).then(|| reply.text())
+    });
+    let all = back.expect("there is room again");
+    assert_eq!(all.matches("\"duplicate\":true").count(), stored);
+    assert_eq!(
+        all.matches("\"duplicate\":false").count(),
+        signals.len() - stored
+    );
 }
 
 fn check(disk: &Disk) {

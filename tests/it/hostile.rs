@@ -88,6 +88,7 @@ fn above_the_cap_clients_are_told_in_a_way_that_they_survive() {
     let other = server.alpha_key();
     let refused = server.get("/api/signals", &other);
     refused.expect_error(503, "overloaded");
+    assert_eq!(refused.head.header("connection"), Some("close"));
     assert!(
         refused.head.header("retry-after").is_some(),
         "{}",

@@ -64,12 +64,29 @@ impl Server {
 
     /// In a data directory that the caller made, and keeps.
     pub fn at(data: PathBuf, settings: &[(&str, &str)], file_limit: Option<u64>) -> Self {
+        Self::everything(data, settings, "127.0.0.1:0", file_limit)
+    }
+
+    /// With its main listener at this address.
+    pub fn listening(address: &str) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut server = Self::everything(data.path().to_owned(), &[], address, None);
+        server._own = Some(data);
+        server
+    }
+
+    fn everything(
+        data: PathBuf,
+        settings: &[(&str, &str)],
+        main: &str,
+        file_limit: Option<u64>,
+    ) -> Self {
         let settings: Vec<_> = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-        let (child, stderr, main, admin) = spawn(&data, &settings, any, any, file_limit);
+        let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+        let (child, stderr, main, admin) = spawn(&data, &settings, main, admin, file_limit);
         Server {
             data,
             _own: None,
@@ -164,6 +181,32 @@ impl Server {
     pub fn publish(&self, signal: &Value) -> Value {
         self.admin("POST", "/v1/signals", &signal.to_string())
             .ok_json()
+    }
+
+    /// Publishes signals in one request.
+    pub fn publish_all(&self, signals: impl Iterator<Item = Value>) {
+        let bearer = format!("Bearer {ADMIN_TOKEN}");
+        let kind = "application/x-ndjson";
+        let headers = [("authorization", bearer.as_str()), ("content-type", kind)];
+        let lines: String = signals.map(|signal| format!("{signal}\n")).collect();
+        let reply = request(
+            self.admin,
+            "POST",
+            "/v1/signals",
+            &headers,
+            lines.as_bytes(),
+        );
+        assert_eq!(reply.head.status, 200, "{}", reply.text());
+        assert!(!reply.text().contains("error"), "{}", reply.text());
+    }
+
+    /// A counter or gauge of `/metrics`; 0 where it has not been touched.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.admin("GET", "/metrics", "").text();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Publishes the `n`th sample, and gives its id.

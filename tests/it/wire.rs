@@ -59,7 +59,19 @@ pub enum Next {
 
 impl Wire {
     pub fn connect(to: SocketAddr) -> Self {
-        let socket = TcpStream::connect_timeout(&to, PATIENCE).unwrap();
+        Self::over(TcpStream::connect_timeout(&to, PATIENCE).unwrap())
+    }
+
+    /// With next to no room for what it does not read.
+    pub fn narrow(to: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        socket.set_recv_buffer_size(8 * 1024).unwrap();
+        socket.connect(&to.into()).unwrap();
+        Self::over(socket.into())
+    }
+
+    pub fn over(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Wire {
             socket,
