@@ -4,6 +4,10 @@ pub mod source;
 
 pub mod rows;
 
+pub mod encoding;
+
+pub mod records;
+
 pub mod pumpfun;
 
 pub mod jupiter;
