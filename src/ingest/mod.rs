@@ -20,6 +20,12 @@ pub mod helius;
 
 pub mod facts;
 
+pub mod filings;
+
+pub mod companies;
+
+pub mod prices;
+
 pub mod reorder;
 
 pub mod simulate;
