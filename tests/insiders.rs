@@ -42,6 +42,7 @@ fn us() -> Market {
         currency: "USD".into(),
         time_zone: "America/New_York".into(),
         prefix: "SEC".into(),
+        benchmarks: vec!["SPY".into()],
     }
 }
 

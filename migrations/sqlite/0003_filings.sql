@@ -7,7 +7,8 @@ create table markets (
     name text not null,
     currency text not null,
     time_zone text not null,
-    prefix text not null unique     -- of its filings' ids
+    prefix text not null,           -- of its filings' ids; empty where there is none
+    benchmarks text not null        -- symbols, separated by commas: the first with closes counts
 );
 
 -- Bumped by whatever changes filings, companies or prices: totals and freshness are kept per version.

@@ -4,6 +4,10 @@ pub mod source;
 
 pub mod rows;
 
+pub mod encoding;
+
+pub mod records;
+
 pub mod pumpfun;
 
 pub mod jupiter;
@@ -15,6 +19,12 @@ pub mod ledger;
 pub mod helius;
 
 pub mod facts;
+
+pub mod filings;
+
+pub mod companies;
+
+pub mod prices;
 
 pub mod reorder;
 

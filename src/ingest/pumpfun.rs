@@ -4,7 +4,10 @@ use std::collections::{HashMap, VecDeque};
 
 use rust_decimal::Decimal;
 
-use super::source::{Importer, address, quantity};
+use super::{
+    records::{Dialect, split},
+    source::{Importer, address, quantity},
+};
 use crate::model::{
     money::MicroUsd,
     swap::{Amount, Fact, FactKey, Side, Swap},
@@ -16,6 +19,11 @@ const REMEMBERED_ROWS: usize = 65_536;
 
 /// No bonding curve ever held more lamports than exist (about 6·10^17).
 const MAX_LAMPORTS: u64 = 1_000_000_000_000_000_000;
+
+const COMMAS: Dialect = Dialect {
+    separator: ',',
+    quotes: true,
+};
 
 /// Reads rows by the names in the header, in whatever order they stand.
 #[derive(Debug, Default)]
@@ -61,7 +69,7 @@ impl Columns {
 impl Importer for PumpfunCsv {
     fn read(&mut self, row: &[u8], out: &mut Vec<Fact>) -> Result<(), String> {
         let text = std::str::from_utf8(row).map_err(|_| "not UTF-8".to_owned())?;
-        let fields = cells(text);
+        let fields = split(text, COMMAS).ok_or("a quote that nothing closes")?;
         let Some(columns) = self.columns else {
             // a file whose first row is no header has no names to read the others by: every row says so
             self.columns = Some(Columns::of(&fields)?);
@@ -149,35 +157,4 @@ fn integer<T: std::str::FromStr>(field: &str, text: &str) -> Result<T, String> {
         return Err(wrong());
     }
     text.parse().map_err(|_| wrong())
-}
-
-/// Splits at commas outside of quotes; a doubled quote inside quotes is one.
-fn cells(row: &str) -> Vec<String> {
-    let mut cells = vec![String::new()];
-    let mut quoted = false;
-    let mut letters = row.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                if let Some(cell) = cells.last_mut() {
-                    cell.push('"');
-                }
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => {
-                // a megabyte of commas is no row: what is beyond 64 only has to be counted as too many
-                if cells.len() > 64 {
-                    break;
-                }
-                cells.push(String::new());
-            }
-            other => {
-                if let Some(cell) = cells.last_mut() {
-                    cell.push(other);
-                }
-            }
-        }
-    }
-    cells
 }

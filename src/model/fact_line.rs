@@ -6,27 +6,22 @@ use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use super::fact_text::write;
+pub use super::{
+    fact_text::write,
+    line_field::{LineError, MAX_LINE_BYTES},
+};
 use super::{
-    money::{Exact, MicroUsd, parse_amount, parse_decimal},
+    line_field::{
+        Raw, boolean, digits, given, integer, json_reason, missing, number, short, text_of, time,
+    },
+    money::{Exact, MicroUsd, parse_decimal},
     swap::{
         Address, Amount, Direction, Fact, Label, MAX_QUANTITY, Side, SolPrice, Swap, TokenFact,
         TokenInfo, Transfer, WalletFact,
     },
-    time::Time,
 };
 
-/// A line may hold at most this many bytes.
-pub const MAX_LINE_BYTES: usize = 1_000_000;
-const MAX_TEXT: usize = 2_048;
 const MAX_ADDRESS: usize = 128;
-
-/// Why a line is no fact. The text is for the operator who wrote the line.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct LineError(pub String);
-
-type Raw<'a> = Option<&'a RawValue>;
 
 /// All fields of all types, unread: one pass over the line whatever its type, unknown fields ignored.
 #[derive(Deserialize)]
@@ -266,39 +261,6 @@ fn sol_price(line: &Line<'_>) -> Result<SolPrice, LineError> {
     })
 }
 
-fn missing(field: &str) -> LineError {
-    LineError(format!("{field}: missing"))
-}
-
-/// The value of a field that is neither absent nor null.
-fn given<'a>(raw: Raw<'a>) -> Raw<'a> {
-    raw.filter(|raw| raw.get() != "null")
-}
-
-fn short(raw: &RawValue) -> String {
-    raw.get().chars().take(40).collect()
-}
-
-fn text_of<'a>(field: &str, raw: Raw<'a>) -> Result<Option<Cow<'a, str>>, LineError> {
-    let Some(raw) = given(raw) else {
-        return Ok(None);
-    };
-    let wrong = || LineError(format!("{field}: {} is not a text", short(raw)));
-    let inner = raw.get();
-    // the usual text has nothing to unescape: borrow it
-    let text = match inner
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-    {
-        Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
-        _ => Cow::Owned(serde_json::from_str::<String>(inner).map_err(|_| wrong())?),
-    };
-    if text.len() > MAX_TEXT {
-        return Err(LineError(format!("{field}: longer than {MAX_TEXT} bytes")));
-    }
-    Ok(Some(text))
-}
-
 fn address(field: &str, raw: Raw<'_>) -> Result<Option<Address>, LineError> {
     let Some(text) = text_of(field, raw)? else {
         return Ok(None);
@@ -311,43 +273,8 @@ fn address(field: &str, raw: Raw<'_>) -> Result<Option<Address>, LineError> {
     Ok(Some(Arc::from(&*text)))
 }
 
-/// The digits of a number, whether it was written as a JSON number or as a text.
-fn digits<'a>(field: &str, raw: &'a RawValue) -> Result<&'a str, LineError> {
-    let inner = raw.get();
-    match inner.as_bytes().first() {
-        Some(b'"') => Ok(inner.trim_matches('"')),
-        Some(b'-' | b'0'..=b'9') => Ok(inner),
-        _ => Err(LineError(format!(
-            "{field}: {} is not a number",
-            short(raw)
-        ))),
-    }
-}
-
-fn number(field: &str, raw: Raw<'_>) -> Result<Option<Decimal>, LineError> {
-    let Some(raw) = given(raw) else {
-        return Ok(None);
-    };
-    let number =
-        parse_amount(digits(field, raw)?).map_err(|e| LineError(format!("{field}: {e}")))?;
-    Ok(Some(number))
-}
-
 fn dollars(field: &str, amount: Decimal) -> Result<MicroUsd, LineError> {
     MicroUsd::from_dollars(amount).map_err(|e| LineError(format!("{field}: {e}")))
-}
-
-fn integer<T: std::str::FromStr>(field: &str, raw: Raw<'_>) -> Result<Option<T>, LineError> {
-    let Some(raw) = given(raw) else {
-        return Ok(None);
-    };
-    let value = digits(field, raw)?.parse();
-    value.map(Some).map_err(|_| {
-        LineError(format!(
-            "{field}: {} is not an integer in range",
-            short(raw)
-        ))
-    })
 }
 
 fn quantity(raw: Raw<'_>) -> Result<u128, LineError> {
@@ -357,43 +284,6 @@ fn quantity(raw: Raw<'_>) -> Result<u128, LineError> {
         1..MAX_QUANTITY => Ok(amount),
         _ => Err(LineError("token_amount: beyond 2^125 base units".into())),
     }
-}
-
-fn boolean(field: &str, raw: Raw<'_>) -> Result<Option<bool>, LineError> {
-    match given(raw).map(RawValue::get) {
-        None => Ok(None),
-        Some("true") => Ok(Some(true)),
-        Some("false") => Ok(Some(false)),
-        Some(_) => Err(LineError(format!("{field}: neither true nor false"))),
-    }
-}
-
-fn time(field: &str, raw: Raw<'_>) -> Result<Option<Time>, LineError> {
-    let Some(raw) = given(raw) else {
-        return Ok(None);
-    };
-    let read = if raw.get().starts_with('"') {
-        let text = text_of(field, Some(raw))?.unwrap_or_default();
-        Time::parse_iso(&text)
-    } else {
-        let ms = raw.get().parse();
-        let ms = ms.map_err(|_| {
-            LineError(format!(
-                "{field}: {} is neither ISO 8601 nor whole milliseconds",
-                short(raw)
-            ))
-        })?;
-        Time::from_unix_ms(ms)
-    };
-    read.map(Some)
-        .map_err(|e| LineError(format!("{field}: {e}")))
-}
-
-/// serde_json's message without "at line 1", which would be taken for the file's line.
-fn json_reason(error: &serde_json::Error) -> String {
-    let whole = error.to_string();
-    let what = whole.split(" at line ").next().unwrap_or(&whole);
-    format!("bad JSON at column {}: {what}", error.column())
 }
 
 /// A decimal that may be below zero, from JSON; for importers.

@@ -163,7 +163,7 @@ pub struct Row {
     /// In the table of derivatives.
     #[serde(default, skip_serializing_if = "is_false")]
     pub derivative: bool,
-    /// The instrument, as filed.
+    /// The instrument, as filed; empty where it is not said.
     pub security: String,
     /// Its ISIN.
     #[serde(default, skip_serializing_if = "Option::is_none")]

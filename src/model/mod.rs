@@ -2,6 +2,8 @@
 
 pub mod time;
 
+pub mod local;
+
 pub mod random;
 
 pub mod money;
@@ -9,6 +11,8 @@ pub mod money;
 pub mod rank;
 
 pub mod swap;
+
+pub mod line_field;
 
 pub mod fact_text;
 
@@ -24,10 +28,19 @@ pub mod key;
 
 pub mod account;
 
+pub mod market;
+
 pub mod filing;
+
+pub mod dealing;
+
+pub mod filing_text;
+
+pub mod filing_line;
 
 pub mod company;
 
-pub mod market;
-
 pub mod name;
+
+#[cfg(test)]
+mod filing_line_test;

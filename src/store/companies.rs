@@ -103,9 +103,10 @@ impl Tx {
     pub async fn put_markets(&mut self, markets: &[Market]) -> StoreResult<()> {
         for market in markets {
             sqlx::query(
-                "insert into markets (code, regulator, name, currency, time_zone, prefix) values ($1, $2, $3, $4, $5, $6)
+                "insert into markets (code, regulator, name, currency, time_zone, prefix, benchmarks) values ($1, $2, $3, $4, $5, $6, $7)
                  on conflict (code) do update set regulator = excluded.regulator, name = excluded.name,
-                 currency = excluded.currency, time_zone = excluded.time_zone, prefix = excluded.prefix",
+                 currency = excluded.currency, time_zone = excluded.time_zone, prefix = excluded.prefix,
+                 benchmarks = excluded.benchmarks",
             )
             .bind(&market.code)
             .bind(&market.regulator)
@@ -113,6 +114,7 @@ impl Tx {
             .bind(&market.currency)
             .bind(&market.time_zone)
             .bind(&market.prefix)
+            .bind(market.benchmarks.join(","))
             .execute(&mut *self.0)
             .await?;
         }
@@ -121,18 +123,21 @@ impl Tx {
 
     /// All markets, by code.
     pub async fn markets(&mut self) -> StoreResult<HashMap<String, Market>> {
-        let rows: Vec<(String, String, String, String, String, String)> = sqlx::query_as(
-            "select code, regulator, name, currency, time_zone, prefix from markets order by code",
+        let rows: Vec<(String, String, String, String, String, String, String)> = sqlx::query_as(
+            "select code, regulator, name, currency, time_zone, prefix, benchmarks from markets order by code",
         )
         .fetch_all(&mut *self.0)
         .await?;
-        let market = |(code, regulator, name, currency, time_zone, prefix)| Market {
+        let market = |(code, regulator, name, currency, time_zone, prefix, benchmarks): (_, _, _, _, _, _, String)| Market {
             code,
             regulator,
             name,
             currency,
             time_zone,
             prefix,
+            benchmarks: (benchmarks.split(',').filter(|symbol| !symbol.is_empty()))
+                .map(str::to_owned)
+                .collect(),
         };
         Ok(rows
             .into_iter()

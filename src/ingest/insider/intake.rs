@@ -146,7 +146,7 @@ impl Intake {
             .map_or(TimeZone::UTC, days::zone);
         // scores of that day on may change, and backtests of the two years before
         let since = days::end_of(days::plus(first, -REACH_DAYS), &zone);
-        let companies = if super::judge::is_benchmark(market, symbol) {
+        let companies = if is_benchmark {
             tx.companies_of_market(market).await?
         } else {
             tx.companies_with_symbol(market, symbol).await?

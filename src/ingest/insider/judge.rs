@@ -90,20 +90,6 @@ struct Case {
     since: Time,
 }
 
-/// Which index a market's companies are measured against, the first that has closes.
-fn benchmarks_of(market: &str) -> &'static [&'static str] {
-    match market {
-        "us" => &["SPY", "^GSPC"],
-        _ => &[],
-    }
-}
-
-/// Whether a symbol's closes matter to every company of a market.
-#[must_use]
-pub fn is_benchmark(market: &str, symbol: &str) -> bool {
-    benchmarks_of(market).contains(&symbol)
-}
-
 impl Judge {
     /// Of these markets.
     #[must_use]
@@ -189,7 +175,8 @@ impl Judge {
             return Ok(series.clone());
         }
         let mut series = Series::default();
-        for symbol in benchmarks_of(market) {
+        let symbols = self.markets.get(market).map(|market| &market.benchmarks);
+        for symbol in symbols.into_iter().flatten() {
             let closes: Vec<(Date, _)> = tx.closes(market, symbol).await?;
             if !closes.is_empty() {
                 series = Series::new(closes);
