@@ -140,10 +140,9 @@ impl Intake {
         let Some(first) = tx.put_closes(market, symbol, closes).await? else {
             return Ok(false);
         };
-        let zone = judge
-            .markets()
-            .get(market)
-            .map_or(TimeZone::UTC, days::zone);
+        let known = judge.markets().get(market);
+        let zone = known.map_or(TimeZone::UTC, days::zone);
+        let is_benchmark = known.is_some_and(|known| known.benchmarks.iter().any(|one| one == symbol));
         // scores of that day on may change, and backtests of the two years before
         let since = days::end_of(days::plus(first, -REACH_DAYS), &zone);
         let companies = if is_benchmark {
