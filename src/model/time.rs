@@ -14,12 +14,12 @@ pub enum TimeError {
     /// The text is not ISO 8601 with a zone.
     #[error("`{0}` is not an ISO 8601 time such as 2026-04-24T09:32:14.117Z")]
     NotIso(String),
-    /// The moment is before Bitcoin or after the year 2200; integers are milliseconds.
-    #[error("{0} is out of range (integers are Unix milliseconds, from 2009 to 2200)")]
+    /// The moment is before EDGAR or after the year 2200; integers are milliseconds.
+    #[error("{0} is out of range (integers are Unix milliseconds, from 1993 to 2200)")]
     OutOfRange(i64),
 }
 
-const EARLIEST: Time = Time(1_230_768_000_000_000); // 2009-01-01
+const EARLIEST: Time = Time(725_846_400_000_000); // 1993-01-01
 const LATEST: Time = Time(7_258_118_400_000_000); // 2200-01-01
 
 impl Time {
