@@ -25,3 +25,5 @@ pub mod metrics;
 pub mod apply;
 
 pub mod pipeline;
+
+pub mod sec;
