@@ -14,6 +14,10 @@ pub mod ownership;
 
 pub mod parse;
 
+pub mod walk;
+
+pub mod files;
+
 #[cfg(test)]
 mod specimen;
 
