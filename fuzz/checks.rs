@@ -4,7 +4,8 @@
 
 use sigcast::{
     gate::{list_query::ListQuery, query::StreamQuery},
-    model::{fact_line, key::KeyText},
+    ingest::sec::parse::parse,
+    model::{fact_line, filing::Filing, key::KeyText},
 };
 
 /// A line is a fact or has a reason; a fact survives being written and read again.
@@ -58,5 +59,43 @@ pub fn key(data: &[u8]) -> bool {
     assert!(text.starts_with(key.prefix()));
     assert!(!format!("{key:?}").contains(&text[key.prefix().len()..]));
     assert_eq!(KeyText::parse(text).map(|key| key.hash()), Some(key.hash()));
+    true
+}
+
+/// A file is a filing or has a short reason; a filing keeps what the model promises, and survives being written and read again.
+pub fn filing(data: &[u8]) -> bool {
+    let filing = match parse(data, None) {
+        Ok(filing) => filing,
+        Err(reason) => {
+            let reason = reason.to_string();
+            assert!(!reason.is_empty() && reason.len() < 1_000, "{reason}");
+            return false;
+        }
+    };
+    assert!(!filing.owners.is_empty(), "nobody dealt");
+    assert!(filing.id.0.starts_with("SEC:"), "{}", filing.id);
+    for row in &filing.rows {
+        let (shares, price) = (
+            row.shares.unwrap_or_default(),
+            row.price.unwrap_or_default(),
+        );
+        assert!(
+            shares.checked_mul(price).is_some(),
+            "{shares} times {price}"
+        );
+        assert!(!shares.is_sign_negative() || shares.is_zero());
+        let mut marks = row.marks.iter();
+        assert!(marks.all(|mark| row.footnotes.contains(&mark.footnote)));
+    }
+    let text = match serde_json::to_string(&filing) {
+        Ok(text) => text,
+        Err(why) => panic!("not written: {why}"),
+    };
+    let nul = text.replace("\\\\", "").contains("\\u0000");
+    assert!(!nul, "a NUL, which not every database takes: {text}");
+    match serde_json::from_str::<Filing>(&text) {
+        Ok(again) => assert_eq!(again, filing, "read back as another: {text}"),
+        Err(why) => panic!("not read back: {why}: {text}"),
+    }
     true
 }

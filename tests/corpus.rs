@@ -58,3 +58,8 @@ fn stream_queries() {
 fn keys() {
     check("key", checks::key);
 }
+
+#[test]
+fn filings() {
+    check("filing", checks::filing);
+}

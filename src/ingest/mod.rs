@@ -37,3 +37,5 @@ pub mod apply;
 pub mod pipeline;
 
 pub mod insider;
+
+pub mod sec;

@@ -87,7 +87,7 @@ pub enum Amends {
 }
 
 /// The company whose securities were dealt in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Issuer {
     /// The regulator's number of it (CIK, with ten digits; LEI).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -207,9 +207,25 @@ pub struct Row {
     /// Of a derivative.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub derived: Option<Derived>,
-    /// Ids of its footnotes.
+    /// Ids of its footnotes, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub footnotes: Vec<String>,
+    /// Which of its fields each footnote explains, where the form says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
+    /// What was filed in it and cannot be read, each with its reason: `transactionShares: `12 apples` is no decimal number`.
+    /// The field itself is `None` then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flaws: Vec<String>,
+}
+
+/// A footnote's sign at a field of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// The field, by the form's own name: `transactionPricePerShare`.
+    pub field: String,
+    /// Id of the footnote.
+    pub footnote: String,
 }
 
 /// What only derivatives have.
