@@ -381,6 +381,9 @@ fn row(at: &str, fields: &RowFields<'_>) -> Result<FiledRow, LineError> {
         venue: text("venue", fields.venue)?,
         derived: (derived != Derived::default()).then_some(derived),
         footnotes: notes.into_iter().map(note).collect::<Result<_, _>>()?,
+        // a line has neither: a number that cannot be read refuses it
+        marks: Vec::new(),
+        flaws: Vec::new(),
     })
 }
 
