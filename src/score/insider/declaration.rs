@@ -251,9 +251,8 @@ fn is_not_common(name: &str) -> bool {
     let lower = name.to_lowercase();
     let names = |word: &&str| lower.contains(*word);
     let ordinary = ["common", "ordinary", "american deposit"];
-    NO_SHARE.iter().any(|word| names(&word))
-        || (NO_ORDINARY_SHARE.iter().any(|word| names(&word))
-            && !ordinary.iter().any(|word| names(&word)))
+    NO_SHARE.iter().any(names)
+        || (NO_ORDINARY_SHARE.iter().any(names) && !ordinary.iter().any(names))
 }
 
 fn line(row: &Row) -> String {
