@@ -43,6 +43,7 @@ pub fn market() -> Market {
         currency: "USD".into(),
         time_zone: "America/New_York".into(),
         prefix: "SEC".into(),
+        benchmarks: Vec::new(),
     }
 }
 
