@@ -14,7 +14,7 @@ use super::{
 use crate::{
     config::settings::Settings,
     http::{
-        access, router,
+        access, callers, router,
         server::Server,
         state::{AdminToken, State},
     },
@@ -40,6 +40,7 @@ pub struct Node {
     life: Life,
     drain: Duration,
     worker: JoinHandle<()>,
+    keeper: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
     locks: (DirLock, DirLock),
 }
@@ -94,12 +95,14 @@ impl Node {
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
+        let (callers, keeper) = callers::new(db.clone(), clock.clone());
         let state = State::new(
             settings.http.clone(),
             db.clone(),
             hub.clone(),
             pipeline.clone(),
             plans,
+            callers,
             clock.clone(),
             random,
             AdminToken::new(&token.text),
@@ -116,6 +119,7 @@ impl Node {
             token,
             life,
             worker,
+            keeper: tokio::spawn(keeper.run()),
             background: Vec::new(),
             locks,
         };
@@ -200,6 +204,7 @@ impl Node {
             state,
             pipeline,
             worker,
+            keeper,
             locks,
             ..
         } = self;
@@ -207,6 +212,8 @@ impl Node {
         drop((state, pipeline));
         // ends when the last handle to the pipeline is gone; what was queued is stored
         let _ = tokio::time::timeout(Duration::from_secs(10), worker).await;
+        // likewise; what was reserved and not used is given back
+        let _ = tokio::time::timeout(Duration::from_secs(10), keeper).await;
         db.close().await;
         drop(locks);
         tracing::info!("the end");

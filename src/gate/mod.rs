@@ -1,4 +1,4 @@
-//! First floor: what passes, and what a request for signals may say. Pure rules that know no HTTP.
+//! First floor: who may pass and how often, what passes, and what a request may say. Pure rules that know no HTTP.
 
 pub mod filter;
 
@@ -7,3 +7,23 @@ pub mod pairs;
 pub mod query;
 
 pub mod list_query;
+
+pub mod rate;
+
+pub mod quota;
+
+#[cfg(test)]
+mod quota_test;
+
+pub mod parameter;
+
+pub mod insider_query;
+
+pub mod insider_view;
+
+pub mod usage_query;
+
+pub mod path_id;
+
+#[cfg(test)]
+mod insider_query_test;

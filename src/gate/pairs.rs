@@ -77,7 +77,10 @@ impl Pairs {
             };
             let name = decode(raw_name).ok_or_else(undecodable)?;
             let Some(known_name) = known.iter().find(|known| **known == name) else {
-                let allowed = format!("the parameters {}", known.join(", "));
+                let allowed = match known {
+                    [] => "no parameters at this path".to_owned(),
+                    known => format!("the parameters {}", known.join(", ")),
+                };
                 return Err(QueryError::new(&name, raw_value, allowed));
             };
             let value = decode(raw_value).ok_or_else(undecodable)?;

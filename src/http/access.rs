@@ -1,4 +1,4 @@
-//! Access after the opening: when keys, accounts or plans change, every live stream is checked again.
+//! Access after the opening: when keys, accounts or plans change, every live stream is checked again, and every key looked up anew.
 
 use super::state::State;
 use crate::{
@@ -25,8 +25,10 @@ pub fn lapse(holder: &Holder) -> Option<Lapse> {
     Some(Lapse { at, ending })
 }
 
-/// Checks every live stream against the database: ends those that may no longer be, moves the lapse of the others.
+/// Checks every live stream against the database: ends those that may no longer be, moves the lapse of the others. What
+/// requests knew of keys is forgotten first.
 pub async fn refresh(state: &State) -> StoreResult<()> {
+    state.callers.forget_holders();
     let seats = state.hub.seats.all();
     let keys: Vec<String> = seats.iter().map(|seat| seat.key_id.clone()).collect();
     let holders = state.db.holders(&keys).await?;
@@ -43,6 +45,7 @@ pub async fn refresh(state: &State) -> StoreResult<()> {
 
 /// The same for one key, at once: what the admin listener has just revoked.
 pub async fn refresh_key(state: &State, key_id: &str) -> StoreResult<()> {
+    state.callers.forget_holders();
     if let Some(seat) = state.hub.seats.of_key(key_id) {
         let holder = state.db.holder_by_key_id(key_id).await?;
         apply(&seat, holder.as_ref(), &state.plans, state.clock.now());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Path, State as Shared, rejection::PathRejection},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::IntoResponse as _,
 };
 use serde::Deserialize;
@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{
     access,
     error::{ApiError, ApiResult},
+    guard,
     lines::whole,
     reply,
     state::State,
@@ -37,8 +38,12 @@ struct NewAccount {
 }
 
 /// `POST /v1/accounts`
-pub async fn create_account(Shared(state): Shared<Arc<State>>, body: Body) -> ApiResult {
-    let asked: NewAccount = read_json(&state, body).await?;
+pub async fn create_account(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    body: Body,
+) -> ApiResult {
+    let asked: NewAccount = read_json(&state, &headers, body).await?;
     if !state.plans.contains_key(&asked.plan) {
         let known: Vec<&str> = state.plans.keys().map(String::as_str).collect();
         return Err(ApiError::parameter("plan", &asked.plan, &known.join(", ")));
@@ -70,8 +75,12 @@ struct NewKey {
 }
 
 /// `POST /v1/keys`
-pub async fn create_key(Shared(state): Shared<Arc<State>>, body: Body) -> ApiResult {
-    let asked: NewKey = read_json(&state, body).await?;
+pub async fn create_key(
+    Shared(state): Shared<Arc<State>>,
+    headers: HeaderMap,
+    body: Body,
+) -> ApiResult {
+    let asked: NewKey = read_json(&state, &headers, body).await?;
     let account = state.db.account(&asked.account_id).await?;
     let account = account.ok_or_else(|| {
         ApiError::new(
@@ -155,7 +164,12 @@ pub async fn close_connection(
     }
 }
 
-async fn read_json<T: serde::de::DeserializeOwned>(state: &State, body: Body) -> ApiResult<T> {
+async fn read_json<T: serde::de::DeserializeOwned>(
+    state: &State,
+    headers: &HeaderMap,
+    body: Body,
+) -> ApiResult<T> {
+    guard::check_is_json(headers)?;
     let bytes = whole(body, state.config.max_body_bytes).await?;
     serde_json::from_slice(&bytes).map_err(|e| {
         ApiError::new(

@@ -106,6 +106,47 @@ impl ApiError {
         )
     }
 
+    /// 404 for a slug.
+    pub fn company_not_found() -> Self {
+        Self::missing("company_not_found", "There is no company with this slug.")
+    }
+
+    /// 404 for a slug.
+    pub fn insider_not_found() -> Self {
+        Self::missing("insider_not_found", "There is no insider with this slug.")
+    }
+
+    /// 404 for an amfId.
+    pub fn declaration_not_found() -> Self {
+        let message = "There is no declaration with this amfId.";
+        Self::missing("declaration_not_found", message)
+    }
+
+    /// 404 for a signal.
+    pub fn signal_not_found() -> Self {
+        Self::missing("signal_not_found", "There is no signal with this id.")
+    }
+
+    fn missing(code: &'static str, message: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    /// 415 for a body that is no JSON.
+    pub fn unsupported_media_type() -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            "The body's Content-Type will not do. Allowed: application/json.",
+        )
+    }
+
+    /// 429 for a key that asks too fast, or has asked for all that its plan allows. `which`: burst, day or month.
+    pub fn rate_limited(which: &str, message: String, retry_after: u32) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+            .details(json!({"limit": which}))
+            .retry_after(retry_after)
+    }
+
     /// 503 while the server goes down.
     pub fn draining() -> Self {
         let message = "The server is shutting down.";

@@ -1,21 +1,28 @@
-//! The checks before a handler, in a straight line: an unambiguous head, a server that takes requests, a key that counts.
+//! The checks before a handler, in a straight line: an unambiguous head, a server that takes requests, a key that counts, a
+//! plan that includes what is asked, a bucket that is not empty, a quota that is not used up.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::HttpBody as _,
     extract::{Request, State as Shared},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tracing::Instrument as _;
 
 use super::{
+    call::{Arrival, Known},
+    callers::{Allowance, Stopped},
     error::{ApiError, ApiResult},
-    reply,
+    limits, reply,
     state::State,
 };
-use crate::model::{account::Holder, key::KeyText};
+use crate::model::{
+    account::{Holder, Plan},
+    key::KeyText,
+};
 
 /// Set on requests of connections above the cap: they are answered, and that is all.
 #[derive(Clone, Copy, Debug)]
@@ -26,39 +33,169 @@ pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Names a request in our logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+const MAX_REQUEST_ID: usize = 128;
+
 /// Around every request of the main listener.
 pub async fn every_request(
     Shared(state): Shared<Arc<State>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let id = state.random.uuid().hyphenated().to_string();
-    let as_stream = reply::wants_stream(request.headers());
-    let verdict = check_head(request.headers()).and_then(|()| {
-        if request.extensions().get::<AboveCap>().is_some() {
-            return Err(ApiError::overloaded());
+    named(&state, request, async |request| {
+        let as_stream = reply::wants_stream(request.headers());
+        match may_begin(&state, &request) {
+            Ok(()) => next.run(request).await,
+            Err(error) if error.status().as_u16() == 503 && as_stream => {
+                reply::come_back(error.code(), state.retry_ms())
+            }
+            Err(error) => error.into_response(),
         }
-        if state.is_draining() {
-            return Err(ApiError::draining());
-        }
-        // also where the handler reads no body: nobody is to send one for nothing
-        let limit = state.config.max_body_bytes;
-        if request.body().size_hint().lower() > limit as u64 {
-            return Err(ApiError::too_large(limit));
-        }
-        Ok(())
-    });
-    let mut response = match verdict {
-        Ok(()) => next.run(request).await,
-        Err(error) if error.status().as_u16() == 503 && as_stream => {
-            reply::come_back(error.code(), state.retry_ms())
-        }
-        Err(error) => error.into_response(),
+    })
+    .await
+}
+
+/// Gives a request its name, for its handler, its answer and whatever is logged meanwhile.
+async fn named(
+    state: &State,
+    mut request: Request,
+    answer: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let id: Arc<str> = match sane_id(request.headers()) {
+        Some(id) => id.into(),
+        None => state.random.uuid().hyphenated().to_string().into(),
     };
+    let at = Instant::now();
+    request
+        .extensions_mut()
+        .insert(Arrival { id: id.clone(), at });
+    let span = tracing::info_span!("request", %id);
+    let mut response = answer(request).instrument(span).await;
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// The name that the client gave, if it is one that can stand in a log. A key put there by mistake cannot.
+fn sane_id(headers: &HeaderMap) -> Option<&str> {
+    let mut given = headers.get_all(REQUEST_ID).iter();
+    let id = given.next()?.to_str().ok()?;
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let sane = (1..=MAX_REQUEST_ID).contains(&id.len())
+        && id.bytes().all(plain)
+        && !id.contains("_live_")
+        && given.next().is_none();
+    sane.then_some(id)
+}
+
+fn may_begin(state: &State, request: &Request) -> ApiResult<()> {
+    check_head(request.headers())?;
+    if request.extensions().get::<AboveCap>().is_some() {
+        return Err(ApiError::overloaded());
+    }
+    if state.is_draining() {
+        return Err(ApiError::draining());
+    }
+    // also where the handler reads no body: nobody is to send one for nothing
+    let limit = state.config.max_body_bytes;
+    if request.body().size_hint().lower() > limit as u64 {
+        return Err(ApiError::too_large(limit));
+    }
+    let has_body = !request.body().is_end_stream();
+    if has_body && request.method() == Method::POST {
+        check_is_json(request.headers())?;
+    }
+    Ok(())
+}
+
+/// 415 for a body that says it is something else than JSON.
+pub fn check_is_json(headers: &HeaderMap) -> ApiResult<()> {
+    let Some(kind) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(());
+    };
+    let kind = kind.to_str().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if kind.eq_ignore_ascii_case("application/json") {
+        Ok(())
+    } else {
+        Err(ApiError::unsupported_media_type())
+    }
+}
+
+/// Around the endpoints of insider data.
+pub async fn insiders(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
+    known_request(&state, request, next, |plan| plan.rest).await
+}
+
+/// Around the endpoints of the signal log: any plan with the stream or REST.
+pub async fn signals(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
+    known_request(&state, request, next, |plan| plan.stream || plan.rest).await
+}
+
+/// Key, plan, burst, quota; then the handler. Whatever becomes of it, a known key is told where it stands.
+async fn known_request(
+    state: &Arc<State>,
+    mut request: Request,
+    next: Next,
+    includes: fn(&Plan) -> bool,
+) -> Response {
+    let known = match known_key(state, request.headers()).await {
+        Ok(known) => known,
+        Err(error) => return error.into_response(),
+    };
+    let plan = state.plans.get(&known.holder.account.plan);
+    let allowed = limits::allowance(plan);
+    let mut response = match admit(state, &known, allowed, includes).await {
+        Ok(()) => {
+            request.extensions_mut().insert(known.clone());
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    };
+    let now = state.clock.now();
+    limits::write(response.headers_mut(), &known.caller, allowed, now);
+    response
+}
+
+async fn known_key(state: &State, headers: &HeaderMap) -> ApiResult<Known> {
+    let key = offered_key(headers)?;
+    let found = state.callers.find(&key).await?;
+    let (caller, holder) = found.ok_or_else(ApiError::invalid_key)?;
+    holder.check_key(state.clock.now())?;
+    Ok(Known { caller, holder })
+}
+
+async fn admit(
+    state: &State,
+    known: &Known,
+    allowed: Allowance,
+    includes: fn(&Plan) -> bool,
+) -> ApiResult<()> {
+    let now = state.clock.now();
+    known.holder.check_plan(&state.plans, now, includes)?;
+    match state.callers.admit(&known.caller, allowed).await {
+        Ok(()) => Ok(()),
+        Err(Stopped::Burst(wait)) => {
+            let seconds = u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX);
+            let message = "Too many requests at once: slow down.".to_owned();
+            Err(ApiError::rate_limited("burst", message, seconds))
+        }
+        Err(Stopped::Quota) => Err(used_up(state, known, allowed)),
+        Err(Stopped::Closing) => Err(ApiError::draining()),
+    }
+}
+
+fn used_up(state: &State, known: &Known, allowed: Allowance) -> ApiError {
+    let now = state.clock.now();
+    let Some(standing) = known.caller.standing(allowed.limits, now) else {
+        return ApiError::internal(&"a quota without limits is used up");
+    };
+    let window = limits::window_name(standing.window);
+    let message = format!(
+        "The plan's {} requests a {window} are used up. Counting begins anew at {}.",
+        standing.limit, standing.reset
+    );
+    ApiError::rate_limited(window, message, limits::wait(&standing, now))
 }
 
 /// Around every request of the admin listener.
@@ -67,22 +204,25 @@ pub async fn every_admin_request(
     request: Request,
     next: Next,
 ) -> Response {
-    if let Err(error) = check_head(request.headers()) {
-        return error.into_response();
-    }
-    let open = matches!(request.uri().path(), "/metrics" | "/livez" | "/readyz");
-    if !open {
-        let offered = bearer(request.headers());
-        let verdict = match offered {
-            Ok(Some(token)) if state.admin_token.is(token) => Ok(()),
-            Ok(None) => Err(ApiError::missing_key()),
-            _ => Err(ApiError::invalid_key()),
-        };
-        if let Err(error) = verdict {
-            return error.into_response();
+    named(&state, request, async |request| {
+        match may_administer(&state, &request) {
+            Ok(()) => next.run(request).await,
+            Err(error) => error.into_response(),
         }
+    })
+    .await
+}
+
+fn may_administer(state: &State, request: &Request) -> ApiResult<()> {
+    check_head(request.headers())?;
+    if matches!(request.uri().path(), "/metrics" | "/livez" | "/readyz") {
+        return Ok(());
     }
-    next.run(request).await
+    match bearer(request.headers())? {
+        Some(token) if state.admin_token.is(token) => Ok(()),
+        Some(_) => Err(ApiError::invalid_key()),
+        None => Err(ApiError::missing_key()),
+    }
 }
 
 /// Refuses what a proxy and we could read differently.
@@ -141,21 +281,4 @@ pub async fn holder(state: &State, headers: &HeaderMap) -> ApiResult<Holder> {
         .ok_or_else(ApiError::invalid_key)?;
     holder.check_key(state.clock.now())?;
     Ok(holder)
-}
-
-/// Whether the holder may read the signal log: any plan with the stream or REST, not lapsed.
-pub fn may_read_signals(state: &State, holder: &Holder) -> ApiResult<()> {
-    use crate::model::account::Denied;
-    let plan = state.plans.get(&holder.account.plan);
-    if !plan.is_some_and(|plan| plan.stream || plan.rest) {
-        return Err(Denied::SubscriptionRequired.into());
-    }
-    if holder
-        .account
-        .expires_at
-        .is_some_and(|end| end <= state.clock.now())
-    {
-        return Err(Denied::SubscriptionExpired.into());
-    }
-    Ok(())
 }

@@ -6,9 +6,22 @@ pub mod error;
 
 pub mod reply;
 
+pub mod callers;
+
+#[cfg(test)]
+mod callers_test;
+
 pub mod state;
 
 pub mod access;
+
+pub mod limits;
+
+pub mod call;
+
+pub mod schema;
+
+pub mod csv;
 
 pub mod guard;
 
@@ -26,8 +39,19 @@ pub mod intake;
 
 pub mod admin;
 
+pub mod usage;
+
+pub mod account;
+
 pub mod ops;
 
+pub mod openapi;
+
+pub mod docs;
+
 pub mod router;
+
+#[cfg(test)]
+mod openapi_test;
 
 pub mod server;

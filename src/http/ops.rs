@@ -8,9 +8,48 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
-use super::{error::ApiError, reply, state::State};
+use super::{
+    call::{Asked, Call},
+    error::{ApiError, ApiResult},
+    reply,
+    schema::Answer,
+    state::State,
+};
+use crate::gate::insider_query::NoQuery;
+
+/// Whether the service works.
+#[derive(Serialize, ToSchema)]
+pub struct Health {
+    /// `ok`: otherwise this is a 503.
+    #[schema(example = "ok")]
+    status: &'static str,
+    /// `ok`: it can be read.
+    #[schema(example = "ok")]
+    database: &'static str,
+    /// The server's version.
+    version: &'static str,
+}
+
+/// Whether the service works
+///
+/// Asks the database, too. For probes without a key there are `/livez` and `/readyz`.
+#[utoipa::path(
+    get, path = "/api/v1/health", tag = "operation", params(Asked<NoQuery>),
+    responses((status = 200, description = "It works", body = Answer<Health>)),
+)]
+pub async fn health(call: Call, Asked(NoQuery): Asked<NoQuery>) -> ApiResult {
+    let read = call.state.db.ping().await;
+    read.map_err(|error| ApiError::unavailable(&error))?;
+    call.json(&Health {
+        status: "ok",
+        database: "ok",
+        version: env!("CARGO_PKG_VERSION"),
+    })
+}
 
 /// `/livez`: the process answers.
 pub async fn livez() -> Response {

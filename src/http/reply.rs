@@ -1,8 +1,10 @@
-//! Answers: JSON of any value, and the plain form of a refusal that passes by itself.
+//! Answers: JSON of any value, tagged so that it need not be sent twice; and the plain form of a refusal that passes by itself.
+
+use std::hash::{DefaultHasher, Hasher as _};
 
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde::Serialize;
@@ -28,6 +30,53 @@ pub fn json_text(body: String) -> Response {
     response
 }
 
+/// 200 with a JSON body and a weak `ETag` over `content`, or 304 where the client has that already. `content` is what
+/// matters of the body: two bodies with the same content are the same to a cache.
+pub fn tagged(headers: &HeaderMap, content: &[u8], body: impl FnOnce() -> Vec<u8>) -> Response {
+    let tag = etag(content);
+    let mut response = if has(headers, &tag) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        let mut response = Response::new(Body::from(body()));
+        let kind = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    };
+    let fields = response.headers_mut();
+    // proof: the tag is hexadecimal digits in quotes
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        fields.insert(header::ETAG, tag);
+    }
+    // what one key sees is not for others; and a cache asks each time whether it is still so
+    fields.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("private, no-cache"),
+    );
+    fields.insert(
+        header::VARY,
+        HeaderValue::from_static("accept, authorization, x-api-key"),
+    );
+    response
+}
+
+/// Equal for equal bytes, on nodes of one build; 64 bits suffice, as it is compared with one earlier answer alone.
+fn etag(content: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(content);
+    format!("W/\"{:016x}\"", hasher.finish())
+}
+
+/// Whether `If-None-Match` names the tag, compared weakly as RFC 9110 has it.
+fn has(headers: &HeaderMap, tag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let mut fields = headers.get_all(header::IF_NONE_MATCH).iter();
+    fields.any(|field| {
+        field.to_str().is_ok_and(|field| {
+            field.trim() == "*" || field.split(',').any(|one| opaque(one) == opaque(tag))
+        })
+    })
+}
+
 /// Only a status.
 pub fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
@@ -38,15 +87,37 @@ pub fn empty(status: StatusCode) -> Response {
 /// Whether the request names text/event-stream in its `Accept`.
 #[must_use]
 pub fn wants_stream(headers: &HeaderMap) -> bool {
-    headers.get_all(header::ACCEPT).iter().any(|accept| {
-        accept.to_str().is_ok_and(|accept| {
-            accept.split(',').any(|kind| {
-                kind.split(';')
-                    .next()
-                    .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
-            })
-        })
-    })
+    weight(headers, &header::ACCEPT, "text/event-stream").is_some()
+}
+
+/// Whether the request would rather have a file of comma-separated values than JSON.
+#[must_use]
+pub fn wants_csv(headers: &HeaderMap) -> bool {
+    let of = |kind| weight(headers, &header::ACCEPT, kind).unwrap_or(0);
+    of("text/csv") > of("application/json")
+}
+
+/// The weight, in thousandths, that a field such as `Accept` gives to what it names; `None` where it does not name it.
+fn weight(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<u32> {
+    let lines = headers.get_all(field).iter();
+    let named = lines
+        .filter_map(|line| line.to_str().ok())
+        .flat_map(|line| line.split(','))
+        .filter_map(|one| {
+            let mut parts = one.split(';').map(str::trim);
+            parts
+                .next()
+                .is_some_and(|first| first.eq_ignore_ascii_case(name))
+                .then(|| {
+                    let weight = parts.find_map(|part| {
+                        let (key, value) = part.split_once('=')?;
+                        key.trim().eq_ignore_ascii_case("q").then(|| value.trim())
+                    });
+                    let weight = weight.and_then(|weight| weight.parse::<f32>().ok());
+                    (weight.unwrap_or(1.0).clamp(0.0, 1.0) * 1000.0) as u32
+                })
+        });
+    named.max()
 }
 
 /// The head of every stream.
@@ -69,4 +140,61 @@ pub fn come_back(reason: &str, retry_ms: u32) -> Response {
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: HeaderName, values: &[&'static str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(&name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn a_file_is_for_those_who_would_rather_have_one() {
+        let wants = |accept| wants_csv(&with(header::ACCEPT, &[accept]));
+        for yes in [
+            "text/csv",
+            "Text/CSV; header=present",
+            "text/csv, */*;q=0.1",
+            "application/json;q=0.5, text/csv;q=0.6",
+            "*/*, text/csv",
+        ] {
+            assert!(wants(yes), "{yes}");
+        }
+        for no in [
+            "*/*",
+            "",
+            "text/*",
+            "text/csv;q=0",
+            "application/json, text/csv",
+            "text/csv;q=0.5, application/json",
+            "text/csvx",
+        ] {
+            assert!(!wants(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn what_a_client_has_is_not_sent_again() {
+        let ask = |headers: &HeaderMap| tagged(headers, b"{}", || b"{}".to_vec());
+        let first = ask(&HeaderMap::new());
+        assert_eq!(first.status(), StatusCode::OK);
+        let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();
+        assert!(tag.starts_with("W/\""), "{tag}");
+        let mut same = HeaderMap::new();
+        let value = format!("\"other\", {}", tag.trim_start_matches("W/"));
+        same.insert(header::IF_NONE_MATCH, value.parse().unwrap());
+        let second = ask(&same);
+        assert_eq!(second.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(second.headers()[header::ETAG].to_str().unwrap(), tag);
+        assert!(second.headers().get(header::CONTENT_TYPE).is_none());
+        assert!(has(&with(header::IF_NONE_MATCH, &["*"]), &tag));
+        assert!(!has(&with(header::IF_NONE_MATCH, &["\"other\""]), &tag));
+        assert_ne!(etag(b"{}"), etag(b"{ }"));
+    }
 }

@@ -7,19 +7,50 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{any, delete, get, post},
 };
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::{
+    CompressionLevel,
+    compression::{
+        CompressionLayer,
+        predicate::{NotForContentType, Predicate as _, SizeAbove},
+    },
+    cors::{AllowOrigin, Any, CorsLayer},
+};
 
-use super::{admin, error::ApiError, guard, intake, ops, signals, state::State, stream};
+use super::{
+    account, admin, docs, error::ApiError, guard, intake, limits, ops, signals, state::State, stream,
+    usage,
+};
+
+/// Smaller answers are sent as they are.
+const COMPRESS_ABOVE_BYTES: u64 = 512;
 
 /// The main listener.
 pub fn main(state: Arc<State>) -> Router {
+    let guarded = middleware::from_fn_with_state(state.clone(), guard::signals);
+    let log = Router::new()
+        .route("/api/signals", get(signals::list))
+        .route("/api/signals/{id}", get(signals::one))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(guarded);
+    let guarded = middleware::from_fn_with_state(state.clone(), guard::insiders);
+    let insiders = Router::new()
+        .route("/api/v1/me", get(account::me))
+        .route("/api/v1/health", get(ops::health))
+        .route("/api/v1/{*nothing}", any(not_found))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(guarded);
+    let description = Router::new()
+        .route("/openapi.json", get(docs::document))
+        .route("/docs", get(docs::page))
+        .route("/docs/", get(docs::page))
+        .route("/docs/{file}", get(docs::asset));
+    let compressed = log.merge(insiders).merge(description).layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
         .route("/api/signals/stream/tickets", post(stream::make_ticket))
-        .route("/api/signals", get(signals::list))
-        .route("/api/signals/{id}", get(signals::one))
+        .merge(compressed)
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .fallback(not_found)
@@ -43,6 +74,7 @@ pub fn admin(state: Arc<State>) -> Router {
         .route("/v1/keys/{id}", delete(admin::revoke_key))
         .route("/v1/connections", get(admin::connections))
         .route("/v1/connections/{number}", delete(admin::close_connection))
+        .route("/v1/usage", get(usage::top))
         .route("/metrics", get(ops::metrics))
         .route("/livez", get(ops::livez))
         .route("/readyz", get(ops::readyz_reasons))
@@ -69,6 +101,17 @@ async fn method_not_allowed() -> Response {
     .into_response()
 }
 
+/// For whole answers. A stream has no part in it: what is compressed is held back until there is enough of it.
+fn compression() -> CompressionLayer<impl tower_http::compression::Predicate> {
+    let worth_it = SizeAbove::new(COMPRESS_ABOVE_BYTES)
+        .and(NotForContentType::const_new("text/event-stream"))
+        .and(NotForContentType::IMAGES);
+    CompressionLayer::new()
+        // of each kind the level that costs little more than the fastest and gives most of the best
+        .quality(CompressionLevel::Precise(4))
+        .compress_when(worth_it)
+}
+
 fn cors(origins: &[String]) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
@@ -76,12 +119,23 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             header::CACHE_CONTROL,
+            header::IF_NONE_MATCH,
             guard::API_KEY,
+            guard::REQUEST_ID,
             // what stream clients written on fetch send
             stream::LAST_EVENT_ID,
             stream::TAKEOVER,
         ])
-        .expose_headers([header::RETRY_AFTER, guard::REQUEST_ID]);
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            guard::REQUEST_ID,
+            limits::LIMIT,
+            limits::REMAINING,
+            limits::RESET,
+            limits::RATE_LIMIT,
+            limits::RATE_LIMIT_POLICY,
+        ]);
     if origins.iter().any(|origin| origin == "*") {
         layer.allow_origin(Any)
     } else {

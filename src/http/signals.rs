@@ -1,15 +1,14 @@
 //! `GET /api/signals` and `GET /api/signals/{id}`: the log, in the very bytes of the stream.
 
-use std::sync::Arc;
-
 use axum::{
-    extract::{Path, State as Shared, rejection::PathRejection},
-    http::{HeaderMap, StatusCode, Uri},
+    extract::{Path, rejection::PathRejection},
+    http::Uri,
 };
+use utoipa::ToSchema;
 
 use super::{
+    call::Call,
     error::{ApiError, ApiResult},
-    guard, reply,
     state::State,
 };
 use crate::{
@@ -25,10 +24,42 @@ use crate::{
 /// Rows read at a time while a filter is applied.
 const BATCH: usize = 256;
 
-/// The listing.
-pub async fn list(Shared(state): Shared<Arc<State>>, headers: HeaderMap, uri: Uri) -> ApiResult {
-    let holder = guard::holder(&state, &headers).await?;
-    guard::may_read_signals(&state, &holder)?;
+/// A page of the log.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what is written as text")]
+pub struct LogPage {
+    /// Signals, in seq order, in the bytes of the stream's `data`.
+    #[schema(value_type = Vec<Object>)]
+    items: Vec<String>,
+    /// Where a poller goes on: the last item's place, or where it stood.
+    next: String,
+    /// Names this log; places of another mean nothing in it.
+    epoch: String,
+    /// The seq of the log's last row.
+    head: i64,
+}
+
+/// List the log
+///
+/// Signals in seq order, in the very bytes of the stream. A poller goes on with `after` = `next`.
+#[utoipa::path(
+    get, path = "/api/signals", tag = "signals",
+    params(
+        ("types" = Option<String>, Query, description = "Any of these signal types, separated by commas"),
+        ("min_rank" = Option<String>, Query, pattern = "^[SABCD]$", description = "At least this rank"),
+        ("min_score" = Option<f64>, Query, minimum = 0, maximum = 1_000_000, description = "At least this score"),
+        ("token" = Option<String>, Query, max_length = 128, description = "Of this token's address"),
+        ("market" = Option<String>, Query, max_length = 64, description = "Of this market"),
+        ("after" = Option<String>, Query, description = "The rows next after this signal: its UUID, or `<epoch>-<seq>`"),
+        ("before" = Option<String>, Query, description = "The nearest rows before this signal"),
+        ("since" = Option<String>, Query, description = "Not published before this ISO 8601 time"),
+        ("until" = Option<String>, Query, description = "Not published after this ISO 8601 time"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Items at most; 50 where nothing is said"),
+    ),
+    responses((status = 200, description = "A page", body = LogPage)),
+)]
+pub async fn list(call: Call, uri: Uri) -> ApiResult {
+    let state = &*call.state;
     let query = ListQuery::parse(uri.query().unwrap_or_default())?;
     let head = state
         .hub
@@ -38,14 +69,10 @@ pub async fn list(Shared(state): Shared<Arc<State>>, headers: HeaderMap, uri: Ur
         .map_err(|e| ApiError::unavailable(&e))?;
     let (after, before, backwards) = match &query.edge {
         None => (0, i64::MAX, false),
-        Some(Edge::After(place)) => (
-            seq_of(&state, &head, "after", place).await?,
-            i64::MAX,
-            false,
-        ),
-        Some(Edge::Before(place)) => (0, seq_of(&state, &head, "before", place).await?, true),
+        Some(Edge::After(place)) => (seq_of(state, &head, "after", place).await?, i64::MAX, false),
+        Some(Edge::Before(place)) => (0, seq_of(state, &head, "before", place).await?, true),
     };
-    let rows = collect(&state, &query, after, before, backwards).await?;
+    let rows = collect(state, &query, after, before, backwards).await?;
     // a poller just goes on from `next`, whether there was something or not
     let next = rows.last().map_or(
         if backwards {
@@ -56,7 +83,7 @@ pub async fn list(Shared(state): Shared<Arc<State>>, headers: HeaderMap, uri: Ur
         |row| row.seq,
     );
     let items: Vec<String> = rows.iter().map(wire).collect();
-    Ok(reply::json_text(format!(
+    Ok(call.bytes(format!(
         "{{\"items\":[{}],\"next\":\"{}-{next}\",\"epoch\":\"{}\",\"head\":{}}}",
         items.join(","),
         head.epoch,
@@ -136,15 +163,20 @@ async fn seq_of(state: &State, head: &LogHead, parameter: &str, place: &Place) -
     }
 }
 
-/// One signal: its bytes, nothing around them.
-pub async fn one(
-    Shared(state): Shared<Arc<State>>,
-    headers: HeaderMap,
-    id: Result<Path<String>, PathRejection>,
-) -> ApiResult {
+/// Read one signal
+///
+/// Its bytes, nothing around them.
+#[utoipa::path(
+    get, path = "/api/signals/{id}", tag = "signals",
+    params(("id" = String, Path, description = "Its UUID, or `<epoch>-<seq>`")),
+    responses(
+        (status = 200, description = "The signal", body = Object),
+        (status = 404, description = "`signal_not_found`", body = super::schema::ErrorBody),
+    ),
+)]
+pub async fn one(call: Call, id: Result<Path<String>, PathRejection>) -> ApiResult {
     let Path(id) = id?;
-    let holder = guard::holder(&state, &headers).await?;
-    guard::may_read_signals(&state, &holder)?;
+    let state = &*call.state;
     let row = if let Some(id) = lower_uuid(&id) {
         state.db.signal_by_id(&id).await?
     } else {
@@ -155,12 +187,6 @@ pub async fn one(
             _ => None,
         }
     };
-    let unknown = || {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "signal_not_found",
-            "There is no signal with this id.",
-        )
-    };
-    Ok(reply::json_text(wire(&row.ok_or_else(unknown)?)))
+    let row = row.ok_or_else(ApiError::signal_not_found)?;
+    Ok(call.bytes(wire(&row)))
 }

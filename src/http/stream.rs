@@ -9,8 +9,10 @@ use axum::{
     http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header},
     response::Response,
 };
+use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
 use super::{
     access,
@@ -49,7 +51,33 @@ struct Start {
     gap: Option<Gap>,
 }
 
-/// Opens a stream.
+/// Open the stream
+///
+/// Server-Sent Events: `hello`, then a frame for each signal whose `id:` is the place to go on from, `gap` where there is
+/// a hole, `bye` or `error` at the end. One connection a key. Closed by the server, it is opened again with
+/// `Last-Event-ID`; after `error` it is not.
+#[utoipa::path(
+    get, path = "/api/signals/stream", tag = "stream",
+    params(
+        ("types" = Option<String>, Query, description = "Any of these signal types, separated by commas"),
+        ("min_rank" = Option<String>, Query, pattern = "^[SABCD]$", description = "At least this rank"),
+        ("min_score" = Option<f64>, Query, minimum = 0, maximum = 1_000_000, description = "At least this score"),
+        ("token" = Option<String>, Query, max_length = 128, description = "Of this token's address"),
+        ("market" = Option<String>, Query, max_length = 64, description = "Of this market"),
+        ("last_event_id" = Option<String>, Query, description = "Go on after this frame; the header `Last-Event-ID` goes before it"),
+        ("since" = Option<String>, Query, description = "Begin at this ISO 8601 time"),
+        ("replay_until" = Option<String>, Query, description = "Replay what was until this ISO 8601 time, and end"),
+        ("speed" = Option<f64>, Query, minimum = 0.1, maximum = 10_000, description = "How many times faster than it happened; with `replay_until`"),
+        ("heartbeat" = Option<String>, Query, pattern = "^event$", description = "`event`: heartbeat events beside the pings"),
+        ("takeover" = Option<bool>, Query, description = "Take the connection even from a holder that is alive"),
+        ("ticket" = Option<String>, Query, max_length = 128, description = "Stands for a key, in browsers"),
+    ),
+    responses(
+        (status = 200, description = "The stream", content_type = "text/event-stream", body = String),
+        (status = 204, description = "A replay that has ended"),
+        (status = 429, description = "The key's stream is open already: `connection_limit`", body = super::schema::ErrorBody),
+    ),
+)]
 pub async fn open(
     Shared(state): Shared<Arc<State>>,
     Extension(socket): Extension<Arc<Socket>>,
@@ -330,7 +358,22 @@ async fn spend_ticket(
     Ok((holder, spent))
 }
 
-/// `POST /api/signals/stream/tickets`
+/// What opens a stream where no header can be sent.
+#[derive(Serialize, ToSchema)]
+pub struct NewTicket {
+    /// For `?ticket=`; it opens one stream.
+    ticket: String,
+    /// Seconds within which it must be used.
+    expires_in: u64,
+}
+
+/// Make a ticket for a stream
+///
+/// For `EventSource` in browsers, which can send no header: `?ticket=` opens one stream, within the time that is said.
+#[utoipa::path(
+    post, path = "/api/signals/stream/tickets", tag = "stream",
+    responses((status = 200, description = "The ticket", body = NewTicket)),
+)]
 pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> ApiResult {
     let holder = guard::holder(&state, &headers).await?;
     let now = state.clock.now();
@@ -350,7 +393,10 @@ pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) 
         .db
         .add_ticket(&ticket_hash(&text), &holder.key.id, expires_at, now)
         .await?;
-    let mut response = reply::json(&json!({"ticket": text, "expires_in": seconds}));
+    let mut response = reply::json(&NewTicket {
+        ticket: text,
+        expires_in: seconds,
+    });
     response.headers_mut().insert(
         header::CACHE_CONTROL,
         header::HeaderValue::from_static("no-store"),

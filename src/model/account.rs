@@ -86,7 +86,7 @@ impl KeyRecord {
 }
 
 /// What a plan allows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plan {
     /// May open `GET /api/signals/stream`.
@@ -103,6 +103,27 @@ pub struct Plan {
     pub requests_per_day: u64,
     /// REST requests a UTC month; 0 is no limit by the month.
     pub requests_per_month: u64,
+    /// REST requests a second that a key may go on making; 0 is no limit by the second.
+    pub requests_per_second: u32,
+    /// REST requests that a key may make at once after a rest; 0 is no limit by the second.
+    pub burst: u32,
+}
+
+/// A plan that says nothing allows nothing, at the usual pace.
+impl Default for Plan {
+    fn default() -> Self {
+        Plan {
+            stream: false,
+            rest: false,
+            webhooks: false,
+            webhook_endpoints: 0,
+            mcp: false,
+            requests_per_day: 0,
+            requests_per_month: 0,
+            requests_per_second: 10,
+            burst: 20,
+        }
+    }
 }
 
 impl Plan {
@@ -152,11 +173,18 @@ impl Holder {
 
     /// Whether the stream may be open at `now`.
     pub fn check_stream(&self, plans: &Plans, now: Time) -> Result<(), Denied> {
+        self.check_plan(plans, now, |plan| plan.stream)
+    }
+
+    /// Whether the key counts at `now`, and its account has a plan with this in it that has not lapsed.
+    pub fn check_plan(
+        &self,
+        plans: &Plans,
+        now: Time,
+        includes: impl FnOnce(&Plan) -> bool,
+    ) -> Result<(), Denied> {
         self.check_key(now)?;
-        if !plans
-            .get(&self.account.plan)
-            .is_some_and(|plan| plan.stream)
-        {
+        if !plans.get(&self.account.plan).is_some_and(includes) {
             return Err(Denied::SubscriptionRequired);
         }
         if self.account.expires_at.is_some_and(|end| end <= now) {

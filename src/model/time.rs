@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{Span, Timestamp, civil::Date};
 
 /// A moment in UTC, in microseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +68,18 @@ impl Time {
         Time(self.unix_ms() * 1000)
     }
 
+    /// Its day in UTC, as days since 1970-01-01.
+    #[must_use]
+    pub fn utc_day(self) -> i64 {
+        self.0.div_euclid(Self::DAY)
+    }
+
+    /// The first instant of a day that [`Time::utc_day`] gave; saturates at the ends.
+    #[must_use]
+    pub fn of_utc_day(day: i64) -> Self {
+        Time(day.saturating_mul(Self::DAY))
+    }
+
     /// Seconds from `earlier` to this moment; negative where it lies before.
     #[must_use]
     pub fn seconds_since(self, earlier: Time) -> f64 {
@@ -79,6 +91,20 @@ impl Time {
     pub fn plus(self, micros: i64) -> Self {
         Time(self.0.saturating_add(micros))
     }
+}
+
+/// The first days of the UTC month that a day is in, and of the next one; all as days since 1970-01-01.
+#[must_use]
+pub fn utc_month(day: i64) -> (i64, i64) {
+    const EPOCH: Date = Date::constant(1970, 1, 1);
+    let number = |date: Date| i64::from((date - EPOCH).get_days());
+    let of_month = |date: Date| {
+        let next = date.last_of_month().tomorrow().ok()?;
+        Some((number(date.first_of_month()), number(next)))
+    };
+    let date = EPOCH.checked_add(Span::new().days(day.clamp(-100_000, 1_000_000)));
+    // proof: within a thousand years of 1970 every day has a month; a clock beyond has worse troubles
+    date.ok().and_then(of_month).unwrap_or((day, day + 1))
 }
 
 impl fmt::Display for Time {
@@ -154,6 +180,27 @@ mod tests {
             Time::parse_iso("2026-04-24").unwrap().to_string(),
             "2026-04-24T00:00:00.000Z"
         );
+    }
+
+    #[test]
+    fn days_and_months_are_those_of_utc() {
+        let day = |text: &str| Time::parse_iso(text).unwrap().utc_day();
+        let leap = day("2028-02-29T23:59:59.999Z");
+        assert_eq!(
+            utc_month(leap),
+            (day("2028-02-01"), day("2028-03-01")),
+            "a leap year's February"
+        );
+        assert_eq!(utc_month(day("2026-12-31")).1, day("2027-01-01"));
+        assert_eq!(day("2026-04-24T01:00:00+02:00"), day("2026-04-23"));
+        assert_eq!(
+            Time::of_utc_day(leap).to_string(),
+            "2028-02-29T00:00:00.000Z"
+        );
+        for absurd in [i64::MIN, -1, i64::MAX - 1] {
+            let (first, next) = utc_month(absurd);
+            assert!(first < next, "{absurd}");
+        }
     }
 
     #[test]

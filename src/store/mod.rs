@@ -10,6 +10,8 @@ pub mod accounts;
 
 pub mod tickets;
 
+pub mod usage;
+
 pub mod facts;
 
 mod record_row;

@@ -21,12 +21,12 @@ fn examples() -> PathBuf {
 }
 
 /// A place of this test program's own, under `target`.
-fn scratch(name: &str) -> PathBuf {
+pub fn scratch(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// Said past the test runner, which would keep it to itself as long as all is well.
-fn skip(what: &str, why: &str) {
+pub fn skip(what: &str, why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {what}: {why}");
 }
 
@@ -46,7 +46,7 @@ fn once_for(
 }
 
 /// Runs a command to its end; its trouble as text.
-fn succeed(command: &mut Command) -> Result<Output, String> {
+pub fn succeed(command: &mut Command) -> Result<Output, String> {
     let name = format!("{command:?}");
     let mut child = command
         .stdin(Stdio::null())
@@ -88,16 +88,20 @@ fn node() -> Result<&'static Path, String> {
 
 /// A Python of its own with what `examples/python` asks for.
 fn python() -> Result<PathBuf, String> {
-    let place = scratch("python-client");
+    python_with("python-client", &examples().join("python/requirements.txt"))
+}
+
+/// A Python of its own with what a list of requirements asks for.
+pub fn python_with(name: &str, wanted: &Path) -> Result<PathBuf, String> {
+    let place = scratch(name);
     let python = place.join("bin/python");
-    let wanted = examples().join("python/requirements.txt");
     fs::create_dir_all(&place).map_err(|e| e.to_string())?;
-    once_for(&place, &wanted, || {
+    once_for(&place, wanted, || {
         let mut make = Command::new("python3");
         succeed(make.args(["-m", "venv"]).arg(&place))?;
         let mut install = Command::new(&python);
         install.args(["-m", "pip", "install", "--quiet", "-r"]);
-        succeed(install.arg(&wanted)).map(drop)
+        succeed(install.arg(wanted)).map(drop)
     })?;
     Ok(python)
 }

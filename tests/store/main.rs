@@ -13,3 +13,4 @@ mod facts;
 mod log;
 mod prune;
 mod tickets;
+mod usage;

@@ -1,0 +1,262 @@
+//! A request that the guard let through, and the answers that it can be given: with `meta`, tagged, page by page.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Extension, RequestPartsExt as _,
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+    response::Response,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    callers::Caller,
+    error::{ApiError, ApiResult},
+    reply,
+    state::{Freshness, State},
+};
+use crate::{
+    gate::{
+        insider_query::{Format, InsiderQuery, Page},
+        path_id::{AmfId, Slug},
+    },
+    model::{account::Holder, time::Time},
+};
+
+/// A request's name in our logs and answers, and when it came.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// As the client named it, or as we did: letters, digits, `-`, `_` and `.`.
+    pub id: Arc<str>,
+    /// By a clock that only goes forward.
+    pub at: Instant,
+}
+
+/// What every answer under `/api/v1` says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Meta {
+    /// Milliseconds that the server took.
+    latency_ms: u64,
+    /// When each kind of data last changed.
+    data_freshness: Freshness,
+    /// The request's name, as in `X-Request-Id`.
+    request_id: String,
+}
+
+/// Who asks: put into the request by the guard.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The key, as it is counted.
+    pub caller: Arc<Caller>,
+    /// Who holds it.
+    pub holder: Arc<Holder>,
+}
+
+/// A request to answer.
+pub struct Call {
+    /// Shared by all.
+    pub state: Arc<State>,
+    /// Who asks.
+    pub known: Known,
+    arrival: Arrival,
+    headers: HeaderMap,
+}
+
+impl FromRequestParts<Arc<State>> for Call {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> ApiResult<Self> {
+        let unguarded =
+            |_| ApiError::internal(&"a path that answers calls stands outside the guard");
+        let Extension(known) = parts
+            .extract::<Extension<Known>>()
+            .await
+            .map_err(unguarded)?;
+        let Extension(arrival) = parts
+            .extract::<Extension<Arrival>>()
+            .await
+            .map_err(unguarded)?;
+        Ok(Call {
+            state: state.clone(),
+            known,
+            arrival,
+            headers: parts.headers.clone(),
+        })
+    }
+}
+
+/// The query of a request, read by its table.
+pub struct Asked<Q>(pub Q);
+
+impl<Q: InsiderQuery> FromRequestParts<Arc<State>> for Asked<Q> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> ApiResult<Self> {
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Asked(Q::parse(query, &state.markets())?))
+    }
+}
+
+/// A company's slug in a path.
+pub struct CompanyPath(pub Slug);
+/// An insider's slug in a path.
+pub struct InsiderPath(pub Slug);
+/// A declaration's amfId in a path, raw or percent-encoded.
+pub struct DeclarationPath(pub AmfId);
+
+/// The only variable part of a path, decoded; `None` where it cannot be.
+async fn part(parts: &mut Parts) -> Option<String> {
+    let path = parts.extract::<axum::extract::Path<String>>().await;
+    path.ok().map(|axum::extract::Path(text)| text)
+}
+
+macro_rules! named_by_path {
+    ($path:ident, $name:ident, $missing:ident) => {
+        impl<S: Send + Sync> FromRequestParts<S> for $path {
+            type Rejection = ApiError;
+
+            async fn from_request_parts(parts: &mut Parts, _: &S) -> ApiResult<Self> {
+                let text = part(parts).await;
+                let name = text.as_deref().and_then($name::parse);
+                name.map($path).ok_or_else(ApiError::$missing)
+            }
+        }
+    };
+}
+
+named_by_path!(CompanyPath, Slug, company_not_found);
+named_by_path!(InsiderPath, Slug, insider_not_found);
+named_by_path!(DeclarationPath, AmfId, declaration_not_found);
+
+impl Call {
+    /// The current moment.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.state.clock.now()
+    }
+
+    /// 200 with this object and `meta`, or 304.
+    pub fn json<T: Serialize>(&self, body: &T) -> ApiResult {
+        let text = serde_json::to_vec(body).map_err(|error| ApiError::internal(&error))?;
+        Ok(self.object(&text))
+    }
+
+    /// 200 with a page of a list and `meta`, or 304.
+    pub fn list<T: Serialize>(&self, page: &Page, total: u64, items: &[T]) -> ApiResult {
+        self.json(&List {
+            total,
+            limit: page.limit,
+            offset: page.offset,
+            items,
+        })
+    }
+
+    /// The same with items that are JSON already.
+    pub fn list_of_texts<S: AsRef<str>>(&self, page: &Page, total: u64, items: &[S]) -> Response {
+        let length: usize = items.iter().map(|item| item.as_ref().len() + 1).sum();
+        let head = format!(
+            "{{\"total\":{total},\"limit\":{},\"offset\":{},\"items\":[",
+            page.limit, page.offset
+        );
+        let mut text = Vec::with_capacity(head.len() + length + 2);
+        text.extend_from_slice(head.as_bytes());
+        for (n, item) in items.iter().enumerate() {
+            if n > 0 {
+                text.push(b',');
+            }
+            text.extend_from_slice(item.as_ref().as_bytes());
+        }
+        text.extend_from_slice(b"]}");
+        self.object(&text)
+    }
+
+    /// 200 with bytes that are what they are, without `meta`, or 304.
+    pub fn bytes(&self, text: String) -> Response {
+        reply::tagged(&self.headers, text.as_bytes(), || text.clone().into_bytes())
+    }
+
+    /// Whether a list is wanted as a file: by its `format` or, where that says nothing, by `Accept`.
+    #[must_use]
+    pub fn wants_csv(&self, page: &Page) -> bool {
+        match page.format {
+            Some(format) => format == Format::Csv,
+            None => reply::wants_csv(&self.headers),
+        }
+    }
+
+    /// `object` is a JSON object with a member at least: `meta` becomes its last.
+    fn object(&self, object: &[u8]) -> Response {
+        reply::tagged(&self.headers, object, || {
+            // proof: a number, times and a text always serialise
+            let meta = serde_json::to_string(&self.meta()).unwrap_or_default();
+            let mut body = Vec::with_capacity(object.len() + meta.len() + 9);
+            body.extend_from_slice(object.strip_suffix(b"}").unwrap_or(object));
+            body.extend_from_slice(b",\"meta\":");
+            body.extend_from_slice(meta.as_bytes());
+            body.push(b'}');
+            body
+        })
+    }
+
+    fn meta(&self) -> Meta {
+        let took = self.arrival.at.elapsed().as_millis();
+        Meta {
+            latency_ms: u64::try_from(took).unwrap_or(u64::MAX),
+            data_freshness: self.state.freshness.read(),
+            request_id: self.arrival.id.to_string(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List<'a, T> {
+    total: u64,
+    limit: u32,
+    offset: u64,
+    items: &'a [T],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{Router, body::Body, http::Request, routing::get};
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    async fn ask(path: &str) -> (u16, String) {
+        let router: Router = Router::new()
+            .route("/d/{id}", get(async |DeclarationPath(id)| id.0))
+            .route("/d/{id}/score", get(async |DeclarationPath(id)| id.0))
+            .route("/c/{slug}", get(async |CompanyPath(slug)| slug.0))
+            .route("/i/{slug}", get(async |InsiderPath(slug)| slug.0));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn ids_in_paths_may_be_raw_or_encoded() {
+        let id = "SEC:0001127602-25-009876";
+        for path in [
+            format!("/d/{id}"),
+            format!("/d/{}", id.replace(':', "%3A")),
+            format!("/d/{}/score", id.replace(':', "%3a").replace('-', "%2D")),
+        ] {
+            assert_eq!(ask(&path).await, (200, id.to_owned()), "{path}");
+        }
+        for (path, code) in [
+            ("/d/%20", "declaration_not_found"),
+            ("/d/%FF", "declaration_not_found"),
+            ("/c/L%27Oreal", "company_not_found"),
+            ("/i/a%2Fb", "insider_not_found"),
+        ] {
+            let (status, body) = ask(path).await;
+            assert!(status == 404 && body.contains(code), "{path}: {body}");
+        }
+    }
+}

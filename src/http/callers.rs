@@ -1,0 +1,485 @@
+//! The keys that are in use: who holds each, its bucket and its quota, in memory.
+//!
+//! A request of a known key touches no database: its holder is kept until accounts or keys change, its bucket is a number,
+//! and its quota is served from a block that was reserved ahead (`gate::quota`). The keeper, one task, reserves for all
+//! keys together, gives back what resting keys hold, and lets them go.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use dashmap::DashMap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    gate::{
+        quota::{Ask, Counters, Limits, Quota, Standing, Taken, Usage},
+        rate::{Bucket, Rate},
+    },
+    model::{
+        account::Holder,
+        key::{KeyHash, KeyText},
+        time::{Clock, Time},
+    },
+    store::{
+        db::Db,
+        error::{StoreError, StoreResult},
+        usage::KeyAsk,
+    },
+};
+
+/// Keys looked after at most, but for those that are asking this very moment.
+const MOST_KEYS: usize = 65_536;
+/// A key that rests so long gives back what it holds, and is let go.
+const REST: i64 = 60 * Time::SECOND;
+/// The same where there are too many: by then any bucket of the usual size is full again.
+const SHORT_REST: i64 = 3 * Time::SECOND;
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// Requests that may wait for a reservation; more wait for their turn to wait.
+const MOST_WAITING: usize = 4_096;
+/// Keys reserved for in one transaction.
+const BATCH: usize = 256;
+
+/// A key in use.
+#[derive(Debug)]
+pub struct Caller {
+    key_id: String,
+    /// As of which generation of accounts and keys.
+    holder: RwLock<(u64, Arc<Holder>)>,
+    meter: Mutex<Meter>,
+}
+
+#[derive(Debug)]
+struct Meter {
+    bucket: Bucket,
+    quota: Quota,
+    seen: Time,
+    /// The keeper has been asked to fill the block up.
+    asked: bool,
+}
+
+/// What a plan allows a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// By the second.
+    pub rate: Option<Rate>,
+    /// By the day and the month.
+    pub limits: Limits,
+}
+
+/// Why a request may not be made now.
+#[derive(Debug)]
+pub enum Stopped {
+    /// Too fast: there is room again in so many microseconds.
+    Burst(i64),
+    /// The plan's requests are used up.
+    Quota,
+    /// Nobody counts: the server goes down.
+    Closing,
+}
+
+impl Caller {
+    fn new(holder: (u64, Arc<Holder>), quota: Quota, now: Time) -> Self {
+        Caller {
+            key_id: holder.1.key.id.clone(),
+            holder: RwLock::new(holder),
+            meter: Mutex::new(Meter {
+                bucket: Bucket::default(),
+                quota,
+                seen: now,
+                asked: false,
+            }),
+        }
+    }
+
+    /// Where it stands with its plan; `None` for a plan without limits by day or month.
+    pub fn standing(&self, limits: Limits, now: Time) -> Option<Standing> {
+        self.meter(|meter| meter.quota.standing(limits, now))
+    }
+
+    /// Requests that its bucket holds, and microseconds until it is full.
+    #[must_use]
+    pub fn bucket(&self, rate: Rate, now: Time) -> (u32, i64) {
+        self.meter(|meter| {
+            (
+                meter.bucket.left(rate, now),
+                meter.bucket.missing(rate, now),
+            )
+        })
+    }
+
+    /// Requests made with it.
+    pub fn usage(&self, now: Time) -> Usage {
+        self.meter(|meter| meter.quota.usage(now))
+    }
+
+    fn meter<T>(&self, act: impl FnOnce(&mut Meter) -> T) -> T {
+        act(&mut self.meter.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn known(&self, generation: u64) -> Option<Arc<Holder>> {
+        let held = self.holder.read().unwrap_or_else(PoisonError::into_inner);
+        (held.0 == generation).then(|| held.1.clone())
+    }
+
+    fn now_held_by(&self, holder: (u64, Arc<Holder>)) {
+        *self.holder.write().unwrap_or_else(PoisonError::into_inner) = holder;
+    }
+}
+
+/// What the keeper is asked for.
+enum Task {
+    /// Reserve for this key.
+    Reserve(Wanted),
+    /// Give back what is not used, of all keys, and say when it is done.
+    Settle(oneshot::Sender<()>),
+}
+
+struct Wanted {
+    caller: Arc<Caller>,
+    limits: Limits,
+    /// Where a request waits for it.
+    passed: Option<oneshot::Sender<bool>>,
+}
+
+/// All keys in use.
+pub struct Callers {
+    by_hash: Arc<DashMap<KeyHash, Arc<Caller>>>,
+    /// Grows when accounts or keys change: what is known of holders is then read again.
+    generation: AtomicU64,
+    tasks: mpsc::Sender<Task>,
+    db: Db,
+    clock: Clock,
+}
+
+/// Reserves for all keys, and gives back.
+pub struct Keeper {
+    by_hash: Arc<DashMap<KeyHash, Arc<Caller>>>,
+    tasks: mpsc::Receiver<Task>,
+    db: Db,
+    clock: Clock,
+}
+
+/// No key in use, and who will keep them. The keeper ends when the callers are dropped.
+#[must_use]
+pub fn new(db: Db, clock: Clock) -> (Callers, Keeper) {
+    let by_hash = Arc::new(DashMap::new());
+    let (tasks, receiver) = mpsc::channel(MOST_WAITING);
+    let keeper = Keeper {
+        by_hash: by_hash.clone(),
+        tasks: receiver,
+        db: db.clone(),
+        clock: clock.clone(),
+    };
+    let callers = Callers {
+        by_hash,
+        generation: AtomicU64::new(0),
+        tasks,
+        db,
+        clock,
+    };
+    (callers, keeper)
+}
+
+impl Callers {
+    /// Who holds a key, if anybody does; whether the key counts now is for the holder to say.
+    pub async fn find(&self, key: &KeyText) -> StoreResult<Option<(Arc<Caller>, Arc<Holder>)>> {
+        let hash = key.hash();
+        // before the read: what changes after it makes the generation another one
+        let generation = self.generation.load(Ordering::Acquire);
+        let known = self.by_hash.get(&hash).map(|entry| entry.value().clone());
+        if let Some(caller) = &known
+            && let Some(holder) = caller.known(generation)
+        {
+            return Ok(Some((caller.clone(), holder)));
+        }
+        let Some(holder) = self.db.holder(&hash).await? else {
+            return Ok(None);
+        };
+        let holder = Arc::new(holder);
+        let held = (generation, holder.clone());
+        let caller = match known {
+            Some(caller) => caller,
+            None => {
+                let counters = self.db.usage(&holder.key.id).await?;
+                let now = self.clock.now();
+                let quota = Quota::new(counters.unwrap_or_else(|| Counters::new(now)), now);
+                let fresh = || Arc::new(Caller::new(held.clone(), quota, now));
+                self.by_hash.entry(hash).or_insert_with(fresh).clone()
+            }
+        };
+        caller.now_held_by(held);
+        Ok(Some((caller, holder)))
+    }
+
+    /// Accounts or keys have changed: from here on no request sees what was known before.
+    pub fn forget_holders(&self) {
+        self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Counts one request of a key, first against its bucket, then against its quota.
+    pub async fn admit(&self, caller: &Arc<Caller>, allowed: Allowance) -> Result<(), Stopped> {
+        let now = self.clock.now();
+        let limits = allowed.limits;
+        let (taken, fill_up) = caller.meter(|meter| {
+            meter.seen = now;
+            if let Some(rate) = allowed.rate {
+                meter.bucket.take(rate, now).map_err(Stopped::Burst)?;
+            }
+            let taken = meter.quota.take(limits, now);
+            let fill_up = !meter.asked && meter.quota.runs_low(limits);
+            meter.asked |= fill_up && taken == Taken::Passed;
+            Ok((taken, fill_up))
+        })?;
+        match taken {
+            Taken::Refused => Err(Stopped::Quota),
+            Taken::Passed => {
+                if fill_up && self.tasks.try_send(reserve(caller, limits, None)).is_err() {
+                    // the keeper is busy: the next request asks again
+                    caller.meter(|meter| meter.asked = false);
+                }
+                Ok(())
+            }
+            Taken::Unknown => self.wait(caller, limits).await,
+        }
+    }
+
+    async fn wait(&self, caller: &Arc<Caller>, limits: Limits) -> Result<(), Stopped> {
+        let (to, passed) = oneshot::channel();
+        let sent = self.tasks.send(reserve(caller, limits, Some(to))).await;
+        sent.map_err(|_| Stopped::Closing)?;
+        match passed.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Stopped::Quota),
+            Err(_) => Err(Stopped::Closing),
+        }
+    }
+
+    /// Keys in memory.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_hash.len()
+    }
+
+    /// Whether no key is in use.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_hash.is_empty()
+    }
+
+    /// Gives back what this node holds of all keys' reserved requests: the store's counters are then what was used, but for
+    /// what is reserved meanwhile.
+    pub async fn settle(&self) {
+        let (to, done) = oneshot::channel();
+        if self.tasks.send(Task::Settle(to)).await.is_ok() {
+            let _ = done.await;
+        }
+    }
+
+    /// What this node holds of each key's reserved requests, without having used it.
+    #[must_use]
+    pub fn unused(&self) -> HashMap<String, u64> {
+        let all = self.by_hash.iter().map(|entry| {
+            let caller = entry.value();
+            (
+                caller.key_id.clone(),
+                caller.meter(|meter| meter.quota.left()),
+            )
+        });
+        all.collect()
+    }
+}
+
+fn reserve(caller: &Arc<Caller>, limits: Limits, passed: Option<oneshot::Sender<bool>>) -> Task {
+    Task::Reserve(Wanted {
+        caller: caller.clone(),
+        limits,
+        passed,
+    })
+}
+
+/// All that is wanted for one key.
+struct Share {
+    caller: Arc<Caller>,
+    limits: Limits,
+    waiting: Vec<oneshot::Sender<bool>>,
+}
+
+impl Keeper {
+    /// Runs until the callers are dropped; then everything unused is given back.
+    pub async fn run(mut self) {
+        let mut sweep = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            tokio::select! {
+                task = self.tasks.recv() => match task {
+                    Some(Task::Reserve(first)) => self.reserve(first).await,
+                    Some(Task::Settle(done)) => self.settle_all(done).await,
+                    None => break,
+                },
+                _ = sweep.tick() => self.let_rest(self.clock.now()).await,
+            }
+        }
+        let (done, _) = oneshot::channel();
+        self.settle_all(done).await;
+    }
+
+    /// Reserves for the first who wants, and for all who came meanwhile.
+    async fn reserve(&mut self, first: Wanted) {
+        let mut shares = vec![share(first)];
+        let mut settle = None;
+        while shares.len() < BATCH {
+            let next = match self.tasks.try_recv() {
+                Ok(Task::Reserve(next)) => next,
+                Ok(Task::Settle(done)) => {
+                    settle = Some(done);
+                    break;
+                }
+                Err(_) => break,
+            };
+            let known = shares
+                .iter_mut()
+                .find(|share| Arc::ptr_eq(&share.caller, &next.caller));
+            match known {
+                Some(share) => share.waiting.extend(next.passed),
+                None => shares.push(share(next)),
+            }
+        }
+        self.reserve_for(shares).await;
+        if let Some(done) = settle {
+            self.settle_all(done).await;
+        }
+    }
+
+    async fn reserve_for(&self, shares: Vec<Share>) {
+        let now = self.clock.now();
+        let asks: Vec<KeyAsk> = shares
+            .iter()
+            .map(|share| {
+                let waiting = share.waiting.len() as u64;
+                let ask = |meter: &mut Meter| meter.quota.ask(share.limits, waiting, now);
+                key_ask(&share.caller, share.limits, share.caller.meter(ask))
+            })
+            .collect();
+        match self.db.reserve_usage(&asks, now).await {
+            Ok(granted) => {
+                for (share, (counters, granted)) in shares.into_iter().zip(granted) {
+                    let caller = share.caller.clone();
+                    caller.meter(|meter| meter.quota.granted(counters, granted, now));
+                    self.hand_out(share);
+                }
+            }
+            Err(error) => {
+                self.warn(&error);
+                for (share, asked) in shares.into_iter().zip(asks) {
+                    share.caller.meter(|meter| {
+                        meter.quota.not_told(asked.ask);
+                        let waiting = share.waiting.len() as u64;
+                        meter.quota.lend(waiting, share.limits, now);
+                    });
+                    self.hand_out(share);
+                }
+            }
+        }
+    }
+
+    /// Tells those who wait, in the order in which they came.
+    fn hand_out(&self, share: Share) {
+        let now = self.clock.now();
+        share.caller.meter(|meter| {
+            meter.asked = false;
+            for passed in share.waiting {
+                if passed.is_closed() {
+                    continue;
+                }
+                let taken = meter.quota.take(share.limits, now) == Taken::Passed;
+                if passed.send(taken).is_err() && taken {
+                    meter.quota.put_back();
+                }
+            }
+        });
+    }
+
+    /// Lets keys go that rest, with everything of theirs given back.
+    pub(super) async fn let_rest(&self, now: Time) {
+        let crowded = self.by_hash.len() > MOST_KEYS;
+        let rest = if crowded { SHORT_REST } else { REST };
+        let resting = |caller: &Caller| caller.meter(|meter| now.0 - meter.seen.0 >= rest);
+        let (hashes, callers): (Vec<KeyHash>, Vec<Arc<Caller>>) = self
+            .by_hash
+            .iter()
+            .filter(|entry| resting(entry.value()))
+            .map(|entry| (*entry.key(), entry.value().clone()))
+            .unzip();
+        for some in callers.chunks(BATCH) {
+            self.settle(some).await;
+        }
+        drop(callers);
+        for hash in hashes {
+            // nobody else has it, and nobody can get it while its place in the map is held
+            self.by_hash.remove_if(&hash, |_, caller| {
+                Arc::strong_count(caller) == 1
+                    && resting(caller)
+                    && caller.meter(|meter| meter.quota.is_settled())
+            });
+        }
+    }
+
+    async fn settle_all(&self, done: oneshot::Sender<()>) {
+        let all: Vec<_> = self.by_hash.iter().map(|e| e.value().clone()).collect();
+        for some in all.chunks(BATCH) {
+            self.settle(some).await;
+        }
+        // who asked may have left
+        let _ = done.send(());
+    }
+
+    async fn settle(&self, callers: &[Arc<Caller>]) {
+        let now = self.clock.now();
+        let asks: Vec<KeyAsk> = callers
+            .iter()
+            .map(|caller| {
+                let ask = caller.meter(|meter| meter.quota.settle());
+                key_ask(caller, Limits::default(), ask)
+            })
+            .filter(|ask| !ask.ask.corrections.is_empty())
+            .collect();
+        if asks.is_empty() {
+            return;
+        }
+        if let Err(error) = self.db.reserve_usage(&asks, now).await {
+            self.warn(&error);
+            let by_id: HashMap<&str, &Arc<Caller>> =
+                callers.iter().map(|c| (c.key_id.as_str(), c)).collect();
+            for ask in asks {
+                if let Some(caller) = by_id.get(ask.key_id.as_str()) {
+                    caller.meter(|meter| meter.quota.not_told(ask.ask));
+                }
+            }
+        }
+    }
+
+    fn warn(&self, error: &StoreError) {
+        tracing::warn!(%error, "requests are counted in memory until the database can be written again");
+    }
+}
+
+fn share(wanted: Wanted) -> Share {
+    Share {
+        caller: wanted.caller,
+        limits: wanted.limits,
+        waiting: wanted.passed.into_iter().collect(),
+    }
+}
+
+fn key_ask(caller: &Caller, limits: Limits, ask: Ask) -> KeyAsk {
+    KeyAsk {
+        key_id: caller.key_id.clone(),
+        limits,
+        ask,
+    }
+}

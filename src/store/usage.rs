@@ -1,0 +1,201 @@
+//! Requests of each key: the counters that all nodes share, reserved from ahead and corrected afterwards.
+
+use sqlx::QueryBuilder;
+
+use super::{
+    db::{Db, Tx, read},
+    error::StoreResult,
+};
+use crate::{
+    gate::quota::{Ask, Counters, Limits},
+    model::time::Time,
+};
+
+#[derive(sqlx::FromRow)]
+struct CountersRow {
+    day: i64,
+    today: i64,
+    this_month: i64,
+    total: i64,
+}
+
+impl From<CountersRow> for Counters {
+    fn from(row: CountersRow) -> Self {
+        let count = |kept| u64::try_from(kept).unwrap_or(0);
+        Counters {
+            day: row.day,
+            today: count(row.today),
+            this_month: count(row.this_month),
+            total: count(row.total),
+        }
+    }
+}
+
+/// What one key asks of its counters.
+#[derive(Clone, Debug)]
+pub struct KeyAsk {
+    /// Which key.
+    pub key_id: String,
+    /// What its plan allows.
+    pub limits: Limits,
+    /// What is to be put right, and then reserved.
+    pub ask: Ask,
+}
+
+/// A key that made requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consumer {
+    /// The key.
+    pub key_id: String,
+    /// Its visible part.
+    pub prefix: String,
+    /// Its account.
+    pub account_id: String,
+    /// The account's name.
+    pub account_name: String,
+    /// The account's plan.
+    pub plan: String,
+    /// Reserved for it.
+    pub counters: Counters,
+}
+
+#[derive(sqlx::FromRow)]
+struct ConsumerRow {
+    key_id: String,
+    prefix: String,
+    account_id: String,
+    account_name: String,
+    plan: String,
+    day: i64,
+    today: i64,
+    this_month: i64,
+    total: i64,
+}
+
+impl ConsumerRow {
+    /// With the counters of days gone by at rest.
+    fn at(self, now: Time) -> Consumer {
+        let row = CountersRow {
+            day: self.day,
+            today: self.today,
+            this_month: self.this_month,
+            total: self.total,
+        };
+        let mut counters = Counters::from(row);
+        counters.roll(now.utc_day());
+        Consumer {
+            key_id: self.key_id,
+            prefix: self.prefix,
+            account_id: self.account_id,
+            account_name: self.account_name,
+            plan: self.plan,
+            counters,
+        }
+    }
+}
+
+const CONSUMER: &str = "select u.key_id, k.prefix, k.account_id, a.name as account_name, a.plan, u.day, u.today,
+    u.this_month, u.total from usage_counters u join api_keys k on k.id = u.key_id join accounts a on a.id = k.account_id";
+
+/// By what consumers are sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageSort {
+    /// The most requests today.
+    Today,
+    /// The most requests ever.
+    Total,
+}
+
+impl Db {
+    /// One key's counters; `None` before its first request.
+    pub async fn usage(&self, key_id: &str) -> StoreResult<Option<Counters>> {
+        let row: Option<CountersRow> = read!(self, pool => sqlx::query_as(
+            "select day, today, this_month, total from usage_counters where key_id = $1",
+        )
+        .bind(key_id)
+        .fetch_optional(pool)
+        .await)?;
+        Ok(row.map(Counters::from))
+    }
+
+    /// Corrects and reserves for many keys in one transaction: for each the counters as they are then, and how many of
+    /// what it wanted are its own. When this returns they are on disk. No reader of log or access is woken.
+    pub async fn reserve_usage(
+        &self,
+        asks: &[KeyAsk],
+        now: Time,
+    ) -> StoreResult<Vec<(Counters, u64)>> {
+        let mut tx = self.begin().await?;
+        let mut granted = Vec::with_capacity(asks.len());
+        for ask in asks {
+            granted.push(tx.reserve_usage(ask, now).await?);
+        }
+        tx.0.commit().await?;
+        Ok(granted)
+    }
+
+    /// Those who made the most requests.
+    pub async fn top_consumers(
+        &self,
+        sort: UsageSort,
+        limit: u32,
+        offset: u64,
+        now: Time,
+    ) -> StoreResult<Vec<Consumer>> {
+        let mut query = QueryBuilder::new(CONSUMER);
+        query.push(" order by ");
+        if sort == UsageSort::Today {
+            query.push("case when u.day >= ").push_bind(now.utc_day());
+            query.push(" then u.today else 0 end desc, ");
+        }
+        query
+            .push("u.total desc, u.key_id limit ")
+            .push_bind(i64::from(limit));
+        query
+            .push(" offset ")
+            .push_bind(i64::try_from(offset).unwrap_or(i64::MAX));
+        let rows: Vec<ConsumerRow> =
+            read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+        Ok(rows.into_iter().map(|row| row.at(now)).collect())
+    }
+
+    /// How many keys ever made a request.
+    pub async fn count_consumers(&self) -> StoreResult<u64> {
+        let count: i64 = read!(self, pool =>
+            sqlx::query_scalar("select count(*) from usage_counters").fetch_one(pool).await)?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+}
+
+impl Tx {
+    async fn reserve_usage(&mut self, ask: &KeyAsk, now: Time) -> StoreResult<(Counters, u64)> {
+        // the insert holds the row, new or known, until the commit: no other node reads the same count
+        let row: CountersRow = sqlx::query_as(
+            "insert into usage_counters (key_id, day, today, this_month, total) values ($1, $2, 0, 0, 0)
+             on conflict (key_id) do update set key_id = excluded.key_id
+             returning day, today, this_month, total",
+        )
+        .bind(&ask.key_id)
+        .bind(now.utc_day())
+        .fetch_one(&mut *self.0)
+        .await?;
+        let mut counters = Counters::from(row);
+        for correction in &ask.ask.corrections {
+            counters.correct(*correction);
+        }
+        counters.roll(now.utc_day());
+        let granted = counters.reserve(ask.ask.want, ask.limits);
+        let kept = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        sqlx::query(
+            "update usage_counters set day = $2, today = $3, this_month = $4, total = $5 where key_id = $1",
+        )
+        .bind(&ask.key_id)
+        .bind(counters.day)
+        .bind(kept(counters.today))
+        .bind(kept(counters.this_month))
+        .bind(kept(counters.total))
+        .execute(&mut *self.0)
+        .await?;
+        Ok((counters, granted))
+    }
+}
