@@ -79,7 +79,7 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     let cursor = Cursor::new(node.state.hub.clone(), node.state.hub.ring.head());
     let shown = tokio::spawn(show(cursor, life.clone()));
     let playing = tokio::spawn(play(
-        node.pipeline.clone(),
+        node.state.pipeline(),
         node.state.clock.clone(),
         args.seed,
         args.speed,
@@ -114,7 +114,8 @@ async fn past(node: &Node, args: &DemoArgs, until: crate::model::time::Time) -> 
             seen: Instant::now(),
             sol_usd: None,
         };
-        node.pipeline
+        node.state
+            .pipeline()
             .facts(arrivals)
             .await
             .context("the market's history could not be stored")?;

@@ -122,7 +122,7 @@ async fn store(state: &State, facts: Vec<(u64, Fact)>, seen: Instant) -> ApiResu
         seen,
         sol_usd: None,
     };
-    Ok(state.pipeline.facts(arrivals).await?)
+    Ok(state.pipeline().facts(arrivals).await?)
 }
 
 /// `POST /v1/helius`: what a Helius webhook sends.
@@ -170,7 +170,7 @@ pub async fn signals(
         std::str::from_utf8(&body).map_err(|_| invalid("The body is not UTF-8.".to_owned()))?;
     let signal =
         publish::prepare(text, || state.random.uuid()).map_err(|e| invalid(e.to_string()))?;
-    let published = state.pipeline.signals(vec![signal]).await?;
+    let published = state.pipeline().signals(vec![signal]).await?;
     let one = published
         .first()
         .ok_or_else(|| ApiError::internal(&"a signal got no answer"))?;
@@ -255,7 +255,7 @@ impl SignalLines {
         let published = if signals.is_empty() {
             Vec::new()
         } else {
-            let stored = self.state.pipeline.signals(signals).await;
+            let stored = self.state.pipeline().signals(signals).await;
             stored.map_err(|error| self.tally.stopped(error.into()))?
         };
         Ok(Some(self.answer(published, refusals, last)))

@@ -35,6 +35,12 @@ pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
     let body = json!({
         "status": if ready { "ok" } else { "not_ready" },
         "draining": state.is_draining(),
+        // not a reason against: streams and log are served, and facts are stored for the one who applies them
+        "engines": if state.engines_elsewhere() {
+            "another process (`sigcast ingest`) runs them on this data; this server takes over when it ends"
+        } else {
+            "ok"
+        },
         "database": database.err().map_or_else(|| "ok".to_owned(), |error| error.to_string()),
     });
     let mut response = reply::json(&body);
