@@ -19,7 +19,7 @@ use crate::{
         server::Server,
         state::{AdminToken, State},
     },
-    hub::{node::Hub, reader, seat::End},
+    hub::{node::Hub, pulse, reader, seat::End},
     model::{account::Plans, random::Random, time::Clock},
     store::{db::Db, log::as_log},
     telemetry::metrics::Metrics,
@@ -126,6 +126,10 @@ impl Node {
 
     fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>) {
         let (commits, hard) = (db.commits(), self.life.hard.clone());
+        let pulse = tokio::spawn(pulse::run(
+            hub.clone(),
+            self.life.hard.clone().cancelled_owned(),
+        ));
         let read =
             tokio::spawn(async move { reader::run(hub, commits, hard.cancelled_owned()).await });
         let watch = tokio::spawn(watch_access(
@@ -133,7 +137,7 @@ impl Node {
             settings.stream.tick_ms,
             self.life.clone(),
         ));
-        self.background = vec![read, watch];
+        self.background = vec![read, pulse, watch];
         if settings.log.retention_days > 0 {
             let days = i64::from(settings.log.retention_days);
             self.background.push(tokio::spawn(prune(
@@ -156,6 +160,7 @@ impl Node {
             router,
             config: settings.http.clone(),
             cap,
+            unanswered_for: Duration::from_secs(settings.stream.unanswered_seconds.max(1)),
             metrics: metrics.hub.clone(),
             soft,
             hard: self.life.hard.clone(),

@@ -17,8 +17,10 @@ pub enum End {
     Error(Ending),
     /// With a `bye`.
     Drain,
-    /// At once and without a word: the peer is gone.
+    /// At once and without a word: another wanted the seat, and the peer is gone.
     Gone,
+    /// At once and without a word: the peer answers nothing.
+    Unreachable,
 }
 
 /// When a stream lapses by itself, and as what.

@@ -59,8 +59,6 @@ pub struct Opening {
     pub phase: f64,
 }
 
-/// How often a socket that takes nothing is looked at before it counts as stalled.
-const STALL_LOOKS: u32 = 10;
 /// How long the last word may wait for a client that does not read.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -81,7 +79,7 @@ pub async fn run(
     out: mpsc::Sender<Piece>,
 ) {
     hub.metrics.streams.inc();
-    let mut stream = Stream::new(&hub, &seat, &socket, &opening, &out);
+    let mut stream = Stream::new(&hub, &seat, &opening, &out);
     let over = stream.live().await;
     let (reason, last) = match over {
         Over::Say(reason, last) => (reason, Some(last)),
@@ -111,7 +109,6 @@ struct Comment(Bytes, Option<Bytes>);
 struct Stream<'a> {
     hub: &'a Arc<Hub>,
     seat: &'a SeatGuard,
-    socket: &'a Socket,
     opening: &'a Opening,
     out: &'a mpsc::Sender<Piece>,
     cursor: Cursor,
@@ -130,7 +127,6 @@ impl<'a> Stream<'a> {
     fn new(
         hub: &'a Arc<Hub>,
         seat: &'a SeatGuard,
-        socket: &'a Socket,
         opening: &'a Opening,
         out: &'a mpsc::Sender<Piece>,
     ) -> Self {
@@ -149,7 +145,6 @@ impl<'a> Stream<'a> {
             pace: None,
             hub,
             seat,
-            socket,
             opening,
             out,
         }
@@ -283,7 +278,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Hands a piece to the connection, as soon as it takes it. A client that takes no byte for too long is closed.
+    /// Hands a piece to the connection, as soon as it takes it. `pulse` ends a client that takes no byte for too long.
     async fn send(&mut self, piece: Piece) -> Result<(), Over> {
         // the usual case, without a timer: nothing has happened, and there is room
         if self.seat.ending().is_none()
@@ -294,34 +289,17 @@ impl<'a> Stream<'a> {
             place.send(piece);
             return Ok(());
         }
-        let stall = Duration::from_secs(self.hub.config.write_stall_seconds.max(1));
-        let mut written = self.socket.written();
-        let mut since = Instant::now();
-        loop {
-            let over = tokio::select! {
-                biased;
-                over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => over,
-                place = self.out.reserve() => match place {
-                    Ok(place) => {
-                        self.hub.metrics.frames.inc();
-                        place.send(piece);
-                        return Ok(());
-                    }
-                    Err(_) => Over::Silent("client_gone"),
-                },
-                // the socket does not say when it takes a byte: it is looked at now and then
-                () = tokio::time::sleep(stall / STALL_LOOKS) => {
-                    let now = self.socket.written();
-                    if now != written {
-                        (written, since) = (now, Instant::now());
-                    }
-                    if since.elapsed() < stall {
-                        continue;
-                    }
-                    too_slow()
+        tokio::select! {
+            biased;
+            over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => Err(over),
+            place = self.out.reserve() => match place {
+                Ok(place) => {
+                    self.hub.metrics.frames.inc();
+                    place.send(piece);
+                    Ok(())
                 }
-            };
-            return Err(over);
+                Err(_) => Err(Over::Silent("client_gone")),
+            },
         }
     }
 }
@@ -352,6 +330,7 @@ async fn interruption(
             end = seat.ended() => return match end {
                 End::Error(ending) => Over::Say(ending.code(), ending.frame()),
                 End::Gone => Over::Silent("holder_gone"),
+                End::Unreachable => Over::Silent("unreachable"),
                 End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
             },
             () = out.closed() => return Over::Silent("client_gone"),

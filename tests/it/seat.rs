@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     server::Server,
-    wire::{Next, PATIENCE},
+    wire::{Next, PATIENCE, Wire},
 };
 
 #[test]
@@ -95,6 +95,35 @@ fn a_holder_that_reads_on_keeps_its_seat_while_frames_wait_for_it() {
         (status, reader.join().unwrap())
     });
     assert_eq!((status, ended), (429, false), "it reads: it lives");
+}
+
+#[test]
+fn a_holder_that_reads_slowly_keeps_its_seat() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut holder = Wire::remote(server.main, 16 * 1024);
+    let bearer = format!("Bearer {}", key.text);
+    holder.get("/api/signals/stream", &[("authorization", &bearer)]);
+    holder.head();
+    // much more than it reads within the probe's time waits for it, in front of the probe
+    server.publish_all((0..60).map(|_| json!({"pad": "x".repeat(20_000)})));
+    let stop = AtomicBool::new(false);
+    let (status, ended) = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                if holder.sip(4_000).is_none() {
+                    return true;
+                }
+                std::thread::sleep(Duration::from_millis(300));
+            }
+            false
+        });
+        std::thread::sleep(Duration::from_secs(2));
+        let status = server.stream(&key, "", &[]).head.status;
+        stop.store(true, Ordering::Relaxed);
+        (status, reader.join().unwrap())
+    });
+    assert_eq!((status, ended), (429, false), "13 kB/s are reading");
 }
 
 #[test]

@@ -69,8 +69,13 @@ impl Server {
 
     /// With its main listener at this address.
     pub fn listening(address: &str) -> Self {
+        Self::listening_with(address, &[])
+    }
+
+    /// The same, with settings.
+    pub fn listening_with(address: &str, settings: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut server = Self::everything(data.path().to_owned(), &[], address, None);
+        let mut server = Self::everything(data.path().to_owned(), settings, address, None);
         server._own = Some(data);
         server
     }

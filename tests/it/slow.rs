@@ -115,6 +115,32 @@ fn one_that_never_reads_is_cut_off_and_loses_nothing() {
 }
 
 #[test]
+fn one_that_reads_a_little_at_a_time_is_left_alone() {
+    let server = Server::with(&[
+        ("SIGCAST_STREAM__WRITE_STALL_SECONDS", "2"),
+        ("SIGCAST_STREAM__UNANSWERED_SECONDS", "1"),
+    ]);
+    let key = server.alpha_key();
+    let mut wire = Wire::remote(server.main, 2_304);
+    let bearer = format!("Bearer {}", key.text);
+    wire.get("/api/signals/stream", &[("authorization", &bearer)]);
+    wire.head();
+    server.publish_all((1..=SIGNALS).map(heavy));
+    let begun = Instant::now();
+    let mut read = 0;
+    while begun.elapsed() < Duration::from_secs(7) {
+        let Some(bytes) = wire.sip(300) else {
+            panic!("ended after {:?} and {read} bytes", begun.elapsed());
+        };
+        read += bytes;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // then it stops reading: it answers, but takes nothing
+    let fired = until(PATIENCE, || (server.metric(SLOW) == 1).then_some(()));
+    assert!(fired.is_some(), "named for what it is: {}", server.stderr());
+}
+
+#[test]
 fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
     let server = Server::with(&[("SIGCAST_STREAM__LAG_SECONDS", "2")]);
     let key = server.alpha_key();
