@@ -11,7 +11,9 @@ use axum::{
 };
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use super::{admin, error::ApiError, guard, intake, ops, signals, state::State, stream};
+use super::{
+    admin, error::ApiError, guard, intake, ops, signals, state::State, stream, stream_start,
+};
 
 /// The main listener.
 pub fn main(state: Arc<State>) -> Router {
@@ -78,7 +80,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CACHE_CONTROL,
             guard::API_KEY,
             // what stream clients written on fetch send
-            stream::LAST_EVENT_ID,
+            stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
         ])
         .expose_headers([header::RETRY_AFTER, guard::REQUEST_ID]);

@@ -32,10 +32,23 @@ pub enum Piece {
 /// Old frames at the pace at which they happened.
 #[derive(Clone, Copy, Debug)]
 pub struct Replay {
-    /// The last seq of it.
-    pub until: i64,
+    /// When the last of it was, or will have been, published.
+    pub until: Time,
+    /// The last seq of it, once that is known.
+    pub last: Option<i64>,
     /// How many times faster.
     pub speed: f64,
+}
+
+/// A row's time is taken before its commit: by then, all that were published until a moment are there.
+const COMMITTED_WITHIN: i64 = Time::SECOND;
+
+impl Replay {
+    /// Whether all of it has been published.
+    #[must_use]
+    pub fn is_over(&self, now: Time) -> bool {
+        self.until.plus(COMMITTED_WITHIN) < now
+    }
 }
 
 /// How a stream begins.
@@ -119,6 +132,8 @@ struct Stream<'a> {
     matched: u64,
     next_ping: Instant,
     lag: Lag,
+    /// The replay's last seq, once that is known.
+    replay_last: Option<i64>,
     /// Where a paced replay counts from, its first frame: that one's time and ours.
     pace: Option<(Time, Instant)>,
 }
@@ -142,6 +157,7 @@ impl<'a> Stream<'a> {
             matched: 0,
             next_ping: now + Duration::from_secs_f64(first),
             lag: Lag::new(Duration::from_secs(config.lag_seconds.max(1)), now),
+            replay_last: opening.replay.and_then(|replay| replay.last),
             pace: None,
             hub,
             seat,
@@ -155,10 +171,10 @@ impl<'a> Stream<'a> {
             return over;
         }
         loop {
-            if let Some(replay) = self.opening.replay
-                && self.cursor.at() >= replay.until
+            if let Some(last) = self.replay_last
+                && self.cursor.at() >= last
             {
-                return self.end_replay(replay.until).await;
+                return self.end_replay(last).await;
             }
             // what has happened wins over what could be sent
             let step = tokio::select! {
@@ -166,6 +182,10 @@ impl<'a> Stream<'a> {
                 over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return over,
                 () = self.seat.probe_asked() => Err(Comment(frame::PROBE, None)),
                 () = sleep_until(self.next_ping) => Err(self.ping()),
+                last = last_of_replay(self.hub, self.opening.replay), if self.replay_last.is_none() => {
+                    self.replay_last = Some(last);
+                    continue;
+                }
                 step = self.cursor.next() => Ok(step),
             };
             let done = match step {
@@ -235,7 +255,7 @@ impl<'a> Stream<'a> {
             if self
                 .opening
                 .replay
-                .is_some_and(|replay| frame.seq > replay.until)
+                .is_some_and(|replay| frame.published_at > replay.until)
             {
                 break;
             }
@@ -304,6 +324,25 @@ impl<'a> Stream<'a> {
     }
 }
 
+/// The last seq of a replay whose end is still to come; never resolves without one.
+async fn last_of_replay(hub: &Hub, replay: Option<Replay>) -> i64 {
+    let Some(replay) = replay else {
+        return std::future::pending().await;
+    };
+    loop {
+        // in steps: the wall clock may be set meanwhile
+        let left = replay.until.plus(COMMITTED_WITHIN).0 - hub.clock.now().0;
+        if left < 0 {
+            match hub.log.before_time(replay.until.plus(1)).await {
+                Ok(last) => return last,
+                Err(error) => tracing::warn!(%error, "a replay's end waits for the database"),
+            }
+        }
+        let step = left.clamp(1_000, 10 * Time::SECOND);
+        tokio::time::sleep(Duration::from_micros(step as u64)).await;
+    }
+}
+
 fn too_slow() -> Over {
     Over::Say(Ending::SlowConsumer.code(), Ending::SlowConsumer.frame())
 }
@@ -332,6 +371,7 @@ async fn interruption(
                 End::Gone => Over::Silent("holder_gone"),
                 End::Unreachable => Over::Silent("unreachable"),
                 End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
+                End::Closed => Over::Say("closed_by_operator", frame::bye("closed_by_operator", retry_ms)),
             },
             () = out.closed() => return Over::Silent("client_gone"),
             () = seat.lapse_moved() => {}

@@ -210,3 +210,35 @@ fn the_operator_sees_who_is_connected() {
     assert!(list.to_string().contains(&key.id), "{list}");
     assert!(!list.to_string().contains(&key.text), "never the key");
 }
+
+#[test]
+fn one_closed_by_the_operator_is_not_told_of_a_drain() {
+    let server = Server::start();
+    let mut stream = server.listen(&server.alpha_key(), "", &[]);
+    let list = server.admin("GET", "/v1/connections", "").ok_json();
+    let path = format!("/v1/connections/{}", list["items"][0]["connection"]);
+    assert_eq!(server.admin("DELETE", &path, "").head.status, 204);
+    let bye = stream.expect("bye");
+    assert_eq!(bye.json()["reason"], "closed_by_operator");
+    assert!(bye.retry.is_some(), "it may come back");
+    stream.expect_end();
+}
+
+#[test]
+fn a_takeover_is_understood_or_refused() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut holder = server.listen(&key, "", &[]);
+    for yes in ["1", "true", "TRUE"] {
+        holder = server.listen(&key, "", &[("x-stream-takeover", yes)]);
+    }
+    for no in ["0", "false"] {
+        let refusal = server.stream(&key, "", &[("x-stream-takeover", no)]);
+        refusal.refusal().expect_error(429, "connection_limit");
+    }
+    let refusal = server.stream(&key, "", &[("x-stream-takeover", "yes")]);
+    let details = refusal.refusal().expect_error(400, "invalid_parameter");
+    assert_eq!(details["parameter"], "X-Stream-Takeover");
+    let id = server.publish_sample(1);
+    holder.expect_signal(&id);
+}

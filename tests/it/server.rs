@@ -16,6 +16,7 @@ use std::{
 
 use serde_json::{Value, json};
 use sigcast::model::time::{Clock, Time};
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use super::wire::{Reply, Stream, request};
@@ -234,6 +235,22 @@ impl Server {
         let mut stream = self.stream(key, query, headers);
         stream.expect_hello();
         stream
+    }
+
+    /// Changes the database behind the server's back.
+    pub fn sql(&self, statements: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            let file = self.data.join("sigcast.db");
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+            let mut db = sqlx::SqliteConnection::connect_with(&options)
+                .await
+                .unwrap();
+            let statements = sqlx::AssertSqlSafe(statements.to_owned());
+            sqlx::raw_sql(statements).execute(&mut db).await.unwrap();
+        });
     }
 
     /// The log's epoch.
