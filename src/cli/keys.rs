@@ -52,11 +52,11 @@ enum Command {
         /// The key's id
         id: String,
     },
-    /// Make a key's successor; the old one works on for a while
+    /// Make a key's successor, of the same kind and expiry; the old one works on for a while
     Rotate {
         /// The key's id
         id: String,
-        /// For how long: 30m, 24h, 7d
+        /// For how long: 30m, 24h, 7d; 0 ends it at once
         #[arg(long, default_value = "24h", value_name = "DURATION")]
         overlap: String,
     },
@@ -97,6 +97,10 @@ pub async fn run(args: KeysArgs) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
+fn no_account(id: &str) -> String {
+    format!("there is no account {id}; `sigcast accounts list` shows them")
+}
+
 fn no_key(id: &str) -> String {
     format!("there is no key {id}; `sigcast keys list` shows their ids")
 }
@@ -109,9 +113,7 @@ pub async fn create(
     expires: Option<&str>,
 ) -> Result<(KeyRecord, KeyText)> {
     let holder = opened.db.account(account).await?;
-    let holder = holder.with_context(|| {
-        format!("there is no account {account}; `sigcast accounts list` shows them")
-    })?;
+    let holder = holder.with_context(|| no_account(account))?;
     let kind = match kind {
         None => opened
             .settings
@@ -146,13 +148,16 @@ async fn rotate(opened: &Opened, id: &str, overlap: &str) -> Result<(KeyRecord, 
         bail!("key {id} is revoked or has expired; make a new one with `sigcast keys create`");
     }
     let ends_at = now.plus(read_duration(overlap)?);
-    let (record, key) = draw(opened, &old.account_id, old.kind, None);
+    let (record, key) = draw(opened, &old.account_id, old.kind, old.expires_at);
     opened.db.rotate_key(id, ends_at, &record, &key).await?;
     Ok((record, key))
 }
 
 /// `90s`, `30m`, `24h`, `7d`, in microseconds.
 fn read_duration(text: &str) -> Result<i64> {
+    if text == "0" {
+        return Ok(0);
+    }
     let seconds_per = |unit| match unit {
         's' => Some(1),
         'm' => Some(60),
@@ -173,6 +178,10 @@ fn read_duration(text: &str) -> Result<i64> {
 }
 
 async fn list(opened: &Opened, account: Option<&str>, json: bool) -> Result<()> {
+    if let Some(id) = account {
+        let known = opened.db.account(id).await?;
+        known.with_context(|| no_account(id))?;
+    }
     let keys = opened.db.keys(account).await?;
     let now = opened.clock.now();
     if json {
@@ -234,6 +243,7 @@ mod tests {
 
     #[test]
     fn durations_have_a_unit_and_a_bound() {
+        assert_eq!(read_duration("0").unwrap(), 0);
         assert_eq!(read_duration("24h").unwrap(), Time::DAY);
         assert_eq!(read_duration("90s").unwrap(), 90 * Time::SECOND);
         for bad in ["", "24", "h", "-1h", "9999999999999999d", "1é"] {

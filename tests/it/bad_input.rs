@@ -57,6 +57,46 @@ fn heads_that_two_readers_could_read_differently_are_refused() {
 }
 
 #[test]
+fn signals_that_readers_do_not_take_are_refused_at_every_door() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut stream = server.listen(&key, "", &[]);
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000));
+    let bad = [
+        ("{\"a\":1e400}", "double"),
+        ("{\"a\":\"\\ud800x\"}", "surrogate"),
+        (&deep, "64 levels"),
+    ];
+    for (body, reason) in bad {
+        let refused = server.admin("POST", "/v1/signals", body);
+        refused.expect_error(400, "invalid_signal");
+        assert!(refused.text().contains(reason), "{}", refused.text());
+    }
+    let lines: String = bad.map(|(body, _)| format!("{body}\n")).concat();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signals");
+    fs::write(&file, format!("{lines}{}\n", sample(1))).unwrap();
+    let output = server
+        .on_data(&["publish", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for (n, (_, reason)) in bad.iter().enumerate() {
+        let line = said.lines().nth(n).unwrap();
+        assert!(
+            line.contains(&format!(":{}: ", n + 1)) && line.contains(reason),
+            "{said}"
+        );
+    }
+    assert_eq!(
+        stream.expect("signal").json()["seq"],
+        1,
+        "the good one alone"
+    );
+}
+
+#[test]
 fn bodies_that_cannot_be_read_are_refused() {
     let server = Server::start();
     let key = server.alpha_key();
