@@ -59,6 +59,9 @@ enum Command {
         /// For how long: 30m, 24h, 7d; 0 ends it at once
         #[arg(long, default_value = "24h", value_name = "DURATION")]
         overlap: String,
+        /// When the successor ends by itself, if not when the key does (ISO 8601, or `never`)
+        #[arg(long, value_name = "ISO|never")]
+        expires: Option<String>,
     },
 }
 
@@ -88,8 +91,12 @@ pub async fn run(args: KeysArgs) -> Result<Outcome> {
             };
             quiet_if_nobody_reads(shown.map_err(Into::into))?;
         }
-        Command::Rotate { id, overlap } => {
-            let (record, key) = rotate(&opened, &id, &overlap).await?;
+        Command::Rotate {
+            id,
+            overlap,
+            expires,
+        } => {
+            let (record, key) = rotate(&opened, &id, &overlap, expires.as_deref()).await?;
             show_new(&record, &key, args.json)?;
         }
     }
@@ -141,14 +148,23 @@ fn draw(
     (record, key)
 }
 
-async fn rotate(opened: &Opened, id: &str, overlap: &str) -> Result<(KeyRecord, KeyText)> {
+async fn rotate(
+    opened: &Opened,
+    id: &str,
+    overlap: &str,
+    expires: Option<&str>,
+) -> Result<(KeyRecord, KeyText)> {
     let now = opened.clock.now();
     let old = opened.db.key(id).await?.with_context(|| no_key(id))?;
     if !old.is_active(now) {
         bail!("key {id} is revoked or has expired; make a new one with `sigcast keys create`");
     }
     let ends_at = now.plus(read_duration(overlap)?);
-    let (record, key) = draw(opened, &old.account_id, old.kind, old.expires_at);
+    let expires_at = match expires {
+        Some(text) => read_expiry(text)?,
+        None => old.expires_at,
+    };
+    let (record, key) = draw(opened, &old.account_id, old.kind, expires_at);
     opened.db.rotate_key(id, ends_at, &record, &key).await?;
     Ok((record, key))
 }
@@ -228,7 +244,10 @@ fn show_new(record: &KeyRecord, key: &KeyText, json: bool) -> Result<()> {
         }))
     } else {
         let (key, id) = (key.reveal(), &record.id);
-        answer(format!("key (shown this once): {key}\nid: {id}"))
+        let expires = record
+            .expires_at
+            .map_or(String::new(), |end| format!("\nexpires: {end}"));
+        answer(format!("key (shown this once): {key}\nid: {id}{expires}"))
     };
     // a key that nobody has seen is of no use, and counts among the active ones
     shown.with_context(|| {

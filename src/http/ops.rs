@@ -17,20 +17,26 @@ pub async fn livez() -> Response {
     reply::json(&json!({"status": "ok"}))
 }
 
+/// Whether the database can be read and written; why not.
+async fn database(state: &State) -> Result<(), String> {
+    state.db.ping().await.map_err(|error| error.to_string())?;
+    state.db.check_writable().await
+}
+
 /// `/readyz` of the main listener: yes or no.
 pub async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
     if state.is_draining() {
         return ApiError::draining().into_response();
     }
-    match state.db.ping().await {
+    match database(&state).await {
         Ok(()) => reply::json(&json!({"status": "ok"})),
-        Err(error) => ApiError::unavailable(&error).into_response(),
+        Err(reason) => ApiError::unavailable(&reason).into_response(),
     }
 }
 
 /// `/readyz` of the admin listener: with the reasons.
 pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
-    let database = state.db.ping().await;
+    let database = database(&state).await;
     let ready = database.is_ok() && !state.is_draining();
     let body = json!({
         "status": if ready { "ok" } else { "not_ready" },
@@ -41,7 +47,7 @@ pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
         } else {
             "ok"
         },
-        "database": database.err().map_or_else(|| "ok".to_owned(), |error| error.to_string()),
+        "database": database.err().unwrap_or_else(|| "ok".to_owned()),
     });
     let mut response = reply::json(&body);
     if !ready {

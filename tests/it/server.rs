@@ -239,6 +239,15 @@ impl Server {
 
     /// Changes the database behind the server's back.
     pub fn sql(&self, statements: &str) {
+        self.with_database(statements, || ());
+    }
+
+    /// Does something while another program holds the database's lock for writing.
+    pub fn while_locked(&self, what: impl FnOnce()) {
+        self.with_database("begin immediate", what);
+    }
+
+    fn with_database(&self, statements: &str, then: impl FnOnce()) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -250,6 +259,8 @@ impl Server {
                 .unwrap();
             let statements = sqlx::AssertSqlSafe(statements.to_owned());
             sqlx::raw_sql(statements).execute(&mut db).await.unwrap();
+            then();
+            db.close().await.unwrap();
         });
     }
 
