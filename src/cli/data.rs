@@ -75,9 +75,20 @@ impl DataArgs {
                 all.push((name, toml::Value::String(value.clone()).to_string()));
             }
         }
-        let variables = std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        Ok(load::load(self.config.as_deref(), variables, &all)?)
+        let mut variables = Vec::new();
+        for (name, value) in std::env::vars_os() {
+            let ours = name.to_string_lossy().starts_with(load::PREFIX);
+            match (name.into_string(), value.into_string()) {
+                (Ok(name), Ok(value)) => variables.push((name, value)),
+                (Ok(name), Err(_)) if ours => bail!("environment variable {name}: not UTF-8"),
+                _ => {}
+            }
+        }
+        Ok(load::load(
+            self.config.as_deref(),
+            variables.into_iter(),
+            &all,
+        )?)
     }
 
     /// Opens the database.

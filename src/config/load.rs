@@ -8,7 +8,8 @@ use super::settings::Settings;
 
 /// The defaults, as they stand in the project.
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
-const PREFIX: &str = "SIGCAST_";
+/// Variables whose names begin so are settings, or are refused.
+pub const PREFIX: &str = "SIGCAST_";
 /// Variables that are not settings: the admin token, the key of `tail`, and what the examples take, as one shell may serve for all.
 const OTHER_VARIABLES: [&str; 5] = [
     "SIGCAST_ADMIN_TOKEN",

@@ -144,8 +144,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(self.config.header_seconds.max(1)))
             .max_headers(MAX_HEAD_FIELDS)
-            .max_header_size(MAX_HEAD_BYTES)
-            // what a connection may hold of what it reads and writes, heads of other requests included
+            // the head's limit as well: it must be whole within the buffer
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(io, service);
         tokio::pin!(connection);

@@ -1,4 +1,4 @@
-//! The limits of a request, each from both sides: head, fields, body.
+//! The limits of a request, each from both sides: head, fields, body, and the pages that may send it.
 
 use std::net::SocketAddr;
 
@@ -99,4 +99,43 @@ fn bodies_of_64_kb_pass_and_larger_ones_do_not() {
         let _ = wire.try_send(format!("400\r\n{}\r\n", " ".repeat(1024)).as_bytes());
     }
     wire.reply().expect_error(413, "payload_too_large");
+}
+
+#[test]
+fn pages_of_the_named_origins_may_call_and_no_others() {
+    let ours = "https://bot.example";
+    let server = Server::with(&[("SIGCAST_HTTP__CORS_ORIGINS", "[\"https://bot.example\"]")]);
+    let key = server.alpha_key();
+    for (origin, allowed) in [(ours, Some(ours)), ("https://other.example", None)] {
+        let asked = [
+            ("origin", origin),
+            ("access-control-request-method", "GET"),
+            (
+                "access-control-request-headers",
+                "authorization,last-event-id",
+            ),
+        ];
+        let reply = request(server.main, "OPTIONS", "/api/signals/stream", &asked, b"");
+        assert_eq!(
+            reply.head.header("access-control-allow-origin"),
+            allowed,
+            "{}",
+            reply.head.raw
+        );
+        let named = reply.head.header("access-control-allow-headers");
+        let named = named.unwrap_or_default().to_ascii_lowercase();
+        assert!(named.contains("last-event-id") && named.contains("authorization"));
+        let stream = server.stream(&key, "?takeover=true", &[("origin", origin)]);
+        assert_eq!(stream.head.status, 200);
+        assert_eq!(
+            stream.head.header("access-control-allow-origin"),
+            allowed,
+            "{}",
+            stream.head.raw
+        );
+    }
+    // a refusal can be read by the page as well
+    let reply = request(server.main, "GET", "/api/signals", &[("origin", ours)], b"");
+    reply.expect_error(401, "missing_api_key");
+    assert_eq!(reply.head.header("access-control-allow-origin"), Some(ours));
 }

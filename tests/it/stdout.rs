@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Write as _,
     net::{SocketAddr, TcpListener},
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -133,6 +134,26 @@ fn a_command_that_cannot_be_read_is_not_taken_for_one_with_bad_lines() {
     }
     for args in [&["--version"][..], &["publish", "--help"]] {
         assert_eq!(status(args), Some(0), "{args:?}");
+    }
+}
+
+#[test]
+fn a_setting_that_is_no_text_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let strange = std::ffi::OsStr::from_bytes(b"/tmp/\xff");
+    let mut commands = [
+        on(folder.path(), &["accounts", "list"]),
+        on(Path::new(strange), &["accounts", "list"]),
+    ];
+    commands[0].env("SIGCAST_HTTP__CORS_ORIGINS", strange);
+    for (mut command, named) in commands
+        .into_iter()
+        .zip(["SIGCAST_HTTP__CORS", "--data-dir"])
+    {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(named) && said.contains("UTF-8"), "{said}");
     }
 }
 
