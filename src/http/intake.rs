@@ -164,7 +164,7 @@ pub async fn signals(
     {
         return signal_lines(state, body).await;
     }
-    let body = whole(body, publish::MAX_SIGNAL_BYTES * 2).await?;
+    let body = whole(body, publish::MAX_TEXT_BYTES).await?;
     let invalid = |why: String| ApiError::new(StatusCode::BAD_REQUEST, "invalid_signal", why);
     let text =
         std::str::from_utf8(&body).map_err(|_| invalid("The body is not UTF-8.".to_owned()))?;
@@ -297,7 +297,7 @@ impl SignalLines {
 
 fn prepare(state: &State, line: &Line) -> Result<publish::NewSignal, String> {
     match line {
-        Line::TooLong => Err("longer than a line may be".to_owned()),
+        Line::TooLong => Err(format!("longer than {} bytes", fact_line::MAX_LINE_BYTES)),
         Line::Text(text) => {
             let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
             publish::prepare(text, || state.random.uuid()).map_err(|e| e.to_string())

@@ -8,6 +8,8 @@ use uuid::Uuid;
 
 /// No frame larger than this: every client measured takes 140 kB, some break on more.
 pub const MAX_SIGNAL_BYTES: usize = 128 * 1024;
+/// As it is handed in, with its white space.
+pub const MAX_TEXT_BYTES: usize = 1_000_000;
 /// Objects and lists within each other, the signal itself among them: common readers give up at 100 and more.
 pub const MAX_DEPTH: usize = 64;
 
@@ -49,7 +51,7 @@ pub enum PublishError {
 /// Checks and compacts a body. White space between tokens goes; order of keys, spelling of numbers and strings stay to the byte.
 /// `make_id` gives the id where there is none; it is then put first.
 pub fn prepare(text: &str, make_id: impl FnOnce() -> Uuid) -> Result<NewSignal, PublishError> {
-    if text.len() > 2 * MAX_SIGNAL_BYTES {
+    if text.len() > MAX_TEXT_BYTES {
         return Err(PublishError::TooLarge);
     }
     let reason = |e: serde_json::Error| PublishError::NotAnObject(e.to_string());

@@ -97,6 +97,50 @@ fn signals_that_readers_do_not_take_are_refused_at_every_door() {
 }
 
 #[test]
+fn the_command_and_the_listener_take_the_same_lines() {
+    let server = Server::start();
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(1_500_000));
+    let pad = " ".repeat(500_000);
+    let text =
+        format!("{{\"n\":1\n{{\"n\":2}}\n{long}\n{{\"n\":\n\n{{\"n\":{pad}3}}\n}}\n{{\"n\":4}}");
+    let bearer = format!("Bearer {}", Server::TOKEN);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/x-ndjson"),
+    ];
+    let reply = request(
+        server.admin,
+        "POST",
+        "/v1/signals",
+        &headers,
+        text.as_bytes(),
+    );
+    let answers: Vec<Value> = reply
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let refused: Vec<_> = answers
+        .iter()
+        .filter_map(|answer| answer["error"]["line"].as_u64())
+        .collect();
+    assert_eq!(refused, [1, 3, 4, 7], "{answers:?}");
+    assert_eq!(answers.len(), 7);
+
+    let folder = tempfile::tempdir().unwrap();
+    let output = feed(on(folder.path(), &["publish", "-"]), text.as_bytes());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let numbers: Vec<u64> = said
+        .lines()
+        .map(|line| line.split(':').nth(1).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(numbers, refused, "{said}");
+    let answered = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(answered.lines().count(), 3, "{answered}");
+}
+
+#[test]
 fn bodies_that_cannot_be_read_are_refused() {
     let server = Server::start();
     let key = server.alpha_key();
