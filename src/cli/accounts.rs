@@ -73,7 +73,10 @@ enum Command {
 
 /// Runs it.
 pub async fn run(args: AccountsArgs) -> Result<Outcome> {
-    let opened = args.data.open().await?;
+    let opened = match args.command {
+        Command::Create { .. } => args.data.open().await?,
+        _ => args.data.open_existing().await?,
+    };
     let account = match args.command {
         Command::Create {
             name,

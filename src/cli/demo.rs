@@ -37,7 +37,7 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many times faster things happen
-    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = read_speed)]
     speed: f64,
     /// Keep the data here; without it they go with the demo
     #[arg(long, value_name = "DIR")]
@@ -46,6 +46,13 @@ pub struct DemoArgs {
 
 /// Facts stored together.
 const BATCH: usize = 1_000;
+/// A market that stands still, or runs backwards, is none.
+const SPEEDS: std::ops::RangeInclusive<f64> = 0.01..=1_000.0;
+
+fn read_speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed| SPEEDS.contains(speed));
+    speed.ok_or_else(|| "a number from 0.01 to 1000 is needed".to_owned())
+}
 
 /// Runs until Ctrl-C.
 pub async fn run(args: DemoArgs) -> Result<Outcome> {

@@ -67,7 +67,7 @@ enum Command {
 
 /// Runs it.
 pub async fn run(args: KeysArgs) -> Result<Outcome> {
-    let opened = args.data.open().await?;
+    let opened = args.data.open_existing().await?;
     match args.command {
         Command::Create {
             account,

@@ -23,6 +23,7 @@ mod limits;
 mod resume;
 mod seat;
 mod slow;
+mod start;
 mod stdout;
 mod stream;
 mod tail;
