@@ -63,12 +63,15 @@ pub struct Started {
     worker: JoinHandle<()>,
 }
 
+/// The lock, and the worker that runs the engines under it.
+type TakenOver = (DirLock, JoinHandle<()>);
+
 /// The pipeline's workers, and the engines' lock as soon as this process has it.
 pub struct Engines {
     worker: JoinHandle<()>,
     lock: Option<DirLock>,
     /// Waits for the lock; gives it, and the worker that runs the engines then.
-    takeover: Option<JoinHandle<Option<(DirLock, JoinHandle<()>)>>>,
+    takeover: Option<JoinHandle<Option<TakenOver>>>,
 }
 
 impl Engines {
@@ -133,7 +136,7 @@ async fn take_over(
     dir: PathBuf,
     state: Arc<State>,
     life: Life,
-) -> Option<(DirLock, JoinHandle<()>)> {
+) -> Option<TakenOver> {
     loop {
         tokio::select! {
             () = life.soft.cancelled() => return None,
