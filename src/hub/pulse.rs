@@ -30,6 +30,8 @@ struct Watch {
     acknowledged: u64,
     /// Since when bytes wait of which none was taken.
     waiting_since: Option<Instant>,
+    /// Since when the stream is over, and only its last bytes are on their way.
+    over_since: Option<Instant>,
 }
 
 /// How a socket is, by two limits: how long it may take no byte, and how long it may not answer at all.
@@ -83,15 +85,22 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        // the stream is over: what is left on its way is the kernel's to give up
-        if self.waiting_since.is_some()
-            && let Some(socket) = self.socket.upgrade()
-        {
-            let _ = socket.let_kernel_give_up(true);
-        }
+/// How long the last bytes of a stream that is over may be on their way.
+const LAST_BYTES: Duration = Duration::from_secs(60);
+
+/// Goes on looking at a connection whose stream is over while bytes wait; whether there is still something to look at. The kernel
+/// must not be left to it: it has counted all the time since the window was last open, and would cut off the last word.
+fn see_off(watch: &mut Watch, stall: Duration, now: Instant) -> bool {
+    let Some(socket) = watch.socket.upgrade().filter(|socket| !socket.is_closed()) else {
+        return false;
+    };
+    let over_since = *watch.over_since.get_or_insert(now);
+    let end = watch.look(&socket, stall, now);
+    if end.is_some() || now.duration_since(over_since) > LAST_BYTES {
+        socket.kill();
+        return false;
     }
+    watch.waiting_since.is_some()
 }
 
 /// Looks at all streams now and then until `stop` resolves.
@@ -113,6 +122,12 @@ pub async fn run(hub: Arc<Hub>, stop: impl Future<Output = ()>) {
             let watch = watches.remove(&seat.connection).unwrap_or_default();
             if let Some(watch) = look(watch, seat, stall, now) {
                 next.insert(seat.connection, watch);
+            }
+        }
+        // seats that are gone; a connection that is kept may have another one by now, and is looked at as such as well
+        for (connection, mut watch) in watches.drain() {
+            if see_off(&mut watch, stall, now) {
+                next.insert(connection, watch);
             }
         }
         watches = next;

@@ -103,9 +103,14 @@ pub async fn run(
         .closes
         .get_or_create(&CloseLabel { reason })
         .inc();
+    // the seat may be another's by now: one try to tell, without waiting for a reader that does not read; one that reads slowly
+    // has ended of itself, and may take as long as a reader may pause
+    let patience = match seat.ending() {
+        None => LAST_WORD.max(Duration::from_secs(hub.config.write_stall_seconds)),
+        Some(_) => LAST_WORD,
+    };
     let told = match last {
-        // the seat may be another's by now: one try to tell, without waiting for a reader that does not read
-        Some(last) => tokio::time::timeout(LAST_WORD, out.send(Piece::Control(last)))
+        Some(last) => tokio::time::timeout(patience, out.send(Piece::Control(last)))
             .await
             .is_ok_and(|sent| sent.is_ok()),
         None => false,

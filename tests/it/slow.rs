@@ -142,9 +142,26 @@ fn one_that_reads_a_little_at_a_time_is_left_alone() {
 
 #[test]
 fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
-    let server = Server::with(&[("SIGCAST_STREAM__LAG_SECONDS", "2")]);
+    falls_behind(Wire::narrow, 20_000, Duration::from_millis(50));
+}
+
+#[test]
+fn one_that_reads_a_trickle_is_told_so_as_well() {
+    let thin = |to| Wire::remote(to, 4_096);
+    falls_behind(thin, 2_000, Duration::from_millis(250));
+}
+
+fn falls_behind(dial: impl Fn(std::net::SocketAddr) -> Wire, bytes: usize, pause: Duration) {
+    let server = Server::with(&[
+        ("SIGCAST_STREAM__LAG_SECONDS", "2"),
+        ("SIGCAST_STREAM__UNANSWERED_SECONDS", "2"),
+    ]);
     let key = server.alpha_key();
-    let mut slow = narrow(&server, &key);
+    let mut wire = dial(server.main);
+    let bearer = format!("Bearer {}", key.text);
+    wire.get("/api/signals/stream", &[("authorization", &bearer)]);
+    let mut slow = Stream::on(wire);
+    slow.expect_hello();
     let mut seqs = Vec::new();
     let (mut published, mut id) = (0, String::new());
     let stop = AtomicBool::new(false);
@@ -152,13 +169,16 @@ fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
         let publisher = scope.spawn(|| {
             let mut n = 0;
             while !stop.load(Ordering::Relaxed) && n < 5_000 {
-                server.publish(&heavy(n + 1));
+                let mut signal = sample(n + 1);
+                signal["note"] = json!("x".repeat(bytes));
+                server.publish(&signal);
                 n += 1;
             }
             n
         });
         let last = loop {
             let Next::Frame(frame) = slow.event(PATIENCE) else {
+                stop.store(true, Ordering::Relaxed);
                 panic!("no frame after {seqs:?}");
             };
             if frame.event != "signal" {
@@ -166,7 +186,7 @@ fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
             }
             seqs.push(frame.json()["seq"].as_u64().unwrap());
             id = frame.id;
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(pause);
         };
         stop.store(true, Ordering::Relaxed);
         published = publisher.join().unwrap();
