@@ -1,7 +1,7 @@
 //! The pulse of the streams' sockets: who takes no byte of what waits for it is ended, as slow where it answers, as gone where it does not.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     sync::{Arc, Weak},
     time::Duration,
@@ -56,12 +56,14 @@ impl Watch {
     /// Looks at the socket; the end that it has earned.
     fn look(&mut self, socket: &Arc<Socket>, stall: Duration, now: Instant) -> Option<End> {
         let written = socket.written();
+        if self.socket.strong_count() == 0 {
+            self.socket = Arc::downgrade(socket);
+        }
         if self.waiting_since.is_none() && written == self.written {
             // all was taken, and nothing was written since: nothing to ask the kernel for
             return None;
         }
         self.written = written;
-        self.socket = Arc::downgrade(socket);
         let condition = socket.condition()?;
         let was_waiting = self.waiting_since.is_some();
         let waited = self.take(condition, now);
@@ -124,9 +126,14 @@ pub async fn run(hub: Arc<Hub>, stop: impl Future<Output = ()>) {
                 next.insert(seat.connection, watch);
             }
         }
-        // seats that are gone; a connection that is kept may have another one by now, and is looked at as such as well
+        // seats that are gone; but a connection that was kept may have another one by now
+        let kept: HashSet<_> = if watches.is_empty() {
+            HashSet::new()
+        } else {
+            next.values().map(|watch| watch.socket.as_ptr()).collect()
+        };
         for (connection, mut watch) in watches.drain() {
-            if see_off(&mut watch, stall, now) {
+            if !kept.contains(&watch.socket.as_ptr()) && see_off(&mut watch, stall, now) {
                 next.insert(connection, watch);
             }
         }
