@@ -1,4 +1,4 @@
-//! What only the operating system gives: randomness, and how many connections there may be.
+//! What only the operating system gives: randomness, how many connections there may be, and who may read what is made.
 
 use crate::model::random::Random;
 
@@ -42,5 +42,22 @@ pub fn connection_cap(configured: usize) -> usize {
         most.max(16)
     } else {
         configured.min(most.max(16))
+    }
+}
+
+/// From here on, files and folders that this process makes are its user's alone: the database holds who may listen.
+pub fn keep_to_oneself() {
+    // SAFETY: it takes a number and cannot fail.
+    unsafe { libc::umask(0o077) };
+}
+
+/// Whether the process was started with SIGHUP ignored.
+#[must_use]
+pub fn ignores_hangup() -> bool {
+    let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: nothing is set; the present action is written to `now`, which is read only where that was done.
+    unsafe {
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), now.as_mut_ptr()) == 0
+            && now.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }

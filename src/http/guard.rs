@@ -23,6 +23,8 @@ pub struct AboveCap;
 
 /// The alternative to `Authorization`.
 pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Whether the process lives.
+pub const LIVEZ: &str = "/livez";
 /// Names a request in our logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -34,12 +36,16 @@ pub async fn every_request(
 ) -> Response {
     let id = state.random.uuid().hyphenated().to_string();
     let as_stream = reply::wants_stream(request.headers());
+    let above_cap = request.extensions().get::<AboveCap>().is_some();
     let verdict = check_head(request.headers()).and_then(|()| {
-        if request.extensions().get::<AboveCap>().is_some() {
-            return Err(ApiError::overloaded());
-        }
-        if state.is_draining() {
-            return Err(ApiError::draining());
+        // a server that is full, or goes down, lives: who asks must not have it killed
+        if request.uri().path() != LIVEZ {
+            if above_cap {
+                return Err(ApiError::overloaded());
+            }
+            if state.is_draining() {
+                return Err(ApiError::draining());
+            }
         }
         // also where the handler reads no body: nobody is to send one for nothing
         let limit = state.config.max_body_bytes;
@@ -55,6 +61,11 @@ pub async fn every_request(
         }
         Err(error) => error.into_response(),
     };
+    if above_cap {
+        // kept, it would be refused for good
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }

@@ -11,7 +11,9 @@ use axum::{
 };
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use super::{admin, error::ApiError, guard, intake, ops, signals, state::State, stream};
+use super::{
+    admin, error::ApiError, guard, intake, ops, signals, state::State, stream, stream_start,
+};
 
 /// The main listener.
 pub fn main(state: Arc<State>) -> Router {
@@ -20,7 +22,7 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/api/signals/stream/tickets", post(stream::make_ticket))
         .route("/api/signals", get(signals::list))
         .route("/api/signals/{id}", get(signals::one))
-        .route("/livez", get(ops::livez))
+        .route(guard::LIVEZ, get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -44,7 +46,7 @@ pub fn admin(state: Arc<State>) -> Router {
         .route("/v1/connections", get(admin::connections))
         .route("/v1/connections/{number}", delete(admin::close_connection))
         .route("/metrics", get(ops::metrics))
-        .route("/livez", get(ops::livez))
+        .route(guard::LIVEZ, get(ops::livez))
         .route("/readyz", get(ops::readyz_reasons))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -78,7 +80,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::CACHE_CONTROL,
             guard::API_KEY,
             // what stream clients written on fetch send
-            stream::LAST_EVENT_ID,
+            stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
         ])
         .expose_headers([header::RETRY_AFTER, guard::REQUEST_ID]);
