@@ -23,8 +23,9 @@ use crate::{
     ingest::{
         facts::Facts,
         metrics::Metrics,
-        pipeline::{self, Arrivals, Pipeline, Receipt, Rejection},
+        pipeline::{self, Arrivals, Pace, Pipeline, Receipt, Rejection},
         reorder::Reorder,
+        resolve::{in_the_future, latest_time},
         source::Format,
     },
     model::{money::parse_amount, swap::Fact, time::Time},
@@ -75,8 +76,10 @@ struct SwapsArgs {
 /// Facts handed to the pipeline at a time.
 const BATCH: usize = 10_000;
 /// In bulk, a page is written once for many facts: the cache and the write-ahead log may be larger than a server's.
-const BULK_CACHE_KB: u32 = 48 * 1024;
+const BULK_CACHE_KB: u32 = 24 * 1024;
 const BULK_CHECKPOINT_PAGES: u32 = 16_000;
+/// What a month of 20,000 wallets and 2.5 million closed positions takes.
+const BULK_WALLETS_MB: usize = 110;
 /// A batch is stored after this long, full or not.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Bad lines printed; further ones are counted.
@@ -117,6 +120,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
             settings.store.writer_cache_kb = settings.store.writer_cache_kb.max(BULK_CACHE_KB);
             settings.store.checkpoint_pages =
                 settings.store.checkpoint_pages.max(BULK_CHECKPOINT_PAGES);
+            settings.ingest.wallets_mb = settings.ingest.wallets_mb.max(BULK_WALLETS_MB);
         })
         .await?;
     let lock = DirLock::try_take(&opened.settings.server.data_dir, ENGINES)?;
@@ -132,6 +136,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
         opened.settings.ingest.clone(),
         engine,
         metrics.clone(),
+        Pace::Bulk,
     );
     let worker = tokio::spawn(worker.run());
     let mut totals = Totals {
@@ -149,7 +154,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
             received_at,
             backfill: args.backfill,
             sol_usd,
-            latest: pipeline::latest_time(
+            latest: latest_time(
                 opened.clock.now(),
                 opened.settings.ingest.max_future_seconds,
             ),
@@ -323,7 +328,7 @@ async fn read_batch(
             match facts.next() {
                 // one wrong clock would make all that follow late: refused before the watermark sees it
                 Some(Ok(fact)) if fact.time() > latest => {
-                    let reason = pipeline::in_the_future(fact.time());
+                    let reason = in_the_future(fact.time());
                     batch.rejected.push(Rejection {
                         line: facts.line(),
                         reason,
