@@ -16,6 +16,7 @@ mod crash;
 mod disk_full;
 mod drain;
 mod hostile;
+mod ingest;
 mod resume;
 mod seat;
 mod stream;
