@@ -18,7 +18,7 @@ use crate::{
     hub::node::Hub,
     ingest::{
         metrics::Metrics,
-        pipeline::{self, Config, Pipeline},
+        pipeline::{self, Config, Pace, Pipeline},
     },
     model::time::Clock,
     score::config::Config as EngineConfig,
@@ -45,6 +45,7 @@ impl Making {
             self.config.clone(),
             with_engines.then(|| self.engine.clone()),
             self.metrics.clone(),
+            Pace::Live,
         );
         (pipeline, tokio::spawn(worker.run()))
     }

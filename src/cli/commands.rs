@@ -63,6 +63,9 @@ pub fn main() -> ExitCode {
         }
     };
     system::keep_to_oneself();
+    if matches!(command, Command::Ingest(_)) {
+        system::share_freed_memory();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -22,6 +22,11 @@ pub mod simulate;
 
 pub mod metrics;
 
+pub mod resolve;
+
 pub mod apply;
 
 pub mod pipeline;
+
+#[cfg(test)]
+mod pipeline_test;

@@ -18,6 +18,7 @@ mod disk_full;
 mod drain;
 mod engines;
 mod hostile;
+mod ingest;
 mod intake;
 mod limits;
 mod resume;
