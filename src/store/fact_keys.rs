@@ -51,6 +51,16 @@ fn halves(key: &FactKey) -> Halves {
     ((key >> 64) as i64, key as i64)
 }
 
+/// The beginning of a statement about these keys.
+fn asked(keys: &[Halves]) -> QueryBuilder<sqlx::Sqlite> {
+    let mut query = QueryBuilder::new("with asked (high, low) as (");
+    query.push_values(keys, |mut row, (high, low)| {
+        row.push_bind(*high).push_bind(*low);
+    });
+    query.push(")");
+    query
+}
+
 impl Tx {
     /// Notes keys. Per key whether it is new: neither known before nor an earlier one of these.
     pub(crate) async fn note_keys(
@@ -62,32 +72,50 @@ impl Tx {
         let mut sorted: Vec<Halves> = keys.iter().map(halves).collect();
         sorted.sort_unstable();
         sorted.dedup();
-        let known = self.known_keys(&sorted).await?;
-        sorted.retain(|key| !known.contains(key));
-        let table = match into {
-            Into::Place => "fact_keys",
-            Into::Waiting => "fact_keys_recent",
+        let mut new = match into {
+            Into::Place => self.place_new_keys(&sorted).await?,
+            Into::Waiting => self.add_new_keys(sorted).await?,
         };
-        for chunk in sorted.chunks(KEYS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new(format!("insert into {table} (key_high, key_low) "));
+        // of equal ones, the first
+        Ok(keys.iter().map(|key| new.remove(&halves(key))).collect())
+    }
+
+    /// One statement, and each key that is new comes back: for few, where every statement is time that a signal takes.
+    async fn place_new_keys(&mut self, keys: &[Halves]) -> StoreResult<HashSet<Halves>> {
+        let mut new = HashSet::new();
+        for chunk in keys.chunks(KEYS_PER_STATEMENT) {
+            let mut query = asked(chunk);
+            query.push(
+                " insert into fact_keys (key_high, key_low) select high, low from asked
+                 where not exists (select 1 from fact_keys_recent where key_high = high and key_low = low)
+                 on conflict do nothing returning key_high, key_low",
+            );
+            let rows: Vec<Halves> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            new.extend(rows);
+        }
+        Ok(new)
+    }
+
+    /// Two statements, and only what is known comes back: for many, almost all of them new.
+    async fn add_new_keys(&mut self, mut keys: Vec<Halves>) -> StoreResult<HashSet<Halves>> {
+        let known = self.known_keys(&keys).await?;
+        keys.retain(|key| !known.contains(key));
+        for chunk in keys.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("insert into fact_keys_recent (key_high, key_low) ");
             query.push_values(chunk, |mut row, (high, low)| {
                 row.push_bind(*high).push_bind(*low);
             });
             query.build().execute(&mut *self.0).await?;
         }
-        let mut seen = known;
-        Ok(keys.iter().map(|key| seen.insert(halves(key))).collect())
+        Ok(keys.into_iter().collect())
     }
 
     async fn known_keys(&mut self, keys: &[Halves]) -> StoreResult<HashSet<Halves>> {
         let mut known = HashSet::new();
         for chunk in keys.chunks(KEYS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("with asked (high, low) as (");
-            query.push_values(chunk, |mut row, (high, low)| {
-                row.push_bind(*high).push_bind(*low);
-            });
+            let mut query = asked(chunk);
             query.push(
-                ") select high, low from asked
+                " select high, low from asked
                  where exists (select 1 from fact_keys where key_high = high and key_low = low)
                  or exists (select 1 from fact_keys_recent where key_high = high and key_low = low)",
             );
