@@ -19,10 +19,11 @@ pub fn create(path: &Path) -> StartResult<()> {
 }
 
 fn failed(path: &Path, what: &'static str, source: io::Error) -> StartError {
-    StartError::File {
-        path: path.to_owned(),
-        what,
-        source,
+    use io::ErrorKind as Kind;
+    let path = path.to_owned();
+    match source.kind() {
+        Kind::PermissionDenied | Kind::ReadOnlyFilesystem => StartError::Forbidden { path, what },
+        _ => StartError::File { path, what, source },
     }
 }
 
@@ -66,6 +67,9 @@ pub struct Token {
     pub made: Option<PathBuf>,
 }
 
+/// Letters that an admin token has at least: who guesses it has everything.
+const LEAST_TOKEN: usize = 16;
+
 /// The admin token: from the environment, else from the data directory, else a new one that is kept there for its owner alone.
 pub fn admin_token(
     data_dir: &Path,
@@ -73,6 +77,9 @@ pub fn admin_token(
     random: &Random,
 ) -> StartResult<Token> {
     if let Some(text) = from_environment.filter(|text| !text.trim().is_empty()) {
+        if text.trim().len() < LEAST_TOKEN {
+            return Err(StartError::WeakToken { least: LEAST_TOKEN });
+        }
         return Ok(Token {
             text: text.trim().to_owned(),
             made: None,

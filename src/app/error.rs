@@ -17,6 +17,14 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// A file or folder of the data directory that this user may not make or write.
+    #[error("{} cannot be {what}: this user may not write there; give it the right to, or use another --data-dir", path.display())]
+    Forbidden {
+        /// Which.
+        path: PathBuf,
+        /// As above.
+        what: &'static str,
+    },
     /// The database.
     #[error("the database in {} cannot be opened", path.display())]
     Database {
@@ -44,6 +52,14 @@ pub enum StartError {
     InUse {
         /// The data directory.
         path: PathBuf,
+    },
+    /// An admin token that is guessed too soon.
+    #[error(
+        "SIGCAST_ADMIN_TOKEN is too short: {least} characters at least, or leave it out, and one is made"
+    )]
+    WeakToken {
+        /// How many characters it must have.
+        least: usize,
     },
     /// Signals of the operating system.
     #[error("signals cannot be listened to")]

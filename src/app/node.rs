@@ -1,12 +1,13 @@
 //! A node: database, hub, pipeline and listeners, started in order and ended in the reverse.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
     data_dir,
     data_dir::DirLock,
+    engines::{Engines, Making},
     error::{StartError, StartResult},
     life::Life,
     system,
@@ -18,8 +19,7 @@ use crate::{
         server::Server,
         state::{AdminToken, State},
     },
-    hub::{node::Hub, reader, seat::End},
-    ingest::pipeline::{self, Pipeline},
+    hub::{node::Hub, pulse, reader, seat::End},
     model::{account::Plans, random::Random, time::Clock},
     store::{db::Db, log::as_log},
     telemetry::metrics::Metrics,
@@ -33,16 +33,14 @@ pub struct Node {
     pub admin_address: SocketAddr,
     /// Shared by all.
     pub state: Arc<State>,
-    /// The way in.
-    pub pipeline: Pipeline,
     /// The admin token, and whether it is new.
     pub token: data_dir::Token,
     life: Life,
     drain: Duration,
-    worker: JoinHandle<()>,
+    engines: Engines,
     keeper: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
-    locks: (DirLock, DirLock),
+    lock: DirLock,
 }
 
 /// Opens the database of a data directory, its log named.
@@ -68,13 +66,16 @@ impl Node {
     ) -> StartResult<Node> {
         let (clock, random) = (Clock::system(), system::random());
         let metrics = Metrics::default();
-        let db = open_database(&settings, &clock, &random).await?;
         let dir = &settings.server.data_dir;
+        data_dir::create(dir)?;
+        // before anything of the other server's is touched
+        let lock = DirLock::try_take(dir, data_dir::SERVER)?;
+        let lock = lock.ok_or_else(|| StartError::InUse { path: dir.clone() })?;
+        let db = open_database(&settings, &clock, &random).await?;
         // before a token is made: it is shown once, by a start that comes about
         let listener = bind(settings.server.listen).await?;
         let admin_listener = bind(settings.server.admin_listen).await?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
-        let locks = take_locks(dir, &life).await?;
         db.close_all_tickets(clock.now()).await?;
         let hub = Hub::open(
             settings.stream.clone(),
@@ -83,15 +84,15 @@ impl Node {
             metrics.hub.clone(),
         )
         .await?;
-        let engine = Some(settings.consensus.clone());
-        let (pipeline, worker) = pipeline::new(
-            db.clone(),
-            Some(hub.clone()),
-            clock.clone(),
-            settings.ingest.clone(),
-            engine,
-            metrics.ingest.clone(),
-        );
+        let making = Making {
+            db: db.clone(),
+            hub: hub.clone(),
+            clock: clock.clone(),
+            config: settings.ingest.clone(),
+            engine: settings.consensus.clone(),
+            metrics: metrics.ingest.clone(),
+        };
+        let (pipeline, engines) = Engines::start(making, dir)?;
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
@@ -100,7 +101,7 @@ impl Node {
             settings.http.clone(),
             db.clone(),
             hub.clone(),
-            pipeline.clone(),
+            pipeline,
             plans,
             callers,
             clock.clone(),
@@ -109,19 +110,18 @@ impl Node {
             metrics.encoder(),
             life.hard.clone(),
         );
-        let worker = tokio::spawn(worker.run());
+        let engines = engines.serve(&state, &life);
         let mut node = Node {
             address,
             admin_address,
             drain: Duration::from_secs(settings.http.drain_seconds),
             state,
-            pipeline,
             token,
             life,
-            worker,
+            engines,
             keeper: tokio::spawn(keeper.run()),
             background: Vec::new(),
-            locks,
+            lock,
         };
         node.start_background(&settings, &db, hub);
         node.listen(&settings, listener, admin_listener, &metrics);
@@ -130,6 +130,10 @@ impl Node {
 
     fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>) {
         let (commits, hard) = (db.commits(), self.life.hard.clone());
+        let pulse = tokio::spawn(pulse::run(
+            hub.clone(),
+            self.life.hard.clone().cancelled_owned(),
+        ));
         let read =
             tokio::spawn(async move { reader::run(hub, commits, hard.cancelled_owned()).await });
         let watch = tokio::spawn(watch_access(
@@ -137,7 +141,7 @@ impl Node {
             settings.stream.tick_ms,
             self.life.clone(),
         ));
-        self.background = vec![read, watch];
+        self.background = vec![read, pulse, watch];
         if settings.log.retention_days > 0 {
             let days = i64::from(settings.log.retention_days);
             self.background.push(tokio::spawn(prune(
@@ -160,6 +164,7 @@ impl Node {
             router,
             config: settings.http.clone(),
             cap,
+            unanswered_for: Duration::from_secs(settings.stream.unanswered_seconds.max(1)),
             metrics: metrics.hub.clone(),
             soft,
             hard: self.life.hard.clone(),
@@ -202,47 +207,19 @@ impl Node {
         }
         let Node {
             state,
-            pipeline,
-            worker,
+            engines,
             keeper,
-            locks,
+            lock,
             ..
         } = self;
         let db = state.db.clone();
-        drop((state, pipeline));
-        // ends when the last handle to the pipeline is gone; what was queued is stored
-        let _ = tokio::time::timeout(Duration::from_secs(10), worker).await;
-        // likewise; what was reserved and not used is given back
+        drop(state);
+        engines.end().await;
+        // ends when the last handle to the keys in use is gone; what was reserved and not used is given back
         let _ = tokio::time::timeout(Duration::from_secs(10), keeper).await;
         db.close().await;
-        drop(locks);
+        drop(lock);
         tracing::info!("the end");
-    }
-}
-
-/// The server's lock at once or not at all; the engines' as soon as a command that has it ends.
-async fn take_locks(dir: &Path, life: &Life) -> StartResult<(DirLock, DirLock)> {
-    const LOOK_EVERY: Duration = Duration::from_millis(200);
-    let in_use = || StartError::InUse {
-        path: dir.to_owned(),
-    };
-    let server = DirLock::try_take(dir, data_dir::SERVER)?.ok_or_else(in_use)?;
-    let mut waiting = false;
-    loop {
-        if let Some(engines) = DirLock::try_take(dir, data_dir::ENGINES)? {
-            return Ok((server, engines));
-        }
-        if !waiting {
-            tracing::warn!(
-                "`sigcast ingest` is at work on {}; starting when it is done",
-                dir.display()
-            );
-            waiting = true;
-        }
-        tokio::select! {
-            () = life.soft.cancelled() => return Err(in_use()),
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What only the operating system gives: randomness, and how many connections there may be.
+//! What only the operating system gives: randomness, memory, how many connections there may be, and who may read what is made.
 
 use crate::model::random::Random;
 
@@ -11,6 +11,16 @@ pub fn random() -> Random {
             std::process::abort();
         }
     })
+}
+
+/// Keeps the memory that threads free for all of them, where the system's allocator can: by default each thread keeps its own, and
+/// bulk work, which hands facts from one to the next, would hold a fifth more than it uses. Before any other thread is there.
+pub fn share_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: a setting of the allocator; it touches no memory of ours. A refusal changes nothing.
+        let _ = unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
+    }
 }
 
 /// Connections that this process may hold: its descriptor limit less what files and the database need.
@@ -42,5 +52,22 @@ pub fn connection_cap(configured: usize) -> usize {
         most.max(16)
     } else {
         configured.min(most.max(16))
+    }
+}
+
+/// From here on, files and folders that this process makes are its user's alone: the database holds who may listen.
+pub fn keep_to_oneself() {
+    // SAFETY: it takes a number and cannot fail.
+    unsafe { libc::umask(0o077) };
+}
+
+/// Whether the process was started with SIGHUP ignored.
+#[must_use]
+pub fn ignores_hangup() -> bool {
+    let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: nothing is set; the present action is written to `now`, which is read only where that was done.
+    unsafe {
+        libc::sigaction(libc::SIGHUP, std::ptr::null(), now.as_mut_ptr()) == 0
+            && now.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }

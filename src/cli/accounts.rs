@@ -73,7 +73,10 @@ enum Command {
 
 /// Runs it.
 pub async fn run(args: AccountsArgs) -> Result<Outcome> {
-    let opened = args.data.open().await?;
+    let opened = match args.command {
+        Command::Create { .. } => args.data.open().await?,
+        _ => args.data.open_existing().await?,
+    };
     let account = match args.command {
         Command::Create {
             name,
@@ -83,7 +86,7 @@ pub async fn run(args: AccountsArgs) -> Result<Outcome> {
         Command::List => {
             let accounts = opened.db.accounts().await?;
             opened.db.close().await;
-            quiet_if_nobody_reads(list(&accounts, args.json))?;
+            quiet_if_nobody_reads(list(&accounts, args.json, opened.clock.now()))?;
             return Ok(Outcome::Good);
         }
         Command::SetPlan { id, plan } => {
@@ -101,7 +104,7 @@ pub async fn run(args: AccountsArgs) -> Result<Outcome> {
         Command::Resume { id } => change(&opened, &id, AccountChange::Resume).await?,
     };
     opened.db.close().await;
-    quiet_if_nobody_reads(show(&account, args.json))?;
+    quiet_if_nobody_reads(show(&account, args.json, opened.clock.now()))?;
     Ok(Outcome::Good)
 }
 
@@ -151,23 +154,34 @@ async fn change(opened: &Opened, id: &str, change: AccountChange) -> Result<Acco
     changed.with_context(|| format!("there is no account {id}; `sigcast accounts list` shows them"))
 }
 
-fn as_json(account: &Account) -> Value {
+fn state(account: &Account, now: Time) -> &'static str {
+    if account.suspended_at.is_some() {
+        "suspended"
+    } else if account.expires_at.is_some_and(|end| end <= now) {
+        "expired"
+    } else {
+        "active"
+    }
+}
+
+fn as_json(account: &Account, now: Time) -> Value {
     json!({
         "id": account.id, "name": account.name, "plan": account.plan, "expires_at": account.expires_at,
         "suspended_at": account.suspended_at, "created_at": account.created_at,
+        "state": state(account, now),
     })
 }
 
-fn show(account: &Account, json: bool) -> Result<()> {
+fn show(account: &Account, json: bool, now: Time) -> Result<()> {
     if json {
-        return Ok(answer(as_json(account))?);
+        return Ok(answer(as_json(account, now))?);
     }
-    list(std::slice::from_ref(account), false)
+    list(std::slice::from_ref(account), false, now)
 }
 
-fn list(accounts: &[Account], json: bool) -> Result<()> {
+fn list(accounts: &[Account], json: bool, now: Time) -> Result<()> {
     if json {
-        let all = accounts.iter().map(as_json).collect();
+        let all = accounts.iter().map(|one| as_json(one, now)).collect();
         return Ok(answer(Value::Array(all))?);
     }
     answer(format!(
@@ -178,11 +192,7 @@ fn list(accounts: &[Account], json: bool) -> Result<()> {
         let expires = account
             .expires_at
             .map_or_else(|| "never".to_owned(), |end| end.to_string());
-        let state = if account.suspended_at.is_some() {
-            "suspended"
-        } else {
-            "active"
-        };
+        let state = state(account, now);
         answer(format!(
             "{:36}  {:8}  {expires:24}  {state:9}  {}",
             account.id, account.plan, account.name

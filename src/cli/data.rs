@@ -91,9 +91,21 @@ impl DataArgs {
         )?)
     }
 
-    /// Opens the database.
+    /// Opens the database, or makes it.
     pub async fn open(&self) -> Result<Opened> {
         self.open_with(|_| ()).await
+    }
+
+    /// Opens the database that must be there: who lists or changes something, and names the wrong folder, is told so.
+    pub async fn open_existing(&self) -> Result<Opened> {
+        let dir = self.settings(&[])?.server.data_dir;
+        if !dir.join("sigcast.db").exists() {
+            bail!(
+                "there is no database in {}; name its folder with --data-dir",
+                dir.display()
+            );
+        }
+        self.open().await
     }
 
     /// Opens the database, with settings of the command's own.

@@ -37,7 +37,7 @@ pub struct DemoArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many times faster things happen
-    #[arg(long, default_value_t = 1.0, value_name = "X")]
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = read_speed)]
     speed: f64,
     /// Keep the data here; without it they go with the demo
     #[arg(long, value_name = "DIR")]
@@ -46,6 +46,13 @@ pub struct DemoArgs {
 
 /// Facts stored together.
 const BATCH: usize = 1_000;
+/// A market that stands still, or runs backwards, is none.
+const SPEEDS: std::ops::RangeInclusive<f64> = 0.01..=1_000.0;
+
+fn read_speed(text: &str) -> Result<f64, String> {
+    let speed = text.parse().ok().filter(|speed| SPEEDS.contains(speed));
+    speed.ok_or_else(|| "a number from 0.01 to 1000 is needed".to_owned())
+}
 
 /// Runs until Ctrl-C.
 pub async fn run(args: DemoArgs) -> Result<Outcome> {
@@ -79,7 +86,7 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     let cursor = Cursor::new(node.state.hub.clone(), node.state.hub.ring.head());
     let shown = tokio::spawn(show(cursor, life.clone()));
     let playing = tokio::spawn(play(
-        node.pipeline.clone(),
+        node.state.pipeline(),
         node.state.clock.clone(),
         args.seed,
         args.speed,
@@ -114,7 +121,8 @@ async fn past(node: &Node, args: &DemoArgs, until: crate::model::time::Time) -> 
             seen: Instant::now(),
             sol_usd: None,
         };
-        node.pipeline
+        node.state
+            .pipeline()
             .facts(arrivals)
             .await
             .context("the market's history could not be stored")?;

@@ -52,19 +52,22 @@ enum Command {
         /// The key's id
         id: String,
     },
-    /// Make a key's successor; the old one works on for a while
+    /// Make a key's successor, of the same kind and expiry; the old one works on for a while
     Rotate {
         /// The key's id
         id: String,
-        /// For how long: 30m, 24h, 7d
+        /// For how long: 30m, 24h, 7d; 0 ends it at once
         #[arg(long, default_value = "24h", value_name = "DURATION")]
         overlap: String,
+        /// When the successor ends by itself, if not when the key does (ISO 8601, or `never`)
+        #[arg(long, value_name = "ISO|never")]
+        expires: Option<String>,
     },
 }
 
 /// Runs it.
 pub async fn run(args: KeysArgs) -> Result<Outcome> {
-    let opened = args.data.open().await?;
+    let opened = args.data.open_existing().await?;
     match args.command {
         Command::Create {
             account,
@@ -88,13 +91,21 @@ pub async fn run(args: KeysArgs) -> Result<Outcome> {
             };
             quiet_if_nobody_reads(shown.map_err(Into::into))?;
         }
-        Command::Rotate { id, overlap } => {
-            let (record, key) = rotate(&opened, &id, &overlap).await?;
+        Command::Rotate {
+            id,
+            overlap,
+            expires,
+        } => {
+            let (record, key) = rotate(&opened, &id, &overlap, expires.as_deref()).await?;
             show_new(&record, &key, args.json)?;
         }
     }
     opened.db.close().await;
     Ok(Outcome::Good)
+}
+
+fn no_account(id: &str) -> String {
+    format!("there is no account {id}; `sigcast accounts list` shows them")
 }
 
 fn no_key(id: &str) -> String {
@@ -109,9 +120,7 @@ pub async fn create(
     expires: Option<&str>,
 ) -> Result<(KeyRecord, KeyText)> {
     let holder = opened.db.account(account).await?;
-    let holder = holder.with_context(|| {
-        format!("there is no account {account}; `sigcast accounts list` shows them")
-    })?;
+    let holder = holder.with_context(|| no_account(account))?;
     let kind = match kind {
         None => opened
             .settings
@@ -139,20 +148,32 @@ fn draw(
     (record, key)
 }
 
-async fn rotate(opened: &Opened, id: &str, overlap: &str) -> Result<(KeyRecord, KeyText)> {
+async fn rotate(
+    opened: &Opened,
+    id: &str,
+    overlap: &str,
+    expires: Option<&str>,
+) -> Result<(KeyRecord, KeyText)> {
     let now = opened.clock.now();
     let old = opened.db.key(id).await?.with_context(|| no_key(id))?;
     if !old.is_active(now) {
         bail!("key {id} is revoked or has expired; make a new one with `sigcast keys create`");
     }
     let ends_at = now.plus(read_duration(overlap)?);
-    let (record, key) = draw(opened, &old.account_id, old.kind, None);
+    let expires_at = match expires {
+        Some(text) => read_expiry(text)?,
+        None => old.expires_at,
+    };
+    let (record, key) = draw(opened, &old.account_id, old.kind, expires_at);
     opened.db.rotate_key(id, ends_at, &record, &key).await?;
     Ok((record, key))
 }
 
 /// `90s`, `30m`, `24h`, `7d`, in microseconds.
 fn read_duration(text: &str) -> Result<i64> {
+    if text == "0" {
+        return Ok(0);
+    }
     let seconds_per = |unit| match unit {
         's' => Some(1),
         'm' => Some(60),
@@ -173,6 +194,10 @@ fn read_duration(text: &str) -> Result<i64> {
 }
 
 async fn list(opened: &Opened, account: Option<&str>, json: bool) -> Result<()> {
+    if let Some(id) = account {
+        let known = opened.db.account(id).await?;
+        known.with_context(|| no_account(id))?;
+    }
     let keys = opened.db.keys(account).await?;
     let now = opened.clock.now();
     if json {
@@ -219,7 +244,10 @@ fn show_new(record: &KeyRecord, key: &KeyText, json: bool) -> Result<()> {
         }))
     } else {
         let (key, id) = (key.reveal(), &record.id);
-        answer(format!("key (shown this once): {key}\nid: {id}"))
+        let expires = record
+            .expires_at
+            .map_or(String::new(), |end| format!("\nexpires: {end}"));
+        answer(format!("key (shown this once): {key}\nid: {id}{expires}"))
     };
     // a key that nobody has seen is of no use, and counts among the active ones
     shown.with_context(|| {
@@ -234,6 +262,7 @@ mod tests {
 
     #[test]
     fn durations_have_a_unit_and_a_bound() {
+        assert_eq!(read_duration("0").unwrap(), 0);
         assert_eq!(read_duration("24h").unwrap(), Time::DAY);
         assert_eq!(read_duration("90s").unwrap(), 90 * Time::SECOND);
         for bad in ["", "24", "h", "-1h", "9999999999999999d", "1é"] {

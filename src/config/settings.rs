@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{http, hub, ingest::pipeline, model::account::Plans, score, store::db};
 
@@ -33,8 +33,10 @@ pub struct Settings {
 #[serde(deny_unknown_fields)]
 pub struct Server {
     /// Main listener.
+    #[serde(deserialize_with = "address")]
     pub listen: SocketAddr,
     /// Admin listener.
+    #[serde(deserialize_with = "address")]
     pub admin_listen: SocketAddr,
     /// Database, admin token, lock.
     pub data_dir: PathBuf,
@@ -46,4 +48,13 @@ pub struct Server {
 pub struct Log {
     /// 0 keeps all.
     pub retention_days: u32,
+}
+
+fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(from)?;
+    text.parse().map_err(|_| {
+        D::Error::custom(format_args!(
+            "`{text}` is no address and port such as 127.0.0.1:8080 or [::1]:8080"
+        ))
+    })
 }

@@ -157,7 +157,7 @@ pub async fn close_connection(
         .find(|seat| seat.connection == number)
     {
         Some(seat) => {
-            seat.end(End::Drain);
+            seat.end(End::Closed);
             Ok(reply::empty(StatusCode::NO_CONTENT))
         }
         None => Ok(ApiError::not_found().into_response()),

@@ -285,7 +285,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Refused(why) => ApiError::new(StatusCode::CONFLICT, "refused", why),
             StoreError::Full(_) => ApiError::disk_full(&error),
-            StoreError::Unavailable(_) => ApiError::unavailable(&error),
+            StoreError::Unavailable(_) | StoreError::ReadOnly(_) => ApiError::unavailable(&error),
             StoreError::Corrupt { .. } | StoreError::Other(_) => ApiError::internal(&error),
         }
     }

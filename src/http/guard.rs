@@ -30,6 +30,8 @@ pub struct AboveCap;
 
 /// The alternative to `Authorization`.
 pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Whether the process lives.
+pub const LIVEZ: &str = "/livez";
 /// Names a request in our logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -43,13 +45,20 @@ pub async fn every_request(
 ) -> Response {
     named(&state, request, async |request| {
         let as_stream = reply::wants_stream(request.headers());
-        match may_begin(&state, &request) {
+        let above_cap = request.extensions().get::<AboveCap>().is_some();
+        let mut response = match may_begin(&state, &request) {
             Ok(()) => next.run(request).await,
             Err(error) if error.status().as_u16() == 503 && as_stream => {
                 reply::come_back(error.code(), state.retry_ms())
             }
             Err(error) => error.into_response(),
+        };
+        if above_cap {
+            // kept, it would be refused for good
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
         }
+        response
     })
     .await
 }
@@ -90,11 +99,14 @@ fn sane_id(headers: &HeaderMap) -> Option<&str> {
 
 fn may_begin(state: &State, request: &Request) -> ApiResult<()> {
     check_head(request.headers())?;
-    if request.extensions().get::<AboveCap>().is_some() {
-        return Err(ApiError::overloaded());
-    }
-    if state.is_draining() {
-        return Err(ApiError::draining());
+    // a server that is full, or goes down, lives: who asks must not have it killed
+    if request.uri().path() != LIVEZ {
+        if request.extensions().get::<AboveCap>().is_some() {
+            return Err(ApiError::overloaded());
+        }
+        if state.is_draining() {
+            return Err(ApiError::draining());
+        }
     }
     // also where the handler reads no body: nobody is to send one for nothing
     let limit = state.config.max_body_bytes;

@@ -122,7 +122,7 @@ async fn store(state: &State, facts: Vec<(u64, Fact)>, seen: Instant) -> ApiResu
         seen,
         sol_usd: None,
     };
-    Ok(state.pipeline.facts(arrivals).await?)
+    Ok(state.pipeline().facts(arrivals).await?)
 }
 
 /// `POST /v1/helius`: what a Helius webhook sends.
@@ -164,13 +164,13 @@ pub async fn signals(
     {
         return signal_lines(state, body).await;
     }
-    let body = whole(body, publish::MAX_SIGNAL_BYTES * 2).await?;
+    let body = whole(body, publish::MAX_TEXT_BYTES).await?;
     let invalid = |why: String| ApiError::new(StatusCode::BAD_REQUEST, "invalid_signal", why);
     let text =
         std::str::from_utf8(&body).map_err(|_| invalid("The body is not UTF-8.".to_owned()))?;
     let signal =
         publish::prepare(text, || state.random.uuid()).map_err(|e| invalid(e.to_string()))?;
-    let published = state.pipeline.signals(vec![signal]).await?;
+    let published = state.pipeline().signals(vec![signal]).await?;
     let one = published
         .first()
         .ok_or_else(|| ApiError::internal(&"a signal got no answer"))?;
@@ -255,7 +255,7 @@ impl SignalLines {
         let published = if signals.is_empty() {
             Vec::new()
         } else {
-            let stored = self.state.pipeline.signals(signals).await;
+            let stored = self.state.pipeline().signals(signals).await;
             stored.map_err(|error| self.tally.stopped(error.into()))?
         };
         Ok(Some(self.answer(published, refusals, last)))
@@ -297,7 +297,7 @@ impl SignalLines {
 
 fn prepare(state: &State, line: &Line) -> Result<publish::NewSignal, String> {
     match line {
-        Line::TooLong => Err("longer than a line may be".to_owned()),
+        Line::TooLong => Err(format!("longer than {} bytes", fact_line::MAX_LINE_BYTES)),
         Line::Text(text) => {
             let text = std::str::from_utf8(text).map_err(|_| "not UTF-8".to_owned())?;
             publish::prepare(text, || state.random.uuid()).map_err(|e| e.to_string())

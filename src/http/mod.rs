@@ -27,6 +27,8 @@ pub mod guard;
 
 pub mod stream_body;
 
+mod stream_start;
+
 pub mod stream;
 
 pub mod signals;

@@ -56,25 +56,37 @@ pub async fn livez() -> Response {
     reply::json(&json!({"status": "ok"}))
 }
 
+/// Whether the database can be read and written; why not.
+async fn database(state: &State) -> Result<(), String> {
+    state.db.ping().await.map_err(|error| error.to_string())?;
+    state.db.check_writable().await
+}
+
 /// `/readyz` of the main listener: yes or no.
 pub async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
     if state.is_draining() {
         return ApiError::draining().into_response();
     }
-    match state.db.ping().await {
+    match database(&state).await {
         Ok(()) => reply::json(&json!({"status": "ok"})),
-        Err(error) => ApiError::unavailable(&error).into_response(),
+        Err(reason) => ApiError::unavailable(&reason).into_response(),
     }
 }
 
 /// `/readyz` of the admin listener: with the reasons.
 pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
-    let database = state.db.ping().await;
+    let database = database(&state).await;
     let ready = database.is_ok() && !state.is_draining();
     let body = json!({
         "status": if ready { "ok" } else { "not_ready" },
         "draining": state.is_draining(),
-        "database": database.err().map_or_else(|| "ok".to_owned(), |error| error.to_string()),
+        // not a reason against: streams and log are served, and facts are stored for the one who applies them
+        "engines": if state.engines_elsewhere() {
+            "another process (`sigcast ingest`) runs them on this data; this server takes over when it ends"
+        } else {
+            "ok"
+        },
+        "database": database.err().unwrap_or_else(|| "ok".to_owned()),
     });
     let mut response = reply::json(&body);
     if !ready {

@@ -20,7 +20,7 @@ use tower_http::{
 
 use super::{
     account, admin, docs, error::ApiError, guard, intake, limits, ops, signals, state::State, stream,
-    usage,
+    stream_start, usage,
 };
 
 /// Smaller answers are sent as they are.
@@ -51,7 +51,7 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/api/signals/stream", get(stream::open))
         .route("/api/signals/stream/tickets", post(stream::make_ticket))
         .merge(compressed)
-        .route("/livez", get(ops::livez))
+        .route(guard::LIVEZ, get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -76,7 +76,7 @@ pub fn admin(state: Arc<State>) -> Router {
         .route("/v1/connections/{number}", delete(admin::close_connection))
         .route("/v1/usage", get(usage::top))
         .route("/metrics", get(ops::metrics))
-        .route("/livez", get(ops::livez))
+        .route(guard::LIVEZ, get(ops::livez))
         .route("/readyz", get(ops::readyz_reasons))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -123,7 +123,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             guard::API_KEY,
             guard::REQUEST_ID,
             // what stream clients written on fetch send
-            stream::LAST_EVENT_ID,
+            stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
         ])
         .expose_headers([

@@ -40,6 +40,8 @@ pub struct Server {
     pub config: Config,
     /// Connections at once.
     pub cap: usize,
+    /// How long a peer may leave what is written without any answer.
+    pub unanswered_for: Duration,
     /// For latencies.
     pub metrics: Metrics,
     /// Cancelled: no new connections.
@@ -114,7 +116,7 @@ impl Server {
         if all > self.cap + TOLD {
             return;
         }
-        let Ok(socket) = Socket::new(tcp, peer) else {
+        let Ok(socket) = Socket::new(tcp, peer, self.unanswered_for) else {
             return;
         };
         let tracker = self.tracker.clone();

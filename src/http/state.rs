@@ -88,8 +88,8 @@ pub struct State {
     pub db: Db,
     /// The streams.
     pub hub: Arc<Hub>,
-    /// The way in for facts and signals.
-    pub pipeline: Pipeline,
+    /// The way in for facts and signals: another one once this process runs the engines.
+    pipeline: RwLock<Pipeline>,
     /// What plans allow.
     pub plans: Arc<Plans>,
     /// The keys in use.
@@ -109,6 +109,7 @@ pub struct State {
     /// Cancelled where the process ends: whoever waits for a client stops.
     pub ending: CancellationToken,
     draining: AtomicBool,
+    engines_elsewhere: AtomicBool,
 }
 
 impl State {
@@ -131,7 +132,8 @@ impl State {
             config,
             db,
             hub,
-            pipeline,
+            pipeline: RwLock::new(pipeline),
+            engines_elsewhere: AtomicBool::new(false),
             plans,
             callers,
             freshness: Latest::default(),
@@ -149,6 +151,32 @@ impl State {
     #[must_use]
     pub fn markets(&self) -> Arc<[String]> {
         self.market_codes.read()
+    }
+
+    /// The way in for facts and signals.
+    #[must_use]
+    pub fn pipeline(&self) -> Pipeline {
+        let pipeline = self.pipeline.read().unwrap_or_else(PoisonError::into_inner);
+        pipeline.clone()
+    }
+
+    /// Another way in, for all who ask from here on.
+    pub fn set_pipeline(&self, pipeline: Pipeline) {
+        *self
+            .pipeline
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = pipeline;
+    }
+
+    /// Notes whether another process runs the engines on this data.
+    pub fn set_engines_elsewhere(&self, elsewhere: bool) {
+        self.engines_elsewhere.store(elsewhere, Ordering::Relaxed);
+    }
+
+    /// Whether another process runs the engines on this data: it applies what this one stores.
+    #[must_use]
+    pub fn engines_elsewhere(&self) -> bool {
+        self.engines_elsewhere.load(Ordering::Relaxed)
     }
 
     /// From here on, requests are refused.

@@ -20,36 +20,22 @@ use super::{
     guard, reply,
     state::State,
     stream_body::StreamBody,
+    stream_start::{LAST_EVENT_ID, Start, replay, start},
 };
 use crate::{
     gate::query::StreamQuery,
     hub::{
-        frame::{self, Gap, GapReason, Hello},
+        frame::{self, Hello},
         seat::Seat,
         seats::{Claim, SeatGuard, Taken},
         socket::Socket,
         stream::{self, Opening, Replay},
     },
-    model::{
-        account::Holder,
-        key::KeyHash,
-        log::{LogHead, LogUnavailable, Position},
-        time::Time,
-    },
+    model::{account::Holder, key::KeyHash, log::LogHead, time::Time},
 };
 
-/// Where a client goes on.
-pub const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// `1`: take the seat even from a holder that is alive.
 pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
-
-/// Where a stream begins.
-#[derive(Debug)]
-struct Start {
-    at: i64,
-    resumed_from: Option<i64>,
-    gap: Option<Gap>,
-}
 
 /// Open the stream
 ///
@@ -129,7 +115,7 @@ async fn open_checked(
     };
     holder.check_stream(&state.plans, state.clock.now())?;
 
-    let explicit = query.takeover || headers.get(TAKEOVER).is_some_and(|value| value == "1");
+    let explicit = query.takeover || asks_for_takeover(headers)?;
     let claim = if resumes || explicit {
         Claim::Takeover
     } else {
@@ -166,16 +152,11 @@ async fn open_checked(
         .head()
         .await
         .map_err(|e| ApiError::unavailable(&e))?;
-    let start = start(state, headers, &query, &head).await?;
-    let replay = match replay(state, &query)
-        .await
-        .map_err(|e| ApiError::unavailable(&e))?
-    {
+    let replay = replay(state, &query).await?;
+    let start = match start(state, headers, &query, &head, replay).await? {
+        Some(start) => start,
         // a client that comes back after the end: 204 stops EventSource for good
-        Some(replay) if (resumes || query.last_event_id.is_some()) && start.at >= replay.until => {
-            return Ok(reply::empty(StatusCode::NO_CONTENT));
-        }
-        other => other,
+        None => return Ok(reply::empty(StatusCode::NO_CONTENT)),
     };
     Ok(hand_over(
         state, socket, seat, &holder, query, start, replay, &head, ticket,
@@ -205,9 +186,11 @@ fn hand_over(
         ping_seconds: hub.config.ping_seconds,
         server_time: state.clock.now(),
     };
-    let stands_at = start.resumed_from.unwrap_or(start.at);
+    // A client that is cut off between hello and gap must not come back as one that knows where it stands: the hole would be
+    // silent. Without an id it asks the same again, and is told again.
+    let stands = start.gap.is_none().then(|| hub.position(start.at));
     let opening = Opening {
-        hello: frame::hello(&hello, state.retry_ms(), &hub.position(stands_at)),
+        hello: frame::hello(&hello, state.retry_ms(), stands.as_ref()),
         gap: start.gap,
         at: start.at,
         filter: query.filter,
@@ -229,72 +212,20 @@ fn hand_over(
     reply::stream_head(Body::new(body))
 }
 
-async fn start(
-    state: &State,
-    headers: &HeaderMap,
-    query: &StreamQuery,
-    head: &LogHead,
-) -> ApiResult<Start> {
-    let hole = |reason| Start {
-        at: head.seq,
-        resumed_from: None,
-        gap: Some(Gap {
-            from: None,
-            to: None,
-            reason,
-            resume_at: head.seq,
-        }),
+/// 400 for a word that is neither yes nor no: a client that wanted the seat would wait for it in vain.
+fn asks_for_takeover(headers: &HeaderMap) -> ApiResult<bool> {
+    let Some(value) = headers.get(TAKEOVER) else {
+        return Ok(false);
     };
-    // the header wins: a URL's parameters repeat on every reconnect
-    let asked = match headers.get(LAST_EVENT_ID).filter(|id| !id.is_empty()) {
-        Some(id) => match id.to_str().ok().and_then(Position::parse) {
-            Some(position) => Some(position),
-            None => return Ok(hole(GapReason::UnknownId)),
-        },
-        None => query.last_event_id.clone(),
-    };
-    if let Some(asked) = asked {
-        if asked.epoch != head.epoch {
-            return Ok(hole(GapReason::EpochChanged));
-        }
-        if asked.seq > head.seq {
-            return Ok(hole(GapReason::AheadOfLog));
-        }
-        return Ok(Start {
-            at: asked.seq,
-            resumed_from: Some(asked.seq),
-            gap: None,
-        });
+    match value.as_bytes().to_ascii_lowercase().as_slice() {
+        b"1" | b"true" => Ok(true),
+        b"0" | b"false" | b"" => Ok(false),
+        other => Err(ApiError::parameter(
+            "X-Stream-Takeover",
+            &String::from_utf8_lossy(other),
+            "1 or true, 0 or false",
+        )),
     }
-    if let Some(since) = query.since {
-        let at = state
-            .hub
-            .log
-            .before_time(since)
-            .await
-            .map_err(|e| ApiError::unavailable(&e))?;
-        return Ok(Start {
-            at,
-            resumed_from: Some(at),
-            gap: None,
-        });
-    }
-    Ok(Start {
-        at: head.seq,
-        resumed_from: None,
-        gap: None,
-    })
-}
-
-async fn replay(state: &State, query: &StreamQuery) -> Result<Option<Replay>, LogUnavailable> {
-    let Some(asked) = query.replay else {
-        return Ok(None);
-    };
-    let until = state.hub.log.before_time(asked.until.plus(1)).await?;
-    Ok(Some(Replay {
-        until,
-        speed: asked.speed,
-    }))
 }
 
 fn connection_limit(taken: &Taken) -> ApiError {

@@ -20,6 +20,8 @@ pub struct Config {
     pub takeovers_per_minute: usize,
     /// A stream that takes no byte for this long is closed, in seconds.
     pub write_stall_seconds: u64,
+    /// A peer that leaves written bytes without any answer for this long is gone, in seconds.
+    pub unanswered_seconds: u64,
     /// A stream whose lag grows throughout this time is closed, in seconds; paced replays excepted.
     pub lag_seconds: u64,
     /// Frames that wait between a stream and its connection.

@@ -187,13 +187,14 @@ pub const PING: Bytes = Bytes::from_static(b": ping\n");
 /// Sent to a seat's holder when another asks for the seat.
 pub const PROBE: Bytes = Bytes::from_static(b": probe\n");
 
-/// `hello`, with the position of this stream.
+/// `hello`, with the position of this stream where its client is to know it already.
 #[must_use]
-pub fn hello(hello: &Hello<'_>, retry_ms: u32, at: &Position) -> Bytes {
+pub fn hello(hello: &Hello<'_>, retry_ms: u32, at: Option<&Position>) -> Bytes {
     // proof: a struct of texts and numbers always serialises
     let data = serde_json::to_string(hello).unwrap_or_default();
+    let id = at.map_or(String::new(), |at| format!("id: {at}\n"));
     Bytes::from(format!(
-        "event: hello\ndata: {data}\nretry: {retry_ms}\nid: {at}\n\n"
+        "event: hello\ndata: {data}\nretry: {retry_ms}\n{id}\n"
     ))
 }
 
@@ -263,7 +264,7 @@ mod tests {
             ping_seconds: 25,
             server_time: Time(1_776_936_000_000_000),
         };
-        let text = String::from_utf8(hello(&body, 2317, &at).to_vec()).unwrap();
+        let text = String::from_utf8(hello(&body, 2317, Some(&at)).to_vec()).unwrap();
         let lines: Vec<&str> = text.split('\n').collect();
         assert_eq!(lines[0], "event: hello");
         assert!(lines[1].starts_with("data: {\"user_id\":\"u\",\"key_id\":\"k\",\"plan\":\"alpha\",\"epoch\":\"1f3c9a2e\",\"seq\":183,\"resumed_from\":null,\"ping_seconds\":25,\"server_time\":\"2026-"), "{text}");

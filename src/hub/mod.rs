@@ -18,6 +18,8 @@ pub mod node;
 
 pub mod reader;
 
+pub mod pulse;
+
 pub mod catch_up;
 
 pub mod lag;

@@ -15,10 +15,14 @@ use crate::model::time::Time;
 pub enum End {
     /// With an `error` frame.
     Error(Ending),
-    /// With a `bye`.
+    /// With a `bye`: the server goes down.
     Drain,
-    /// At once and without a word: the peer is gone.
+    /// With a `bye`: the operator closed this one connection.
+    Closed,
+    /// At once and without a word: another wanted the seat, and the peer is gone.
     Gone,
+    /// At once and without a word: the peer answers nothing.
+    Unreachable,
 }
 
 /// When a stream lapses by itself, and as what.

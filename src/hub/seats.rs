@@ -159,12 +159,14 @@ impl Seats {
         }
     }
 
-    /// Whether the holder acknowledges what is written to it within the probe's time.
+    /// Whether the holder acknowledges anything within the probe's time. One that reads slowly has much before the probe: any byte will do.
     async fn is_living(&self, holder: &Seat) -> bool {
         let Some(socket) = holder.socket() else {
             return false;
         };
-        let before = socket.written();
+        let before = socket
+            .condition()
+            .map_or(u64::MAX, |condition| condition.acknowledged);
         let deadline = tokio::time::Instant::now() + self.probe_for;
         holder.ask_probe();
         while tokio::time::Instant::now() < deadline {
@@ -173,9 +175,11 @@ impl Seats {
             if holder.ending().is_some() || socket.is_closed() || !self.holds(holder) {
                 return false;
             }
-            // any byte beyond will do: a stream that is busy always has some under way
-            if socket.acknowledged().is_some_and(|bytes| bytes > before) {
-                return true;
+            match socket.condition() {
+                // the farewell of a peer acknowledges as well
+                Some(condition) if !condition.open => return false,
+                Some(condition) if condition.acknowledged > before => return true,
+                _ => {}
             }
         }
         false

@@ -24,13 +24,26 @@ use super::{frame::Frame, metrics::Metrics};
 
 /// With the kernel's defaults a stalled reader hides megabytes of stale signals.
 const SEND_BUFFER: usize = 32 * 1024;
-const UNACKNOWLEDGED_FOR: Duration = Duration::from_secs(20);
+
+/// What the kernel knows of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Bytes that the peer has acknowledged so far.
+    pub acknowledged: u64,
+    /// Bytes written that it has not.
+    pub waiting: u64,
+    /// Whether the peer has neither closed nor reset it.
+    pub open: bool,
+    /// How long ago the peer sent an acknowledgement of whatever kind; `None` where the system does not say.
+    pub heard: Option<Duration>,
+}
 
 /// One accepted connection.
 #[derive(Debug)]
 pub struct Socket {
     tcp: TcpStream,
     peer: SocketAddr,
+    unanswered_for: Duration,
     written: AtomicU64,
     closed: AtomicBool,
     killed: Notify,
@@ -39,8 +52,12 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Takes an accepted connection and sets its options: no Nagle, a bounded send buffer, dead peers found in 20 s.
-    pub fn new(tcp: TcpStream, peer: SocketAddr) -> io::Result<Arc<Self>> {
+    /// Takes an accepted connection and sets its options: no Nagle, a bounded send buffer, and dead peers found within `unanswered_for`.
+    pub fn new(
+        tcp: TcpStream,
+        peer: SocketAddr,
+        unanswered_for: Duration,
+    ) -> io::Result<Arc<Self>> {
         tcp.set_nodelay(true)?;
         let options = SockRef::from(&tcp);
         options.set_send_buffer_size(SEND_BUFFER)?;
@@ -50,16 +67,31 @@ impl Socket {
                 .with_interval(Duration::from_secs(5))
                 .with_retries(3),
         )?;
-        #[cfg(target_os = "linux")]
-        options.set_tcp_user_timeout(Some(UNACKNOWLEDGED_FOR))?;
-        Ok(Arc::new(Socket {
+        let socket = Socket {
             tcp,
             peer,
+            unanswered_for,
             written: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             killed: Notify::new(),
             marks: Mutex::new(Vec::new()),
-        }))
+        };
+        socket.let_kernel_give_up(true)?;
+        Ok(Arc::new(socket))
+    }
+
+    /// Whether the kernel ends the connection where written bytes are not taken for too long. It also ends those that take them
+    /// slowly: a window smaller than what waits at the head is filled by probes, and it counts their time as time without an answer.
+    pub fn let_kernel_give_up(&self, may: bool) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        SockRef::from(&self.tcp).set_tcp_user_timeout(may.then_some(self.unanswered_for))?;
+        Ok(())
+    }
+
+    /// How long a peer may leave written bytes without any answer.
+    #[must_use]
+    pub fn unanswered_for(&self) -> Duration {
+        self.unanswered_for
     }
 
     /// The other side's address.
@@ -88,13 +120,54 @@ impl Socket {
         (done == 0).then(|| u64::try_from(bytes).unwrap_or(0))
     }
 
-    /// How many of the bytes written the peer has acknowledged; never more than it has. `None` where the system does not say.
+    /// What the kernel knows of it now; `None` where the system does not say.
     #[must_use]
-    pub fn acknowledged(&self) -> Option<u64> {
+    pub fn condition(&self) -> Option<Condition> {
         // in this order: what is written in between counts as not acknowledged
         let written = self.written();
         let waiting = self.unacknowledged()?;
-        Some(written.saturating_sub(waiting))
+        Some(self.kernel_condition(waiting).unwrap_or(Condition {
+            acknowledged: written.saturating_sub(waiting),
+            waiting,
+            open: true,
+            heard: None,
+        }))
+    }
+
+    /// From `struct tcp_info` of linux/tcp.h, whose fields keep their places (`tcpi_bytes_acked` is there since Linux 4.1).
+    #[cfg(target_os = "linux")]
+    fn kernel_condition(&self, waiting: u64) -> Option<Condition> {
+        const ESTABLISHED: u8 = 1;
+        // tcpi_state is byte 0, tcpi_last_ack_recv (ms) bytes 56 to 59, tcpi_bytes_acked bytes 120 to 127
+        let mut info = [0_u64; 16];
+        let mut length = size_of_val(&info) as libc::socklen_t;
+        // SAFETY: the descriptor is open as long as `self.tcp` lives; the kernel writes at most `length` bytes into `info`.
+        let done = unsafe {
+            libc::getsockopt(
+                self.tcp.as_raw_fd(),
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &raw mut length,
+            )
+        };
+        if done != 0 || (length as usize) < size_of_val(&info) {
+            return None;
+        }
+        let [a, b, c, d, ..] = info[7].to_ne_bytes();
+        Some(Condition {
+            acknowledged: info[15],
+            waiting,
+            open: info[0].to_ne_bytes()[0] == ESTABLISHED,
+            heard: Some(Duration::from_millis(
+                u32::from_ne_bytes([a, b, c, d]).into(),
+            )),
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn kernel_condition(&self, _waiting: u64) -> Option<Condition> {
+        None
     }
 
     /// Ends the connection without waiting for the peer.

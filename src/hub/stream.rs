@@ -32,10 +32,23 @@ pub enum Piece {
 /// Old frames at the pace at which they happened.
 #[derive(Clone, Copy, Debug)]
 pub struct Replay {
-    /// The last seq of it.
-    pub until: i64,
+    /// When the last of it was, or will have been, published.
+    pub until: Time,
+    /// The last seq of it, once that is known.
+    pub last: Option<i64>,
     /// How many times faster.
     pub speed: f64,
+}
+
+/// A row's time is taken before its commit: by then, all that were published until a moment are there.
+const COMMITTED_WITHIN: i64 = Time::SECOND;
+
+impl Replay {
+    /// Whether all of it has been published.
+    #[must_use]
+    pub fn is_over(&self, now: Time) -> bool {
+        self.until.plus(COMMITTED_WITHIN) < now
+    }
 }
 
 /// How a stream begins.
@@ -59,8 +72,6 @@ pub struct Opening {
     pub phase: f64,
 }
 
-/// How often a socket that takes nothing is looked at before it counts as stalled.
-const STALL_LOOKS: u32 = 10;
 /// How long the last word may wait for a client that does not read.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -81,7 +92,7 @@ pub async fn run(
     out: mpsc::Sender<Piece>,
 ) {
     hub.metrics.streams.inc();
-    let mut stream = Stream::new(&hub, &seat, &socket, &opening, &out);
+    let mut stream = Stream::new(&hub, &seat, &opening, &out);
     let over = stream.live().await;
     let (reason, last) = match over {
         Over::Say(reason, last) => (reason, Some(last)),
@@ -92,9 +103,14 @@ pub async fn run(
         .closes
         .get_or_create(&CloseLabel { reason })
         .inc();
+    // the seat may be another's by now: one try to tell, without waiting for a reader that does not read; one that reads slowly
+    // has ended of itself, and may take as long as a reader may pause
+    let patience = match seat.ending() {
+        None => LAST_WORD.max(Duration::from_secs(hub.config.write_stall_seconds)),
+        Some(_) => LAST_WORD,
+    };
     let told = match last {
-        // the seat may be another's by now: one try to tell, without waiting for a reader that does not read
-        Some(last) => tokio::time::timeout(LAST_WORD, out.send(Piece::Control(last)))
+        Some(last) => tokio::time::timeout(patience, out.send(Piece::Control(last)))
             .await
             .is_ok_and(|sent| sent.is_ok()),
         None => false,
@@ -111,7 +127,6 @@ struct Comment(Bytes, Option<Bytes>);
 struct Stream<'a> {
     hub: &'a Arc<Hub>,
     seat: &'a SeatGuard,
-    socket: &'a Socket,
     opening: &'a Opening,
     out: &'a mpsc::Sender<Piece>,
     cursor: Cursor,
@@ -122,6 +137,8 @@ struct Stream<'a> {
     matched: u64,
     next_ping: Instant,
     lag: Lag,
+    /// The replay's last seq, once that is known.
+    replay_last: Option<i64>,
     /// Where a paced replay counts from, its first frame: that one's time and ours.
     pace: Option<(Time, Instant)>,
 }
@@ -130,7 +147,6 @@ impl<'a> Stream<'a> {
     fn new(
         hub: &'a Arc<Hub>,
         seat: &'a SeatGuard,
-        socket: &'a Socket,
         opening: &'a Opening,
         out: &'a mpsc::Sender<Piece>,
     ) -> Self {
@@ -146,10 +162,10 @@ impl<'a> Stream<'a> {
             matched: 0,
             next_ping: now + Duration::from_secs_f64(first),
             lag: Lag::new(Duration::from_secs(config.lag_seconds.max(1)), now),
+            replay_last: opening.replay.and_then(|replay| replay.last),
             pace: None,
             hub,
             seat,
-            socket,
             opening,
             out,
         }
@@ -160,10 +176,10 @@ impl<'a> Stream<'a> {
             return over;
         }
         loop {
-            if let Some(replay) = self.opening.replay
-                && self.cursor.at() >= replay.until
+            if let Some(last) = self.replay_last
+                && self.cursor.at() >= last
             {
-                return self.end_replay(replay.until).await;
+                return self.end_replay(last).await;
             }
             // what has happened wins over what could be sent
             let step = tokio::select! {
@@ -171,6 +187,10 @@ impl<'a> Stream<'a> {
                 over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return over,
                 () = self.seat.probe_asked() => Err(Comment(frame::PROBE, None)),
                 () = sleep_until(self.next_ping) => Err(self.ping()),
+                last = last_of_replay(self.hub, self.opening.replay), if self.replay_last.is_none() => {
+                    self.replay_last = Some(last);
+                    continue;
+                }
                 step = self.cursor.next() => Ok(step),
             };
             let done = match step {
@@ -240,7 +260,7 @@ impl<'a> Stream<'a> {
             if self
                 .opening
                 .replay
-                .is_some_and(|replay| frame.seq > replay.until)
+                .is_some_and(|replay| frame.published_at > replay.until)
             {
                 break;
             }
@@ -283,7 +303,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Hands a piece to the connection, as soon as it takes it. A client that takes no byte for too long is closed.
+    /// Hands a piece to the connection, as soon as it takes it. `pulse` ends a client that takes no byte for too long.
     async fn send(&mut self, piece: Piece) -> Result<(), Over> {
         // the usual case, without a timer: nothing has happened, and there is room
         if self.seat.ending().is_none()
@@ -294,35 +314,37 @@ impl<'a> Stream<'a> {
             place.send(piece);
             return Ok(());
         }
-        let stall = Duration::from_secs(self.hub.config.write_stall_seconds.max(1));
-        let mut written = self.socket.written();
-        let mut since = Instant::now();
-        loop {
-            let over = tokio::select! {
-                biased;
-                over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => over,
-                place = self.out.reserve() => match place {
-                    Ok(place) => {
-                        self.hub.metrics.frames.inc();
-                        place.send(piece);
-                        return Ok(());
-                    }
-                    Err(_) => Over::Silent("client_gone"),
-                },
-                // the socket does not say when it takes a byte: it is looked at now and then
-                () = tokio::time::sleep(stall / STALL_LOOKS) => {
-                    let now = self.socket.written();
-                    if now != written {
-                        (written, since) = (now, Instant::now());
-                    }
-                    if since.elapsed() < stall {
-                        continue;
-                    }
-                    too_slow()
+        tokio::select! {
+            biased;
+            over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => Err(over),
+            place = self.out.reserve() => match place {
+                Ok(place) => {
+                    self.hub.metrics.frames.inc();
+                    place.send(piece);
+                    Ok(())
                 }
-            };
-            return Err(over);
+                Err(_) => Err(Over::Silent("client_gone")),
+            },
         }
+    }
+}
+
+/// The last seq of a replay whose end is still to come; never resolves without one.
+async fn last_of_replay(hub: &Hub, replay: Option<Replay>) -> i64 {
+    let Some(replay) = replay else {
+        return std::future::pending().await;
+    };
+    loop {
+        // in steps: the wall clock may be set meanwhile
+        let left = replay.until.plus(COMMITTED_WITHIN).0 - hub.clock.now().0;
+        if left < 0 {
+            match hub.log.before_time(replay.until.plus(1)).await {
+                Ok(last) => return last,
+                Err(error) => tracing::warn!(%error, "a replay's end waits for the database"),
+            }
+        }
+        let step = left.clamp(1_000, 10 * Time::SECOND);
+        tokio::time::sleep(Duration::from_micros(step as u64)).await;
     }
 }
 
@@ -352,7 +374,9 @@ async fn interruption(
             end = seat.ended() => return match end {
                 End::Error(ending) => Over::Say(ending.code(), ending.frame()),
                 End::Gone => Over::Silent("holder_gone"),
+                End::Unreachable => Over::Silent("unreachable"),
                 End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
+                End::Closed => Over::Say("closed_by_operator", frame::bye("closed_by_operator", retry_ms)),
             },
             () = out.closed() => return Over::Silent("client_gone"),
             () = seat.lapse_moved() => {}

@@ -32,6 +32,8 @@ pub mod simulate;
 
 pub mod metrics;
 
+pub mod resolve;
+
 pub mod apply;
 
 pub mod pipeline;
@@ -39,3 +41,6 @@ pub mod pipeline;
 pub mod insider;
 
 pub mod sec;
+
+#[cfg(test)]
+mod pipeline_test;

@@ -197,11 +197,11 @@ impl Db {
     /// Stores a new key; refused where the account is unknown or holds [`MAX_ACTIVE_KEYS`] active ones.
     pub async fn create_key(&self, record: &KeyRecord, key: &KeyText) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        tx.insert_key(record, key, MAX_ACTIVE_KEYS).await?;
+        tx.insert_key(record, key, "revoke one first").await?;
         self.commit(tx).await
     }
 
-    /// Gives `old` an end and stores its successor, in one transaction.
+    /// Gives `old` an end and stores its successor, in one transaction; refused like [`Db::create_key`].
     pub async fn rotate_key(
         &self,
         old: &str,
@@ -210,12 +210,13 @@ impl Db {
         key: &KeyText,
     ) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        // while both live, one more than the usual number is fine: the old one is on its way out
-        tx.insert_key(record, key, MAX_ACTIVE_KEYS + 1).await?;
         sqlx::query("update api_keys set expires_at = $2 where id = $1 and (expires_at is null or expires_at > $2)")
             .bind(old)
             .bind(ends_at.0)
             .execute(&mut *tx.0)
+            .await?;
+        // during the overlap both count: one that ends at once makes room for its successor
+        tx.insert_key(record, key, "revoke one first, or rotate with --overlap 0")
             .await?;
         tx.bump_access().await?;
         self.commit(tx).await
@@ -306,7 +307,7 @@ impl Tx {
         &mut self,
         record: &KeyRecord,
         key: &KeyText,
-        most: usize,
+        remedy: &str,
     ) -> StoreResult<()> {
         let known: Option<i64> = sqlx::query_scalar("select 1 from accounts where id = $1")
             .bind(&record.account_id)
@@ -326,9 +327,9 @@ impl Tx {
         .bind(record.created_at.0)
         .fetch_one(&mut *self.0)
         .await?;
-        if active >= most as i64 {
+        if active >= MAX_ACTIVE_KEYS as i64 {
             return Err(StoreError::Refused(format!(
-                "the account holds {active} active keys, the most there may be; revoke one first"
+                "the account holds {active} active keys, the most there may be; {remedy}"
             )));
         }
         sqlx::query(

@@ -1,6 +1,15 @@
 //! The database: opening, migrating, the writer and the readers, and the wake-ups between them.
 
-use std::{fs::File, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use serde::Deserialize;
 use sqlx::{
@@ -41,6 +50,32 @@ pub struct Db(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) pools: Pools,
     commits: watch::Sender<u64>,
+    writes: Arc<Writes>,
+    /// Where the database is.
+    dir: PathBuf,
+    /// What the last trial came to, and when.
+    trial: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
+}
+
+/// Whether the last transaction that wrote came to its end.
+#[derive(Debug, Default)]
+struct Writes {
+    broke_off: AtomicBool,
+}
+
+/// Goes with a transaction: dropped without a commit, it tells.
+#[derive(Debug)]
+pub(crate) struct Mark {
+    writes: Arc<Writes>,
+    committed: bool,
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        self.writes
+            .broke_off
+            .store(!self.committed, Ordering::Relaxed);
+    }
 }
 
 /// Runs an expression with `$pool` bound to the pool for reading.
@@ -54,7 +89,10 @@ macro_rules! read {
 pub(crate) use read;
 
 /// A transaction that writes. Dropped without a commit, it leaves nothing behind.
-pub struct Tx(pub(crate) sqlx::Transaction<'static, sqlx::Sqlite>);
+pub struct Tx(pub(crate) sqlx::Transaction<'static, sqlx::Sqlite>, Mark);
+
+/// How long a trial may take, and its outcome counts.
+const TRIAL: Duration = Duration::from_secs(1);
 
 impl Db {
     /// Opens (or creates) the database `sigcast.db` in a data directory, and brings its tables up to date.
@@ -98,21 +136,66 @@ impl Db {
         Ok(Db(Arc::new(Inner {
             pools: Pools::Sqlite { write, read },
             commits: watch::Sender::new(0),
+            writes: Arc::default(),
+            dir: data_dir.to_owned(),
+            trial: tokio::sync::Mutex::new(None),
         })))
     }
 
     /// Begins a transaction that writes. Waits for the one under way, here or in another process.
     pub async fn begin(&self) -> StoreResult<Tx> {
+        // where it cannot even begin, the mark is dropped, and tells
+        let mark = Mark {
+            writes: self.0.writes.clone(),
+            committed: false,
+        };
         match &self.0.pools {
-            Pools::Sqlite { write, .. } => Ok(Tx(write.begin_with("begin immediate").await?)),
+            Pools::Sqlite { write, .. } => Ok(Tx(write.begin_with("begin immediate").await?, mark)),
         }
     }
 
     /// Commits, and wakes whoever waits for changes in this process.
     pub async fn commit(&self, tx: Tx) -> StoreResult<()> {
-        tx.0.commit().await?;
+        let Tx(begun, mut mark) = tx;
+        begun.commit().await?;
+        mark.committed = true;
+        drop(mark);
         self.0.commits.send_modify(|count| *count += 1);
         Ok(())
+    }
+
+    /// Whether the database takes writes: yes as long as they succeed; after one that did not, a trial decides, at most once a
+    /// second. The reason where it does not.
+    pub async fn check_writable(&self) -> Result<(), String> {
+        let broke_off = || self.0.writes.broke_off.load(Ordering::Relaxed);
+        if !broke_off() {
+            return Ok(());
+        }
+        let mut last = self.0.trial.lock().await;
+        if let Some((at, outcome)) = &*last
+            && at.elapsed() < TRIAL
+            && broke_off()
+        {
+            return outcome.clone();
+        }
+        let outcome = match tokio::time::timeout(TRIAL, self.try_to_write()).await {
+            Ok(done) => done.map_err(|error| error.to_string()),
+            Err(_) => Err("a write waits for longer than a second".to_owned()),
+        };
+        *last = Some((Instant::now(), outcome.clone()));
+        outcome
+    }
+
+    async fn try_to_write(&self) -> StoreResult<()> {
+        let dir = self.0.dir.clone();
+        let room = tokio::task::spawn_blocking(move || find_room(&dir));
+        let room = room.await.unwrap_or_else(|e| Err(io::Error::other(e)));
+        room.map_err(|e| StoreError::Full(sqlx::Error::Io(e)))?;
+        let mut tx = self.begin().await?;
+        sqlx::query("update log_head set seq = seq where only_row = 1")
+            .execute(&mut *tx.0)
+            .await?;
+        self.commit(tx).await
     }
 
     /// Changes with every commit of this process.
@@ -136,6 +219,15 @@ impl Db {
             }
         }
     }
+}
+
+/// Whether the disk has room for what the next signals may need: the few bytes of a trial fit where they do not.
+fn find_room(dir: &Path) -> io::Result<()> {
+    const ROOM: usize = 256 * 1024;
+    let path = dir.join("room.tmp");
+    let written = std::fs::write(&path, vec![1; ROOM]);
+    let _ = std::fs::remove_file(&path);
+    written
 }
 
 /// A lock on the directory itself, held until dropped; the system frees it however the process ends.

@@ -7,10 +7,15 @@ pub enum StoreError {
     #[error(
         "the disk that holds the database is full, or a quota or a limit on file sizes is reached; make room, nothing else is needed ({0})"
     )]
-    Full(#[source] sqlx::Error),
+    Full(sqlx::Error),
     /// The database cannot be reached, or is locked for too long.
     #[error("the database cannot be used now: {0}")]
-    Unavailable(#[source] sqlx::Error),
+    Unavailable(sqlx::Error),
+    /// The database, or its folder, may not be written by this user.
+    #[error(
+        "this user may not write the database or its folder; give it the right to, or use another folder ({0})"
+    )]
+    ReadOnly(sqlx::Error),
     /// The caller asked for something that the data forbids.
     #[error("{0}")]
     Refused(String),
@@ -24,7 +29,7 @@ pub enum StoreError {
     },
     /// Anything else.
     #[error("the database failed: {0}")]
-    Other(#[source] sqlx::Error),
+    Other(sqlx::Error),
 }
 
 /// What a query comes to.
@@ -33,6 +38,8 @@ pub type StoreResult<T> = Result<T, StoreError>;
 const SQLITE_BUSY: &str = "5";
 const SQLITE_FULL: &str = "13";
 const SQLITE_IOERR: i64 = 10;
+const SQLITE_READONLY: i64 = 8;
+const SQLITE_CANTOPEN: i64 = 14;
 /// The index of the WAL could not grow: SQLite says this of a full disk alone.
 const SQLITE_IOERR_SHMSIZE: &str = "4874";
 /// A write that the system refused: a quota, a limit on file sizes, or a disk that is broken.
@@ -50,6 +57,8 @@ impl From<sqlx::Error> for StoreError {
                 let primary = code.parse::<i64>().map_or(0, |code| code & 0xff);
                 if [SQLITE_FULL, SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE].contains(&&*code) {
                     StoreError::Full(error)
+                } else if [SQLITE_READONLY, SQLITE_CANTOPEN].contains(&primary) {
+                    StoreError::ReadOnly(error)
                 } else if code == SQLITE_BUSY || primary == 5 || primary == SQLITE_IOERR {
                     StoreError::Unavailable(error)
                 } else {

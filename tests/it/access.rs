@@ -328,3 +328,60 @@ fn heads_that_mean_two_things_are_refused() {
     stream.expect_quiet(Duration::from_millis(50));
     assert_eq!(stream.event(Duration::from_millis(50)), Next::Silence);
 }
+
+#[test]
+fn rotations_leave_ten_active_keys_and_keep_their_expiry() {
+    let server = Server::start();
+    let account = server.account("alpha");
+    let end = from_now(3600.0);
+    let made = server.command(&[
+        "keys",
+        "create",
+        "--account",
+        &account,
+        "--expires",
+        &end,
+        "--json",
+    ]);
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+    let first = made["id"].as_str().unwrap();
+    let rotate = |overlap: &str| {
+        let args = ["keys", "rotate", first, "--overlap", overlap, "--json"];
+        server.on_data(&args).output().unwrap()
+    };
+    let active = || {
+        let list = server.command(&["keys", "list", "--account", &account, "--json"]);
+        let list: Vec<Value> = serde_json::from_slice(&list.stdout).unwrap();
+        list.iter().filter(|key| key["state"] == "active").count()
+    };
+    for n in 2..=10 {
+        let output = rotate("30m");
+        assert!(output.status.success(), "{n}: {output:?}");
+        let next: Value = serde_json::from_slice(&output.stdout).unwrap();
+        if n == 2 {
+            assert_eq!(next["expires_at"], made["expires_at"], "like its own");
+        }
+    }
+    let refused = rotate("30m");
+    assert_eq!((refused.status.code(), active()), (Some(1), 10));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("--overlap 0"), "{said}");
+    assert!(rotate("0").status.success(), "it makes room itself");
+    assert_eq!(active(), 10);
+    assert_eq!(rotate("0").status.code(), Some(1), "it has ended");
+}
+
+#[test]
+fn lists_tell_what_has_expired_and_what_is_not_there() {
+    let server = Server::start();
+    let account = server.account("alpha");
+    server.command(&["accounts", "set-expiry", &account, &from_now(-1.0)]);
+    let list = server.command(&["accounts", "list", "--json"]);
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert_eq!(list[0]["state"], "expired");
+    let nobody = server
+        .on_data(&["keys", "list", "--account", "nobody"])
+        .output()
+        .unwrap();
+    assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
+}

@@ -57,6 +57,90 @@ fn heads_that_two_readers_could_read_differently_are_refused() {
 }
 
 #[test]
+fn signals_that_readers_do_not_take_are_refused_at_every_door() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut stream = server.listen(&key, "", &[]);
+    let deep = format!("{{\"a\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000));
+    let bad = [
+        ("{\"a\":1e400}", "double"),
+        ("{\"a\":\"\\ud800x\"}", "surrogate"),
+        (&deep, "64 levels"),
+    ];
+    for (body, reason) in bad {
+        let refused = server.admin("POST", "/v1/signals", body);
+        refused.expect_error(400, "invalid_signal");
+        assert!(refused.text().contains(reason), "{}", refused.text());
+    }
+    let lines: String = bad.map(|(body, _)| format!("{body}\n")).concat();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("signals");
+    fs::write(&file, format!("{lines}{}\n", sample(1))).unwrap();
+    let output = server
+        .on_data(&["publish", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for (n, (_, reason)) in bad.iter().enumerate() {
+        let line = said.lines().nth(n).unwrap();
+        assert!(
+            line.contains(&format!(":{}: ", n + 1)) && line.contains(reason),
+            "{said}"
+        );
+    }
+    assert_eq!(
+        stream.expect("signal").json()["seq"],
+        1,
+        "the good one alone"
+    );
+}
+
+#[test]
+fn the_command_and_the_listener_take_the_same_lines() {
+    let server = Server::start();
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(1_500_000));
+    let pad = " ".repeat(500_000);
+    let text =
+        format!("{{\"n\":1\n{{\"n\":2}}\n{long}\n{{\"n\":\n\n{{\"n\":{pad}3}}\n}}\n{{\"n\":4}}");
+    let bearer = format!("Bearer {}", Server::TOKEN);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/x-ndjson"),
+    ];
+    let reply = request(
+        server.admin,
+        "POST",
+        "/v1/signals",
+        &headers,
+        text.as_bytes(),
+    );
+    let answers: Vec<Value> = reply
+        .text()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let refused: Vec<_> = answers
+        .iter()
+        .filter_map(|answer| answer["error"]["line"].as_u64())
+        .collect();
+    assert_eq!(refused, [1, 3, 4, 7], "{answers:?}");
+    assert_eq!(answers.len(), 7);
+
+    let folder = tempfile::tempdir().unwrap();
+    let output = feed(on(folder.path(), &["publish", "-"]), text.as_bytes());
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let numbers: Vec<u64> = said
+        .lines()
+        .map(|line| line.split(':').nth(1).unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(numbers, refused, "{said}");
+    let answered = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(answered.lines().count(), 3, "{answered}");
+}
+
+#[test]
 fn bodies_that_cannot_be_read_are_refused() {
     let server = Server::start();
     let key = server.alpha_key();

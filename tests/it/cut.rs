@@ -6,11 +6,12 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     os::fd::AsRawFd as _,
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 use super::{
-    server::{Key, Server},
+    server::{Key, Server, until},
     wire::{PATIENCE, Stream, Wire},
 };
 
@@ -37,7 +38,8 @@ fn ip(arguments: &str) -> Result<(), String> {
 impl Network {
     /// `Err` where the machine does not let us.
     fn new() -> Result<Self, String> {
-        let id = std::process::id();
+        static NETWORKS: AtomicU32 = AtomicU32::new(0);
+        let id = std::process::id() * 4 + NETWORKS.fetch_add(1, Ordering::Relaxed);
         let (name, at) = (format!("sc{id}"), (id % 16_000) as u16 * 4);
         // 198.18.0.0/15 is for tests of networks (RFC 2544)
         let address = |host: u16| {
@@ -147,4 +149,33 @@ fn a_client_whose_network_is_cut_is_no_hindrance_to_itself() {
     );
     // not a byte more, and no end: it knows nothing of all this
     ghost.expect_quiet(Duration::from_millis(200));
+}
+
+#[test]
+fn a_client_whose_network_is_cut_is_found_out_by_what_it_is_sent() {
+    let network = match Network::new() {
+        Ok(network) => network,
+        Err(why) => return eprintln!("skipped: a cut network: {why}"),
+    };
+    let mut server = Server::listening_with(
+        "0.0.0.0:0",
+        &[
+            ("SIGCAST_STREAM__WRITE_STALL_SECONDS", "1"),
+            ("SIGCAST_STREAM__UNANSWERED_SECONDS", "3"),
+        ],
+    );
+    server.main.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let key = server.alpha_key();
+    let mut ghost = match listen_from(&network, &server, &key) {
+        Ok(stream) => stream,
+        Err(why) => return eprintln!("skipped: a cut network: {why}"),
+    };
+    ghost.expect_hello();
+    network.cut();
+    let begun = Instant::now();
+    server.publish_sample(1);
+    let gone = "sigcast_stream_closes_total{reason=\"unreachable\"}";
+    let found = until(PATIENCE, || (server.metric(gone) == 1).then_some(()));
+    assert!(found.is_some(), "{}", server.stderr());
+    assert!(begun.elapsed() >= Duration::from_secs(3), "given its time");
 }

@@ -47,6 +47,19 @@ fn heads_of_16_kb_pass_and_larger_ones_do_not() {
 }
 
 #[test]
+fn a_full_server_says_that_it_lives() {
+    let server = Server::with(&[("SIGCAST_HTTP__MAX_CONNECTIONS", "1")]);
+    let key = server.alpha_key();
+    let mut stream = server.listen(&key, "", &[]);
+    server.get("/readyz", &key).expect_error(503, "overloaded");
+    let alive = server.get("/livez", &key);
+    assert_eq!(alive.head.status, 200, "a restart would make it no emptier");
+    assert_eq!(alive.head.header("connection"), Some("close"));
+    let id = server.publish_sample(1);
+    stream.expect_signal(&id);
+}
+
+#[test]
 fn refusals_of_what_is_no_request_have_no_body_and_end_the_connection() {
     let server = Server::start();
     for head in [

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    server::{Key, Server, now, sample},
+    server::{Key, Server, from_now, now, sample},
     wire::{Next, PATIENCE},
 };
 
@@ -89,7 +89,12 @@ fn ids_that_cannot_be_resumed_from_give_a_gap() {
         (format!("{foreign}-2"), "epoch_changed"),
         (format!("{epoch}-4"), "ahead_of_log"),
     ] {
-        let mut stream = server.listen(&key, "", &[("last-event-id", &id)]);
+        let mut stream = server.stream(&key, "", &[("last-event-id", &id)]);
+        let hello = stream.expect_hello();
+        assert_eq!(
+            hello.id, "",
+            "cut off before the gap, it must be told again"
+        );
         let gap = stream.expect("gap");
         assert_eq!(stream.chunks[1], gap.raw, "one frame, one chunk");
         let data = gap.json();
@@ -236,4 +241,80 @@ fn a_replay_whose_end_is_hidden_ends_for_good_as_well() {
     stream.expect("bye");
     let over = server.stream(&key, &query, &[("last-event-id", &moved.id)]);
     assert_eq!(over.head.status, 204, "{}", over.head.raw);
+}
+
+#[test]
+fn a_replay_begins_where_its_url_says_if_the_id_means_nothing() {
+    let (server, key, epoch) = with_signals(3);
+    let foreign = if epoch == "00000000" {
+        "11111111-2"
+    } else {
+        "00000000-2"
+    };
+    let query = format!(
+        "?since=2020-01-01T00:00:00Z&replay_until={}&speed=60",
+        now().plus(-1)
+    );
+    std::thread::sleep(Duration::from_millis(1_100));
+    for (id, reason) in [("zz", "unknown_id"), (foreign, "epoch_changed")] {
+        let mut stream = server.listen(&key, &query, &[("last-event-id", id)]);
+        let gap = stream.expect("gap");
+        assert_eq!(gap.json()["reason"], reason);
+        assert_eq!(gap.id, format!("{epoch}-0"), "where it goes on");
+        for seq in 1..=3 {
+            assert_eq!(stream.expect("signal").json()["seq"], seq);
+        }
+        stream.expect("bye");
+        stream.expect_end();
+    }
+    for past in [3, 4] {
+        let id = format!("{epoch}-{past}");
+        let over = server.stream(&key, &query, &[("last-event-id", &id)]);
+        assert_eq!(over.head.status, 204, "{}", over.head.raw);
+    }
+}
+
+#[test]
+fn a_replay_whose_end_is_to_come_waits_for_it() {
+    let (server, key, epoch) = with_signals(2);
+    let query = format!(
+        "?since=2020-01-01T00:00:00Z&replay_until={}&speed=10000",
+        from_now(1.5)
+    );
+    let mut stream = server.listen(&key, &query, &[]);
+    for seq in 1..=2 {
+        assert_eq!(stream.expect("signal").json()["seq"], seq);
+    }
+    server.publish_sample(3);
+    assert_eq!(stream.expect("signal").json()["seq"], 3);
+    std::thread::sleep(Duration::from_millis(1_600));
+    server.publish_sample(4);
+    stream.expect("bye");
+    stream.expect_end();
+    let id = format!("{epoch}-3");
+    let over = server.stream(&key, &query, &[("last-event-id", &id)]);
+    assert_eq!(over.head.status, 204, "{}", over.head.raw);
+}
+
+#[test]
+fn a_time_before_pruned_rows_says_that_they_are_gone() {
+    let (server, key, epoch) = with_signals(4);
+    server.sql("delete from signals where seq <= 2; update log_head set oldest = 3");
+    for query in [
+        "?since=2020-01-01T00:00:00Z".to_owned(),
+        format!("?since=2020-01-01T00:00:00Z&replay_until={}", from_now(0.5)),
+    ] {
+        let mut stream = server.stream(&key, &query, &[]);
+        assert_eq!(stream.expect_hello().id, "");
+        let gap = stream.expect("gap");
+        let data = gap.json();
+        assert_eq!((&data["from"], &data["to"]), (&Value::Null, &json!(2)));
+        assert_eq!(data["reason"], "pruned");
+        assert_eq!(gap.id, format!("{epoch}-2"));
+        for seq in 3..=4 {
+            assert_eq!(stream.expect("signal").json()["seq"], seq);
+        }
+    }
+    let mut later = server.listen(&key, &format!("?since={}", now()), &[]);
+    later.expect_quiet(QUIET);
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     server::Server,
-    wire::{Next, PATIENCE},
+    wire::{Next, PATIENCE, Wire},
 };
 
 #[test]
@@ -98,6 +98,35 @@ fn a_holder_that_reads_on_keeps_its_seat_while_frames_wait_for_it() {
 }
 
 #[test]
+fn a_holder_that_reads_slowly_keeps_its_seat() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut holder = Wire::remote(server.main, 16 * 1024);
+    let bearer = format!("Bearer {}", key.text);
+    holder.get("/api/signals/stream", &[("authorization", &bearer)]);
+    holder.head();
+    // much more than it reads within the probe's time waits for it, in front of the probe
+    server.publish_all((0..60).map(|_| json!({"pad": "x".repeat(20_000)})));
+    let stop = AtomicBool::new(false);
+    let (status, ended) = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                if holder.sip(4_000).is_none() {
+                    return true;
+                }
+                std::thread::sleep(Duration::from_millis(300));
+            }
+            false
+        });
+        std::thread::sleep(Duration::from_secs(2));
+        let status = server.stream(&key, "", &[]).head.status;
+        stop.store(true, Ordering::Relaxed);
+        (status, reader.join().unwrap())
+    });
+    assert_eq!((status, ended), (429, false), "13 kB/s are reading");
+}
+
+#[test]
 fn a_returning_client_takes_its_seat_over() {
     let server = Server::start();
     let key = server.alpha_key();
@@ -180,4 +209,36 @@ fn the_operator_sees_who_is_connected() {
     let list = server.admin("GET", "/v1/connections", "").ok_json();
     assert!(list.to_string().contains(&key.id), "{list}");
     assert!(!list.to_string().contains(&key.text), "never the key");
+}
+
+#[test]
+fn one_closed_by_the_operator_is_not_told_of_a_drain() {
+    let server = Server::start();
+    let mut stream = server.listen(&server.alpha_key(), "", &[]);
+    let list = server.admin("GET", "/v1/connections", "").ok_json();
+    let path = format!("/v1/connections/{}", list["items"][0]["connection"]);
+    assert_eq!(server.admin("DELETE", &path, "").head.status, 204);
+    let bye = stream.expect("bye");
+    assert_eq!(bye.json()["reason"], "closed_by_operator");
+    assert!(bye.retry.is_some(), "it may come back");
+    stream.expect_end();
+}
+
+#[test]
+fn a_takeover_is_understood_or_refused() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut holder = server.listen(&key, "", &[]);
+    for yes in ["1", "true", "TRUE"] {
+        holder = server.listen(&key, "", &[("x-stream-takeover", yes)]);
+    }
+    for no in ["0", "false"] {
+        let refusal = server.stream(&key, "", &[("x-stream-takeover", no)]);
+        refusal.refusal().expect_error(429, "connection_limit");
+    }
+    let refusal = server.stream(&key, "", &[("x-stream-takeover", "yes")]);
+    let details = refusal.refusal().expect_error(400, "invalid_parameter");
+    assert_eq!(details["parameter"], "X-Stream-Takeover");
+    let id = server.publish_sample(1);
+    holder.expect_signal(&id);
 }

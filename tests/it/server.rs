@@ -16,6 +16,7 @@ use std::{
 
 use serde_json::{Value, json};
 use sigcast::model::time::{Clock, Time};
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use super::wire::{Reply, Stream, request};
@@ -69,8 +70,13 @@ impl Server {
 
     /// With its main listener at this address.
     pub fn listening(address: &str) -> Self {
+        Self::listening_with(address, &[])
+    }
+
+    /// The same, with settings.
+    pub fn listening_with(address: &str, settings: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut server = Self::everything(data.path().to_owned(), &[], address, None);
+        let mut server = Self::everything(data.path().to_owned(), settings, address, None);
         server._own = Some(data);
         server
     }
@@ -229,6 +235,33 @@ impl Server {
         let mut stream = self.stream(key, query, headers);
         stream.expect_hello();
         stream
+    }
+
+    /// Changes the database behind the server's back.
+    pub fn sql(&self, statements: &str) {
+        self.with_database(statements, || ());
+    }
+
+    /// Does something while another program holds the database's lock for writing.
+    pub fn while_locked(&self, what: impl FnOnce()) {
+        self.with_database("begin immediate", what);
+    }
+
+    fn with_database(&self, statements: &str, then: impl FnOnce()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            let file = self.data.join("sigcast.db");
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+            let mut db = sqlx::SqliteConnection::connect_with(&options)
+                .await
+                .unwrap();
+            let statements = sqlx::AssertSqlSafe(statements.to_owned());
+            sqlx::raw_sql(statements).execute(&mut db).await.unwrap();
+            then();
+            db.close().await.unwrap();
+        });
     }
 
     /// The log's epoch.

@@ -115,10 +115,53 @@ fn one_that_never_reads_is_cut_off_and_loses_nothing() {
 }
 
 #[test]
-fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
-    let server = Server::with(&[("SIGCAST_STREAM__LAG_SECONDS", "2")]);
+fn one_that_reads_a_little_at_a_time_is_left_alone() {
+    let server = Server::with(&[
+        ("SIGCAST_STREAM__WRITE_STALL_SECONDS", "2"),
+        ("SIGCAST_STREAM__UNANSWERED_SECONDS", "1"),
+    ]);
     let key = server.alpha_key();
-    let mut slow = narrow(&server, &key);
+    let mut wire = Wire::remote(server.main, 2_304);
+    let bearer = format!("Bearer {}", key.text);
+    wire.get("/api/signals/stream", &[("authorization", &bearer)]);
+    wire.head();
+    server.publish_all((1..=SIGNALS).map(heavy));
+    let begun = Instant::now();
+    let mut read = 0;
+    while begun.elapsed() < Duration::from_secs(7) {
+        let Some(bytes) = wire.sip(300) else {
+            panic!("ended after {:?} and {read} bytes", begun.elapsed());
+        };
+        read += bytes;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // then it stops reading: it answers, but takes nothing
+    let fired = until(PATIENCE, || (server.metric(SLOW) == 1).then_some(()));
+    assert!(fired.is_some(), "named for what it is: {}", server.stderr());
+}
+
+#[test]
+fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
+    falls_behind(Wire::narrow, 20_000, Duration::from_millis(50));
+}
+
+#[test]
+fn one_that_reads_a_trickle_is_told_so_as_well() {
+    let thin = |to| Wire::remote(to, 4_096);
+    falls_behind(thin, 2_000, Duration::from_millis(250));
+}
+
+fn falls_behind(dial: impl Fn(std::net::SocketAddr) -> Wire, bytes: usize, pause: Duration) {
+    let server = Server::with(&[
+        ("SIGCAST_STREAM__LAG_SECONDS", "2"),
+        ("SIGCAST_STREAM__UNANSWERED_SECONDS", "2"),
+    ]);
+    let key = server.alpha_key();
+    let mut wire = dial(server.main);
+    let bearer = format!("Bearer {}", key.text);
+    wire.get("/api/signals/stream", &[("authorization", &bearer)]);
+    let mut slow = Stream::on(wire);
+    slow.expect_hello();
     let mut seqs = Vec::new();
     let (mut published, mut id) = (0, String::new());
     let stop = AtomicBool::new(false);
@@ -126,13 +169,16 @@ fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
         let publisher = scope.spawn(|| {
             let mut n = 0;
             while !stop.load(Ordering::Relaxed) && n < 5_000 {
-                server.publish(&heavy(n + 1));
+                let mut signal = sample(n + 1);
+                signal["note"] = json!("x".repeat(bytes));
+                server.publish(&signal);
                 n += 1;
             }
             n
         });
         let last = loop {
             let Next::Frame(frame) = slow.event(PATIENCE) else {
+                stop.store(true, Ordering::Relaxed);
                 panic!("no frame after {seqs:?}");
             };
             if frame.event != "signal" {
@@ -140,7 +186,7 @@ fn one_that_falls_ever_further_behind_is_told_so_though_it_reads() {
             }
             seqs.push(frame.json()["seq"].as_u64().unwrap());
             id = frame.id;
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(pause);
         };
         stop.store(true, Ordering::Relaxed);
         published = publisher.join().unwrap();

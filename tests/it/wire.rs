@@ -62,6 +62,29 @@ impl Wire {
         Self::over(TcpStream::connect_timeout(&to, PATIENCE).unwrap())
     }
 
+    /// With this much room for what it does not read, and segments as on a real network: on the loopback one is 64 kB.
+    pub fn remote(to: SocketAddr, room: usize) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+        let socket = socket.unwrap();
+        socket.set_recv_buffer_size(room).unwrap();
+        socket.set_tcp_mss(1_400).unwrap();
+        socket.connect(&to.into()).unwrap();
+        Self::over(socket.into())
+    }
+
+    /// Reads up to so many bytes, whatever they are; `None` at the end or a reset.
+    pub fn sip(&mut self, most: usize) -> Option<usize> {
+        let mut piece = vec![0; most];
+        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        match self.socket.read(&mut piece) {
+            Ok(0) | Err(_) => None,
+            Ok(n) => {
+                self.read.extend_from_slice(&piece[..n]);
+                Some(n)
+            }
+        }
+    }
+
     /// With next to no room for what it does not read.
     pub fn narrow(to: SocketAddr) -> Self {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);

@@ -161,7 +161,7 @@ async fn ten_keys_are_active_at_most(fresh: Fresh) {
 
 async fn rotation_overlaps(fresh: Fresh) {
     let db = with_account(&fresh).await;
-    for n in 1..=MAX_ACTIVE_KEYS as u8 {
+    for n in 1..MAX_ACTIVE_KEYS as u8 {
         make(&db, n).await.unwrap();
     }
     let rotate = async |old: &str, ends: Time, n| {
@@ -174,14 +174,18 @@ async fn rotation_overlaps(fresh: Fresh) {
     assert!(old.is_active(at(999)) && !old.is_active(at(1_000)));
     let new = db.key("key-050").await.unwrap().unwrap();
     assert!(new.is_active(at(999)) && new.is_active(at(5_000)));
-    // one more than ten is for the overlap alone
+    // ten are active, in an overlap as well
     refused(rotate("key-002", at(1_000), 51).await);
     assert_eq!(db.key("key-002").await.unwrap().unwrap().expires_at, None);
     assert_eq!(db.key("key-051").await.unwrap(), None);
     refused(make(&db, 52).await);
+    // one that ends at once makes room for its successor
+    let now = key("a", 54).0.created_at;
+    rotate("key-002", now, 54).await.unwrap();
+    refused(make(&db, 55).await);
     // an end that is nearer stays
     db.revoke_key("key-003", at(60)).await.unwrap();
-    rotate("key-001", at(2_000), 53).await.unwrap();
+    rotate("key-001", at(2_000), 56).await.unwrap();
     let old = db.key("key-001").await.unwrap().unwrap();
     assert_eq!(old.expires_at, Some(at(1_000)));
 }
