@@ -190,7 +190,7 @@ impl Answer {
 }
 
 /// A connector with a TLS configuration of its own: no process-wide provider has to be installed.
-fn connector() -> HttpsConnector<HttpConnector> {
+pub(super) fn connector() -> HttpsConnector<HttpConnector> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);

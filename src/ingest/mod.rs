@@ -27,3 +27,5 @@ pub mod apply;
 pub mod pipeline;
 
 pub mod sec;
+
+pub mod edgar;
