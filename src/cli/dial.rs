@@ -94,7 +94,7 @@ impl Target {
         Ok(Target {
             address,
             authorization,
-            connector: connector(builder().with_webpki_roots()),
+            connector: web_connector(),
         })
     }
 
@@ -222,6 +222,11 @@ fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("ring's suites serve TLS 1.2 and 1.3, the only versions there are")
+}
+
+/// To any server that the public authorities vouch for.
+pub(super) fn web_connector() -> HttpsConnector<HttpConnector> {
+    connector(builder().with_webpki_roots())
 }
 
 fn connector(

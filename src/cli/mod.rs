@@ -4,6 +4,8 @@ pub mod sse;
 
 pub mod dial;
 
+pub mod edgar;
+
 pub mod signal_line;
 
 mod outcome;

@@ -42,5 +42,7 @@ pub mod insider;
 
 pub mod sec;
 
+pub mod edgar;
+
 #[cfg(test)]
 mod pipeline_test;
