@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -26,11 +26,7 @@ use crate::{
         key::{KeyHash, KeyText},
         time::{Clock, Time},
     },
-    store::{
-        db::Db,
-        error::{StoreError, StoreResult},
-        usage::KeyAsk,
-    },
+    store::{db::Db, error::StoreResult, usage::KeyAsk},
 };
 
 /// Keys looked after at most, but for those that are asking this very moment.
@@ -163,6 +159,8 @@ pub struct Keeper {
     tasks: mpsc::Receiver<Task>,
     db: Db,
     clock: Clock,
+    /// The database could not be written the last time: it is said once, not with every request.
+    away: AtomicBool,
 }
 
 /// No key in use, and who will keep them. The keeper ends when the callers are dropped.
@@ -173,6 +171,7 @@ pub fn new(db: Db, clock: Clock) -> (Callers, Keeper) {
     let keeper = Keeper {
         by_hash: by_hash.clone(),
         tasks: receiver,
+        away: AtomicBool::new(false),
         db: db.clone(),
         clock: clock.clone(),
     };
@@ -365,7 +364,7 @@ impl Keeper {
                 key_ask(&share.caller, share.limits, share.caller.meter(ask))
             })
             .collect();
-        match self.db.reserve_usage(&asks, now).await {
+        match self.write(&asks, now).await {
             Ok(granted) => {
                 for (share, (counters, granted)) in shares.into_iter().zip(granted) {
                     let caller = share.caller.clone();
@@ -373,8 +372,7 @@ impl Keeper {
                     self.hand_out(share);
                 }
             }
-            Err(error) => {
-                self.warn(&error);
+            Err(_) => {
                 for (share, asked) in shares.into_iter().zip(asks) {
                     share.caller.meter(|meter| {
                         meter.quota.not_told(asked.ask);
@@ -451,8 +449,7 @@ impl Keeper {
         if asks.is_empty() {
             return;
         }
-        if let Err(error) = self.db.reserve_usage(&asks, now).await {
-            self.warn(&error);
+        if self.write(&asks, now).await.is_err() {
             let by_id: HashMap<&str, &Arc<Caller>> =
                 callers.iter().map(|c| (c.key_id.as_str(), c)).collect();
             for ask in asks {
@@ -463,8 +460,18 @@ impl Keeper {
         }
     }
 
-    fn warn(&self, error: &StoreError) {
-        tracing::warn!(%error, "requests are counted in memory until the database can be written again");
+    /// Writes, and says when that begins to fail and when it works again.
+    async fn write(&self, asks: &[KeyAsk], now: Time) -> StoreResult<Vec<(Counters, u64)>> {
+        let written = self.db.reserve_usage(asks, now).await;
+        let was_away = self.away.swap(written.is_err(), Ordering::Relaxed);
+        match &written {
+            Err(error) if !was_away => {
+                tracing::warn!(%error, "requests are counted in memory until the database can be written again");
+            }
+            Ok(_) if was_away => tracing::info!("requests are counted in the database again"),
+            _ => {}
+        }
+        written
     }
 }
 

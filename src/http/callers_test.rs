@@ -226,3 +226,15 @@ async fn resting_keys_give_back_and_are_let_go() {
     drop(callers);
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_database_that_is_away_stops_no_known_key_and_opens_no_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::new(dir.path()).await;
+    let (callers, _keeper) = world.start();
+    assert_eq!(world.passed(&callers, per_day(40), 10).await, 10);
+    world.db.close().await;
+    assert_eq!(world.passed(&callers, per_day(40), 64).await, 30);
+    let (caller, _) = callers.find(&world.key).await.unwrap().unwrap();
+    assert_eq!(caller.usage(BEGIN).today, 40);
+}

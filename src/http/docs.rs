@@ -16,8 +16,8 @@ use super::{
     openapi, reply,
 };
 
-/// Scripts and styles of this host alone. Swagger UI sets styles on elements, and draws its icons from `data:` URLs.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+/// Scripts and styles of this host's files alone. Swagger UI draws its icons from `data:` URLs.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const PAGE: &str = r#"<!doctype html>
