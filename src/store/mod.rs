@@ -10,6 +10,8 @@ pub mod accounts;
 
 pub mod tickets;
 
+pub mod fact_keys;
+
 pub mod facts;
 
 mod record_row;
