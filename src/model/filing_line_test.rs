@@ -335,6 +335,8 @@ prop_compose! {
                 exercise_price, exercisable, expires, underlying, underlying_shares: Some(shares),
             }),
             footnotes,
+            marks: Vec::new(),
+            flaws: Vec::new(),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::{
             elsewhere::{Nothing, Returns},
             fire::{self, CompanyBrief, Fire},
             record::{DeclarationRecord, Direction, Matured},
+            signal::signal_id,
         },
         record::Draft,
     },
@@ -158,7 +159,7 @@ impl Judge {
             known.closes = Series::new(tx.closes(&row.market, symbol).await?);
         }
         known.benchmark = self.benchmark(tx, &row.market).await?;
-        known.market_caps = tx.market_caps(number).await?;
+        known.market_caps = Series::new(tx.market_caps(number).await?);
         let stored = tx.declarations_of(number).await?;
         let records = stored.iter().map(|one| one.record.clone()).collect();
         Ok(Some(Case {
@@ -392,7 +393,7 @@ impl Judge {
         let open_body = fire::open_body(&fire)
             .map_err(|e| StoreError::corrupt(stored.record.amf_id.clone(), e))?;
         Ok(Some(Draft {
-            id: fire::id(&stored.record.amf_id),
+            id: signal_id(&stored.record.amf_id),
             open_body,
         }))
     }

@@ -106,7 +106,7 @@ impl Filings {
                 let place = *self.places.get(id)?;
                 self.is_earlier(place, amendment).then_some(place)
             }
-            // a wrong day is a common slip: then the period may tell
+            // a wrong day is a common slip: then the period may tell. An owner may have been added
             Amends::FiledOn(day) => self
                 .best(amendment, |known| known.day == *day)
                 .or_else(|| self.of_period(amendment)),
@@ -115,23 +115,35 @@ impl Filings {
     }
 
     fn of_period(&self, amendment: usize) -> Option<usize> {
-        let period = self.filings[amendment].period?;
-        self.best(amendment, |known| known.period == Some(period))
+        let own = &self.filings[amendment];
+        let period = own.period?;
+        self.best(amendment, |known| {
+            known.period == Some(period) && known.people == own.people
+        })
     }
 
-    /// Of the same owners' earlier filings that fit: the one most like the amendment, and the latest of those.
+    /// Of the owners' earlier filings that fit: the one most like the amendment, and the latest of those.
     fn best(&self, amendment: usize, fits: impl Fn(&Known) -> bool) -> Option<usize> {
         let own = &self.filings[amendment];
-        let candidates = self.of_person.get(own.people.first()?)?.iter().copied();
-        let earlier = candidates.filter(|place| self.is_earlier(*place, amendment));
-        let fitting = earlier.filter(|place| {
-            let known = &self.filings[*place];
-            known.people == own.people && fits(known)
-        });
+        let filings = own
+            .people
+            .iter()
+            .filter_map(|person| self.of_person.get(person));
+        let earlier = filings
+            .flatten()
+            .copied()
+            .filter(|place| self.is_earlier(*place, amendment));
+        let fitting = earlier.filter(|place| fits(&self.filings[*place]));
         fitting.max_by_key(|place| {
             let known = &self.filings[*place];
             let shared = known.codes.iter().filter(|code| own.codes.contains(code));
-            (known.period == own.period, shared.count(), *place)
+            let same_people = known.people == own.people;
+            (
+                same_people,
+                known.period == own.period,
+                shared.count(),
+                *place,
+            )
         })
     }
 

@@ -332,8 +332,8 @@ impl Sweep {
             groups: &self.groups,
             elsewhere,
         };
-        let planned: Vec<Trade> = rows.iter().map(|row| (*row).clone()).collect();
-        let inputs = gather(&known, record, counted, &rows, mostly_planned(&planned));
+        let planned = mostly_planned(rows.iter().copied());
+        let inputs = gather(&known, record, counted, &rows, planned);
         let flow = self.ledger.own_flow(insider, &counted.currency);
         let percent = |whole| {
             let hundredfold = counted.amount?.checked_mul(100.into())?;

@@ -184,7 +184,7 @@ pub struct Inputs {
     /// Their sum; each is a 90-day excess, winsorised at ±0.5.
     #[serde(serialize_with = "number")]
     pub past_sum: Decimal,
-    /// Mean of all insiders' such returns known then, six decimals; `null` where there is none.
+    /// Mean of all insiders' such returns known then, six decimals; `null` where this insider has less than three.
     #[serde(serialize_with = "number_or_null")]
     pub global_mean: Option<Decimal>,
     /// Purchases in this company over 90 days, without this declaration.

@@ -160,3 +160,98 @@ pub fn wilson(wins: usize, n: usize) -> Option<[Decimal; 2]> {
     };
     Some([end(middle - half)?, end(middle + half)?])
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+
+    use super::*;
+    use crate::score::insider::company::Series;
+
+    fn number(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    fn company(closes: &[(&str, &str)], benchmark: &[(&str, &str)]) -> Company {
+        let series = |closes: &[(&str, &str)]| {
+            let closes = closes.iter();
+            Series::new(closes.map(|(date, close)| (date.parse().unwrap(), number(close))))
+        };
+        let mut company = Company::unknown("USD", TimeZone::get("America/New_York").unwrap());
+        company.closes = series(closes);
+        company.benchmark = series(benchmark);
+        company
+    }
+
+    #[test]
+    fn entry_is_strictly_after_the_local_day_and_exit_at_or_after_the_horizon() {
+        let company = company(
+            &[
+                ("2023-03-14", "10"),
+                ("2023-03-15", "11"),
+                ("2023-04-14", "12.1"), // 30 days on: a session
+                ("2023-05-20", "13"),   // 66 days on: 60 and up to ten
+                ("2023-06-24", "9"),    // 101 days on: eleven too late for 90
+            ],
+            &[
+                ("2023-03-10", "100"),
+                ("2023-04-14", "105"),
+                ("2023-05-01", "99"),
+            ],
+        );
+        // 15 March in London, 14 March in New York
+        let published = Time::parse_iso("2023-03-15T02:00:00Z").unwrap();
+        let at = |horizon| outcome(&company, published, horizon);
+        let month = at(30).unwrap();
+        assert_eq!((month.entry, month.exit), (number("11"), number("12.1")));
+        assert_eq!(
+            (month.raw, month.excess),
+            (number("0.1"), Some(number("0.05")))
+        );
+        assert_eq!(
+            month.known_at,
+            Time::parse_iso("2023-04-15T04:00:00Z").unwrap()
+        );
+        let second = at(60).unwrap();
+        assert_eq!(second.raw, number("0.181818"));
+        assert_eq!(second.excess, None, "the benchmark's last close is too old");
+        assert_eq!(at(90), None);
+        let found = |now: &str| matured(&company, published, Time::parse_iso(now).unwrap());
+        assert_eq!(found("2023-04-15T03:59:59Z").len(), 0);
+        assert_eq!(found("2023-04-15T04:00:00Z").len(), 1);
+        // closes that begin later say nothing of an earlier filing
+        let early = Time::parse_iso("2023-02-01T12:00:00Z").unwrap();
+        assert_eq!(entry(&company, early), None);
+    }
+
+    #[test]
+    fn a_summary_is_no_bare_mean() {
+        let returns = || ["0.1", "-0.2", "9", "0.05"].map(number);
+        let bought = summary(Direction::Buy, returns()).unwrap();
+        assert_eq!((bought.n, bought.wins), (4, 3));
+        assert_eq!(bought.median.0, number("0.075"));
+        assert_eq!(bought.winsorised_mean.0, number("0.1125")); // 9 counts as 0.5
+        assert_eq!(bought.win_rate.0, number("0.75"));
+        let sold = summary(Direction::Sell, returns()).unwrap();
+        assert_eq!(sold.wins, 1);
+        assert_eq!(summary(Direction::Buy, []), None);
+        assert!(!wins(Direction::Buy, Decimal::ZERO) && !wins(Direction::Sell, Decimal::ZERO));
+    }
+
+    #[test]
+    fn wilson_holds_at_the_ends() {
+        // computed by hand from the formula, z = 1.96
+        let check = |wins: usize, n: usize, low: &str, high: &str| {
+            assert_eq!(
+                wilson(wins, n),
+                Some([number(low), number(high)]),
+                "{wins}/{n}"
+            );
+        };
+        check(0, 10, "0", "0.2775");
+        check(10, 10, "0.7225", "1");
+        check(50, 100, "0.4038", "0.5962");
+        check(1, 1, "0.2065", "1");
+        assert_eq!(wilson(0, 0), None);
+    }
+}

@@ -14,12 +14,13 @@ const RANGE_DAYS: i32 = 365;
 /// Sessions that a range must have.
 const RANGE_SESSIONS: usize = 200;
 
-/// Daily closes, by session. Adjusted for splits and dividends as of the day on which they were obtained.
+/// Numbers > 0 by day: closes of sessions, adjusted for splits and dividends as of the day on which they were obtained; or market
+/// capitalisations.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Series(Vec<(Date, Decimal)>);
 
 impl Series {
-    /// From closes in any order. What is not > 0 is no close; of two for one session the lower counts, so that no order of arrival shows.
+    /// From numbers in any order. What is not > 0 is left out; of two of one day the lower counts, so that no order of arrival shows.
     pub fn new(closes: impl IntoIterator<Item = (Date, Decimal)>) -> Self {
         let closes = closes.into_iter();
         let mut closes: Vec<_> = closes.filter(|(_, close)| *close > Decimal::ZERO).collect();
@@ -100,8 +101,8 @@ pub struct Company {
     pub benchmark: Series,
     /// Its splits, in any order. The files of closes do not tell them: where none is given, none can be undone.
     pub splits: Vec<Split>,
-    /// Its market capitalisations, each with its day, in any order.
-    pub market_caps: Vec<(Date, Decimal)>,
+    /// Its market capitalisations, each with its day.
+    pub market_caps: Series,
 }
 
 impl Company {
@@ -114,16 +115,14 @@ impl Company {
             closes: Series::default(),
             benchmark: Series::default(),
             splits: Vec::new(),
-            market_caps: Vec::new(),
+            market_caps: Series::default(),
         }
     }
 
-    /// The latest market capitalisation of this day or before, not older than 400 days; of two of one day the lower.
+    /// The latest market capitalisation of this day or before, not older than 400 days.
     #[must_use]
     pub fn market_cap(&self, day: Date) -> Option<(Date, Decimal)> {
-        let caps = self.market_caps.iter().copied();
-        let known = caps.filter(|(date, cap)| *date <= day && *cap > Decimal::ZERO);
-        let (date, cap) = known.max_by_key(|(date, cap)| (*date, -*cap))?;
+        let (date, cap) = self.market_caps.before(days::plus(day, 1))?;
         (days::between(date, day) <= CAP_DAYS).then_some((date, cap))
     }
 
@@ -231,10 +230,7 @@ mod tests {
     #[test]
     fn a_market_capitalisation_lasts_four_hundred_days_and_never_looks_ahead() {
         let mut company = Company::unknown("USD", TimeZone::UTC);
-        company.market_caps = vec![
-            (date(2023, 5, 1), number("7")),
-            (date(2022, 5, 1), number("5")),
-        ];
+        company.market_caps = series(&[(date(2023, 5, 1), "7"), (date(2022, 5, 1), "5")]);
         let cap = |day| company.market_cap(day).map(|(_, cap)| cap);
         assert_eq!(cap(date(2022, 4, 30)), None);
         assert_eq!(cap(date(2023, 4, 30)), Some(number("5")));

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(end, Time::parse_iso("2023-03-15T04:00:00Z").unwrap());
         assert_eq!(local_day(end, &zone), date(2023, 3, 15));
         assert_eq!(local_day(end.plus(-1), &zone), date(2023, 3, 14));
-        assert_eq!(end_of(Date::MAX, &zone).0 > 0, true);
+        assert!(end_of(Date::MAX, &zone) > end);
         assert_eq!(local_day(Time(i64::MIN), &zone), Date::MIN);
     }
 

@@ -67,7 +67,7 @@ pub fn split(filing: &Filing, market: &Market, company: &str) -> Vec<Declaration
     let alone = codes.len() == 1;
     let mut declarations: Vec<DeclarationRecord> = codes
         .into_iter()
-        .map(|code| of_code(filing, market, code, alone, whole.clone()))
+        .map(|code| of_code(filing, code, alone, whole.clone()))
         .collect();
     // the first of the largest; where no amount is known, a purchase or sale goes before others
     let rank = |record: &DeclarationRecord| {
@@ -140,7 +140,6 @@ fn standing(filing: &Filing) -> Option<Unscored> {
 
 fn of_code(
     filing: &Filing,
-    market: &Market,
     code: &Code,
     alone: bool,
     whole: DeclarationRecord,
@@ -152,9 +151,9 @@ fn of_code(
     let shares_only = of_code().any(|(_, row)| !row.derivative);
     // derivatives are listed with the shares, and never added to them
     let main = || of_code().filter(|(_, row)| row.derivative != shares_only);
-    let currency = |row: &Row| row.currency.clone().unwrap_or(market.currency.clone());
-    let first = main().next().map(|(_, row)| currency(row));
-    let mixed = main().any(|(_, row)| Some(currency(row)) != first);
+    let mut currencies = main().filter_map(|(_, row)| row.currency.as_ref());
+    let currency = currencies.next();
+    let mixed = currencies.any(|other| Some(other) != currency);
     let direction = direction(code);
     let mut trades: Vec<Trade> = main()
         .filter_map(|(place, row)| trade(filing, place, row))
@@ -184,8 +183,8 @@ fn of_code(
         code: Some(code.clone()),
         direction,
         unscored,
-        plan: direction.is_some() && mostly_planned(&trades),
-        currency: first.unwrap_or(whole.currency),
+        plan: direction.is_some() && mostly_planned(trades.iter()),
+        currency: currency.cloned().unwrap_or(whole.currency),
         filed,
         rows: if counts { trades } else { Vec::new() },
         ..whole
@@ -252,9 +251,8 @@ fn is_not_common(name: &str) -> bool {
     let lower = name.to_lowercase();
     let names = |word: &&str| lower.contains(*word);
     let ordinary = ["common", "ordinary", "american deposit"];
-    NO_SHARE.iter().any(|word| names(&word))
-        || (NO_ORDINARY_SHARE.iter().any(|word| names(&word))
-            && !ordinary.iter().any(|word| names(&word)))
+    NO_SHARE.iter().any(names)
+        || (NO_ORDINARY_SHARE.iter().any(names) && !ordinary.iter().any(names))
 }
 
 fn line(row: &Row) -> String {
@@ -285,19 +283,18 @@ pub fn totals<'a>(rows: impl Iterator<Item = &'a Trade> + Clone) -> Totals {
 }
 
 /// Whether at least half of the shares were dealt under a plan; of the rows, where they are not all told in shares.
-pub fn mostly_planned(rows: &[Trade]) -> bool {
-    let sum = |planned: bool| {
-        let rows = rows.iter().filter(move |row| row.plan || !planned);
-        let shares = rows.clone().map(|row| row.shares);
-        let all: Option<Vec<Decimal>> = shares.collect();
-        (rows.count(), all.and_then(exact::sum))
+pub fn mostly_planned<'a>(rows: impl Iterator<Item = &'a Trade> + Clone) -> bool {
+    let planned = || rows.clone().filter(|row| row.plan);
+    let shares = |rows: &mut dyn Iterator<Item = &'a Trade>| {
+        let shares: Option<Vec<Decimal>> = rows.map(|row| row.shares).collect();
+        shares.and_then(exact::sum)
     };
-    let ((planned, planned_shares), (all, all_shares)) = (sum(true), sum(false));
-    if planned == 0 {
+    let (of_plan, of_all) = (planned().count(), rows.clone().count());
+    if of_plan == 0 {
         return false;
     }
-    match planned_shares.zip(all_shares) {
-        Some((planned, all)) => planned >= all - planned,
-        None => planned * 2 >= all,
+    match shares(&mut planned()).zip(shares(&mut rows.clone())) {
+        Some((planned, all)) => planned >= all.saturating_sub(planned),
+        None => of_plan * 2 >= of_all,
     }
 }

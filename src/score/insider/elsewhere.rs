@@ -1,4 +1,8 @@
 //! What lies outside one company: the matured returns of its people in other companies, and of everybody.
+//!
+//! By this alone a fact of one company touches scores of another. A filing published at T can change, beside its own company's scores from
+//! T on, those of the same people elsewhere, and those whose insider has at least three matured returns (`pastN` ≥ 3: only they have a
+//! `globalMean`), from the moment on at which the return that it adds or takes away is known.
 
 use std::collections::HashMap;
 

@@ -2,13 +2,11 @@
 
 use rust_decimal::Decimal;
 use serde::Serialize;
-use uuid::Uuid;
-
 use crate::model::{money::Exact, time::Time};
 
 use super::{
     audit::{Audit, rank_of},
-    record::Direction,
+    signal::{signal_id, signal_type},
 };
 
 /// The company, as the API writes it inside a declaration.
@@ -23,23 +21,6 @@ pub struct CompanyBrief<'a> {
     pub yahoo_symbol: Option<&'a str>,
     /// Its latest market capitalisation.
     pub market_cap: Option<Exact>,
-}
-
-/// What `signal_type` says.
-#[must_use]
-pub fn signal_type(direction: Direction, is_cluster: bool) -> &'static str {
-    match (direction, is_cluster) {
-        (Direction::Buy, false) => "insider_buy",
-        (Direction::Buy, true) => "insider_cluster_buy",
-        (Direction::Sell, false) => "insider_sell",
-        (Direction::Sell, true) => "insider_cluster_sell",
-    }
-}
-
-/// The same for whoever scores the declaration: UUIDv5 (namespace URL) of `insider|<amfId>`.
-#[must_use]
-pub fn id(amf_id: &str) -> Uuid {
-    Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("insider|{amf_id}").as_bytes())
 }
 
 /// What a signal's body is made of.
@@ -74,7 +55,7 @@ struct Envelope<'a> {
 /// The body but for its last brace, as [`crate::score::record::Draft`] holds it: the pipeline adds the latencies.
 pub fn open_body(fire: &Fire<'_>) -> Result<String, serde_json::Error> {
     let mut text = serde_json::to_string(&Envelope {
-        id: id(&fire.audit.amf_id).hyphenated().to_string(),
+        id: signal_id(&fire.audit.amf_id).hyphenated().to_string(),
         detected_at: fire.published_at,
         signal_type: signal_type(fire.audit.direction, fire.is_cluster),
         rank: rank_of(fire.audit.score).to_string(),

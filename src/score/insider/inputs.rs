@@ -11,6 +11,7 @@ use super::{
     days,
     elsewhere::Elsewhere,
     exact,
+    factors::MIN_PAST,
     ledger::{Counted, Ledger},
     people::Groups,
     record::{DeclarationRecord, Direction, Trade},
@@ -130,7 +131,11 @@ fn past(known: &Known<'_>, insider: usize, counted: &Counted) -> (u32, Decimal, 
     let people = known.groups.members(insider);
     let own = own.and(known.elsewhere.of(people, direction, at));
     let all = all.and(known.elsewhere.all(direction, at));
-    let mean = exact::divide(all.sum, all.n.into());
+    // only where it is used: what everybody made must not touch scores that do not depend on it
+    let mean = match own.n >= MIN_PAST {
+        true => exact::divide(all.sum, all.n.into()),
+        false => None,
+    };
     let mean = mean.map(|mean| exact::round(mean, exact::RETURN_DECIMALS));
     (own.n, own.sum.normalize(), mean)
 }

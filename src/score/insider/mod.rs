@@ -22,6 +22,8 @@ pub mod backtest;
 
 pub mod factors;
 
+pub mod signal;
+
 pub mod elsewhere;
 
 mod suspect;
@@ -43,3 +45,24 @@ pub mod assess;
 pub mod entity;
 
 pub mod fire;
+
+#[cfg(test)]
+mod test_book;
+
+#[cfg(test)]
+mod factors_test;
+
+#[cfg(test)]
+mod declaration_test;
+
+#[cfg(test)]
+mod assess_test;
+
+#[cfg(test)]
+mod suspect_test;
+
+#[cfg(test)]
+mod standing_test;
+
+#[cfg(test)]
+mod order_test;

@@ -47,11 +47,10 @@ pub fn names_plan(footnote: &str) -> bool {
 
 /// `10b5-1`, and as it is misspelt: `10b5 1`, `10b51`, `10b-5-1`, `10b5-1c`.
 fn is_rule(words: &[&str]) -> bool {
-    match words {
-        ["10b51", ..] => true,
-        ["10b5", "1" | "1c", ..] | ["10b", "5", "1" | "1c", ..] => true,
-        _ => false,
-    }
+    matches!(
+        words,
+        ["10b51", ..] | ["10b5", "1" | "1c", ..] | ["10b", "5", "1" | "1c", ..]
+    )
 }
 
 /// Whether a text speaks of a split of shares, forward or reverse.

@@ -44,163 +44,22 @@ const CEO: [&[&str]; 15] = [
 ];
 
 /// Words that go with a title of the whole company. Any other word beside it names a part of it, or another company.
-const TITLE_WORDS: [&str; 73] = [
-    "officer",
-    "off",
-    "ofc",
-    "president",
-    "pres",
-    "chairman",
-    "chairwoman",
-    "chairperson",
-    "chair",
-    "chmn",
-    "cob",
-    "director",
-    "directors",
-    "dir",
-    "board",
-    "member",
-    "cfo",
-    "ceo",
-    "coo",
-    "cao",
-    "cto",
-    "cio",
-    "cro",
-    "cso",
-    "cmo",
-    "clo",
-    "pfo",
-    "pao",
-    "peo",
-    "treasurer",
-    "secretary",
-    "sec",
-    "evp",
-    "svp",
-    "sevp",
-    "vp",
-    "vice",
-    "senior",
-    "sr",
-    "executive",
-    "exec",
-    "managing",
-    "general",
-    "chief",
-    "principal",
-    "founder",
-    "cofounder",
-    "co",
-    "interim",
-    "acting",
-    "joint",
-    "pdmr",
-    "ned",
-    "group",
-    "global",
-    "corporate",
-    "company",
-    "corp",
-    "head",
-    "the",
-    "our",
-    "of",
-    "och",
-    "en",
-    "et",
-    "und",
-    "also",
-    "non",
-    "styrelseledamot",
-    "koncernchef",
-    "vd",
-    "owner",
-    "person",
-];
+const TITLE_WORDS: &str = "officer off ofc president pres chairman chairwoman chairperson chair chmn cob director directors dir board \
+    member cfo ceo coo cao cto cio cro cso cmo clo pfo pao peo treasurer secretary sec evp svp sevp vp vice \
+    senior sr executive exec managing general chief principal founder cofounder co interim acting joint pdmr ned \
+    group global corporate company corp head the our of och en et und also non styrelseledamot koncernchef vd \
+    owner person";
 
 /// In front of a title, they make it a lesser or a past one.
-const LESSER: [&str; 14] = [
-    "deputy",
-    "vice",
-    "vvd",
-    "regional",
-    "divisional",
-    "former",
-    "ex",
-    "past",
-    "retired",
-    "assistant",
-    "advisor",
-    "adviser",
-    "to",
-    "for",
-];
+const LESSER: &str =
+    "deputy vice vvd regional divisional former ex past retired assistant advisor adviser to for";
 
-const EXECUTIVE_WORDS: [&str; 39] = [
-    "chief",
-    "cheif",
-    "officer",
-    "president",
-    "pres",
-    "evp",
-    "svp",
-    "sevp",
-    "vp",
-    "coo",
-    "cto",
-    "cio",
-    "cro",
-    "cso",
-    "cmo",
-    "clo",
-    "cao",
-    "chro",
-    "ceo",
-    "cfo",
-    "counsel",
-    "treasurer",
-    "secretary",
-    "controller",
-    "head",
-    "manager",
-    "management",
-    "koncernledning",
-    "koncernledningen",
-    "ledningsgrupp",
-    "direktör",
-    "kaderlid",
-    "vd",
-    "koncernchef",
-    "vorstand",
-    "vorstandsmitglied",
-    "directeur",
-    "direttore",
-    "founder",
-];
+const EXECUTIVE_WORDS: &str = "chief cheif officer president pres evp svp sevp vp coo cto cio cro cso cmo clo cao chro ceo cfo counsel \
+    treasurer secretary controller head manager management koncernledning koncernledningen ledningsgrupp \
+    direktör kaderlid vd koncernchef vorstand vorstandsmitglied directeur direttore founder";
 
-const BOARD_WORDS: [&str; 19] = [
-    "director",
-    "directors",
-    "ned",
-    "board",
-    "chair",
-    "chairman",
-    "chairwoman",
-    "chairperson",
-    "pdmr",
-    "bestuurs",
-    "bestuurder",
-    "toezichthoudend",
-    "commissaris",
-    "administrateur",
-    "aufsichtsrat",
-    "aufsichtsratsmitglied",
-    "consejero",
-    "consigliere",
-    "amministratore",
-];
+const BOARD_WORDS: &str = "director directors ned board chair chairman chairwoman chairperson pdmr bestuurs bestuurder toezichthoudend \
+    commissaris administrateur aufsichtsrat aufsichtsratsmitglied consejero consigliere amministratore";
 
 /// The highest role among the owners of a filing of that market.
 #[must_use]
@@ -220,6 +79,10 @@ fn role(owner: &Owner, market: &str) -> Role {
         Some(title) if owner.officer || !boxed => boxes.max(of_title(title, boxed)),
         _ => boxes,
     }
+}
+
+fn is_among(words: &str, word: &str) -> bool {
+    words.split(' ').any(|one| one == word)
 }
 
 /// A word or a mark between words.
@@ -301,7 +164,7 @@ fn is_lesser(before: &[Token<'_>]) -> bool {
         )
     };
     match before.iter().rev().find(passed) {
-        Some(Token::Word(word)) => LESSER.contains(word) || !TITLE_WORDS.contains(word),
+        Some(Token::Word(word)) => is_among(LESSER, word) || !is_among(TITLE_WORDS, word),
         _ => false,
     }
 }
@@ -319,7 +182,7 @@ fn names_a_part(after: &[Token<'_>]) -> bool {
             };
             !after.iter().any(whole)
         }
-        Some(Token::Word(word)) => !TITLE_WORDS.contains(word),
+        Some(Token::Word(word)) => !is_among(TITLE_WORDS, word),
         _ => false,
     }
 }
@@ -348,7 +211,7 @@ fn is_executive(tokens: &[Token<'_>]) -> bool {
             "executive" => before != Some(Token::Word("non")),
             "director" => is_function(before, &tokens[at + 1..]),
             _ => {
-                EXECUTIVE_WORDS.contains(&word)
+                is_among(EXECUTIVE_WORDS, word)
                     || (word.ends_with("chef") && word.len() > 4)
                     || word == "chef"
             }
@@ -368,7 +231,7 @@ fn is_function(before: Option<Token<'_>>, after: &[Token<'_>]) -> bool {
     ];
     let kind = match before {
         Some(Token::Word("managing")) => true,
-        Some(Token::Word(word)) => !of_board.contains(&word) && !TITLE_WORDS.contains(&word),
+        Some(Token::Word(word)) => !of_board.contains(&word) && !is_among(TITLE_WORDS, word),
         _ => false,
     };
     kind || (before.is_none() && names_a_part(after))
@@ -378,7 +241,7 @@ fn is_board(token: Token<'_>) -> bool {
     let Token::Word(word) = token else {
         return false;
     };
-    BOARD_WORDS.contains(&word) || word.starts_with("styrelse") || word.starts_with("aufsichtsrat")
+    is_among(BOARD_WORDS, word) || word.starts_with("styrelse") || word.starts_with("aufsichtsrat")
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! ([`Company::splits`]). Where they are not, three earlier rows of the security at the same multiple of the close vouch for a price: then
 //! it is the close that stands on another scale (a split nobody told us, another class of share). Of the rows before those three nothing
 //! can be known, and they stay suspect.
+//!
+//! Between filings nobody tells of splits either; see [`Prices::is_split`] for what is taken as a sign of one.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -14,7 +16,7 @@ use crate::model::filing::FilingId;
 
 use super::{
     company::Company,
-    exact,
+    days, exact,
     record::{DeclarationRecord, Direction, PersonKey, Suspicion, Trade},
 };
 
@@ -33,6 +35,12 @@ const SAME_RATIO: Decimal = Decimal::from_parts(101, 0, 0, false, 2);
 /// Two share counts differ by more than a market moves in the days of one filing: rows of nearly the same count, sold at nearly the same
 /// price, have the same ratio and are nothing strange.
 const DIFFERENT_COUNTS: Decimal = Decimal::from_parts(105, 0, 0, false, 2);
+/// No share is worth less: rows whose price would then be the total have the same ratio by chance.
+const LEAST_PRICE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
+/// A price may jump so far by a split. Farther off, cents were taken for dollars, or worse.
+const OF_SPLIT: Decimal = Decimal::from_parts(50, 0, 0, false, 0);
+/// Dealings of two insiders that tell of the same price lie no farther apart, days.
+const SAME_PRICE_DAYS: i64 = 30;
 /// Holdings and prices of one split undo each other within this.
 const SPLIT_ALIKE: Decimal = Decimal::TWO;
 
@@ -40,6 +48,8 @@ const SPLIT_ALIKE: Decimal = Decimal::TWO;
 #[derive(Clone, Debug)]
 struct Seen {
     filing: FilingId,
+    /// The first of its owners.
+    person: PersonKey,
     date: Date,
     price: Decimal,
     /// Of the close, where there was one.
@@ -79,16 +89,14 @@ impl Prices {
                 return Some(Suspicion::WrongDirection);
             }
             let price = price(row)?;
-            if let Some(multiple) = multiple(company, record, row, published) {
+            if let Some(multiple) = multiple(company, record, row, price, published) {
                 let plausible = within(multiple, OF_CLOSE) || self.vouched(row, multiple);
                 return (!plausible).then_some(Suspicion::PriceAgainstClose);
             }
             if let Some(usual) = self.usual(company, row) {
                 let ratio = exact::divide(price, usual)?;
-                let plausible = within(ratio, OF_EARLIER)
-                    || row.tells_split
-                    || self.holdings_tell_split(record, row, ratio)
-                    || self.repeated(company, row, usual);
+                let plausible =
+                    within(ratio, OF_EARLIER) || self.is_split(company, record, row, ratio);
                 return (!plausible).then_some(Suspicion::PriceAgainstEarlier);
             }
             total.then_some(Suspicion::TotalAsPrice)
@@ -109,21 +117,24 @@ impl Prices {
             self.held.insert(line(record, row), after);
         }
         let earlier = self.earlier.entry(row.security.clone()).or_default();
-        let seen = match suspicion {
-            None => &mut earlier.trusted,
+        let (seen, price) = match suspicion {
+            None => (&mut earlier.trusted, price(row)),
             Some(Suspicion::PriceAgainstClose | Suspicion::PriceAgainstEarlier) => {
-                &mut earlier.doubted
+                (&mut earlier.doubted, price(row))
             }
-            Some(Suspicion::TotalAsPrice | Suspicion::WrongDirection) => return,
+            // where the price field holds the total, the price follows
+            Some(Suspicion::TotalAsPrice) => (&mut earlier.trusted, each(row)),
+            Some(Suspicion::WrongDirection) => return,
         };
-        let Some(price) = price(row) else {
+        let (Some(price), Some(person)) = (price, record.people.first()) else {
             return;
         };
         seen.push_back(Seen {
             filing: record.filing.clone(),
+            person: person.clone(),
             date: row.date,
             price,
-            multiple: multiple(company, record, row, published),
+            multiple: multiple(company, record, row, price, published),
         });
         if seen.len() > MOST_EARLIER {
             seen.pop_front();
@@ -163,21 +174,40 @@ impl Prices {
         self.are_many(row, alike)
     }
 
-    /// Whether three earlier rows, of two filings, were doubted for the same price: then the scale of prices has changed.
-    fn repeated(&self, company: &Company, row: &Trade, usual: Decimal) -> bool {
-        let Some(price) = price(row) else {
+    /// Whether a price so many times the usual one is that of new shares for old. One of these says so:
+    /// - the row's footnotes or the remarks speak of a split;
+    /// - what the insider holds shrank as the price grew, or grew as it shrank;
+    /// - the jump is one that splits make, the price does not hold the total, and it is told twice: by rows of this filing with different
+    ///   share counts, or by another insider within a month;
+    /// - three earlier rows, of two filings, were doubted for the same price.
+    fn is_split(
+        &self,
+        company: &Company,
+        record: &DeclarationRecord,
+        row: &Trade,
+        ratio: Decimal,
+    ) -> bool {
+        if row.tells_split || self.holdings_tell_split(record, row, ratio) {
+            return true;
+        }
+        let Some(price) = price(row).filter(|_| !holds_total(row, ratio, OF_EARLIER)) else {
             return false;
         };
-        let of_usual = exact::divide(price, usual);
-        if of_usual.is_none_or(|of_usual| holds_total(row, of_usual, OF_EARLIER)) {
-            return false;
-        }
         let alike = |seen: &&Seen| {
             let scaled = seen.scaled(company, row.date);
             let ratio = scaled.and_then(|scaled| exact::divide(price, scaled));
             ratio.is_some_and(|ratio| within(ratio, ALIKE))
         };
-        self.are_many(row, alike)
+        let by_another = || {
+            let earlier = self.earlier.get(&row.security).into_iter();
+            let mut seen = earlier.flat_map(|known| known.trusted.iter().chain(&known.doubted));
+            seen.any(|seen| {
+                let near = days::between(seen.date, row.date).abs() <= SAME_PRICE_DAYS;
+                near && !record.people.contains(&seen.person) && alike(&seen)
+            })
+        };
+        let told_twice = || told_by_others(&record.rows, row, price) || by_another();
+        (within(ratio, OF_SPLIT) && told_twice()) || self.are_many(row, alike)
     }
 
     fn are_many(&self, row: &Trade, alike: impl Fn(&&Seen) -> bool) -> bool {
@@ -230,17 +260,23 @@ fn price(row: &Trade) -> Option<Decimal> {
     row.price.or_else(average)
 }
 
+/// What one share cost, were the filed price the total.
+fn each(row: &Trade) -> Option<Decimal> {
+    exact::divide(row.price?, row.shares?)
+}
+
 /// The price in units of the last close. `None` without a close of ten days, for what is no ordinary share, and in another currency.
 fn multiple(
     company: &Company,
     record: &DeclarationRecord,
     row: &Trade,
+    price: Decimal,
     published: Date,
 ) -> Option<Decimal> {
     if row.not_common || record.currency != company.currency {
         return None;
     }
-    exact::divide(price(row)?, company.quoted(row.date, published)?)
+    exact::divide(price, company.quoted(row.date, published)?)
 }
 
 /// Held before, as follows from what was held after.
@@ -266,15 +302,30 @@ fn holds_total(row: &Trade, of_usual: Decimal, most: Decimal) -> bool {
     each.is_some_and(|each| within(each, most))
 }
 
-/// Which rows share one ratio of price to shares, at different share counts, with another row of the same security.
+/// Whether another row of the filing tells of the same price at a different share count.
+fn told_by_others(rows: &[Trade], row: &Trade, price: Decimal) -> bool {
+    rows.iter().any(|other| {
+        let ratio = self::price(other).and_then(|other| exact::divide(price, other));
+        let counts = row.shares.zip(other.shares);
+        other.security == row.security
+            && ratio.is_some_and(|ratio| within(ratio, ALIKE))
+            && counts.is_some_and(|(one, other)| are_different(one, other))
+    })
+}
+
+fn are_different(one: Decimal, other: Decimal) -> bool {
+    let (few, many) = (one.min(other), one.max(other));
+    let reached = few.checked_mul(DIFFERENT_COUNTS);
+    reached.is_some_and(|reached| reached < many)
+}
+
+/// Which rows hold the total as their price: two and more of the same security that have one ratio of price to shares at different share
+/// counts; and, beside such, those of about that ratio.
 fn totals_as_prices(rows: &[Trade]) -> Vec<bool> {
     let mut ratios: Vec<(Decimal, Decimal, usize)> = Vec::new();
     for (place, row) in rows.iter().enumerate() {
-        let ratio = row
-            .shares
-            .zip(row.price)
-            .and_then(|(shares, price)| Some((exact::divide(price, shares)?, shares, place)));
-        ratios.extend(ratio.filter(|(ratio, ..)| *ratio > Decimal::ZERO));
+        let ratio = each(row).filter(|each| *each >= LEAST_PRICE);
+        ratios.extend(ratio.zip(row.shares).map(|(r, s)| (r, s, place)));
     }
     ratios.sort_unstable();
     let mut totals = vec![false; rows.len()];
@@ -284,15 +335,20 @@ fn totals_as_prices(rows: &[Trade]) -> Vec<bool> {
         };
         let near = ratios[at + 1..].iter();
         for &(_, other_shares, other) in near.take_while(|(other, ..)| *other <= most) {
-            let (few, many) = (shares.min(other_shares), shares.max(other_shares));
-            let different = few
-                .checked_mul(DIFFERENT_COUNTS)
-                .is_some_and(|few| few < many);
-            if different && rows[place].security == rows[other].security {
+            if are_different(shares, other_shares) && rows[place].security == rows[other].security {
                 totals[place] = true;
                 totals[other] = true;
             }
         }
+    }
+    let sure = totals.clone();
+    let sure = || ratios.iter().filter(|(.., place)| sure[*place]);
+    for (ratio, _, place) in &ratios {
+        totals[*place] |= sure().any(|(other, _, sure)| {
+            let quotient = exact::divide(*ratio, *other);
+            rows[*sure].security == rows[*place].security
+                && quotient.is_some_and(|quotient| within(quotient, ALIKE))
+        });
     }
     totals
 }
