@@ -81,7 +81,7 @@ impl House {
 
     async fn settle(&self) {
         let mut rounds = 0;
-        while self.intake.settle().await.unwrap() > 0 {
+        while self.intake.settle().await.unwrap().companies > 0 {
             rounds += 1;
             assert!(rounds < 1_000, "judging must come to an end");
         }

@@ -63,8 +63,6 @@ create table access_version (
 -- Every fact, in order of arrival: the engines apply them in this order, and again in this order after a restart.
 create table facts (
     arrival integer primary key,
-    key_high bigint not null,       -- 128 bits of what the fact is known by
-    key_low bigint not null,
     kind bigint not null,           -- 0 swap, 1 transfer, 2 token, 3 wallet, 4 sol_price
     subject bigint not null,        -- 64 bits of a digest of the mint; of a wallet fact of the wallet; of a price 0
     time bigint not null,           -- event time
@@ -72,9 +70,21 @@ create table facts (
     backfill boolean not null,      -- builds books, fires nothing
     body text not null              -- its NDJSON line, amounts in dollars
 );
-create unique index facts_by_key on facts (key_high, key_low);
--- Small integers: this index and the one above are most of what storing a fact costs. Readers sort out who shares a digest.
+-- Small integers: what stands in an index is most of what storing a fact costs. Readers sort out who shares a digest.
 create index facts_by_subject on facts (subject, kind, time);
+
+-- What is known: 128 bits of what each fact is known by, in one of two tables. They have no order in time, and each that is put
+-- among millions of others writes a page of its own: in bulk they are gathered in the second one, and moved in the order of keys.
+create table fact_keys (
+    key_high bigint not null,
+    key_low bigint not null,
+    primary key (key_high, key_low)
+) without rowid;
+create table fact_keys_recent (
+    key_high bigint not null,
+    key_low bigint not null,
+    primary key (key_high, key_low)
+) without rowid;
 
 -- How far an engine has come.
 create table engines (
@@ -95,16 +105,13 @@ create table positions (
     primary key (wallet, mint)
 ) without rowid;
 
+-- Read by wallet and time, all of a month at once: they lie in that order, and as many in a row as were stored together.
 create table closed_positions (
-    number integer primary key,
     wallet text not null,
-    mint text not null,
-    opened_at bigint not null,
-    closed_at bigint not null,
-    return_ppm bigint not null,
-    pnl bigint not null
-);
-create index closed_positions_by_wallet on closed_positions (wallet, closed_at);
+    closed_at bigint not null,      -- of the latest one in the row
+    closed text not null,           -- closed_at:hold:pnl:return_ppm; each with a semicolon, in no order
+    primary key (wallet, closed_at)
+) without rowid;
 
 create table mints (
     mint text primary key,

@@ -16,6 +16,7 @@ create table data_version (
     only_row integer primary key check (only_row = 1),
     version bigint not null,
     returns_version bigint not null, -- bumped with every change of matured_returns
+    prices_version bigint not null, -- bumped with every change of closes
     declarations_at bigint,         -- latest publication
     prices_at bigint,               -- latest session
     companies_at bigint,            -- when one changed
@@ -95,12 +96,13 @@ create table price_stats (
     primary key (market, symbol)
 ) without rowid;
 
--- As filed, in order of arrival. Never changed, but for what came later and took its place.
+-- As filed, in order of arrival. Never changed, but for the status: a regulator may revise or withdraw later what it published.
 create table filings (
     number integer primary key,
     id text not null unique,
     market text not null,
     form text not null,
+    status text not null,           -- current, revised, cancelled: only ever further down this list
     company bigint not null references companies (number),
     published_at bigint not null,
     arrived_at bigint not null,
@@ -176,11 +178,14 @@ create table assessments (
     primary key (declaration, version, revision)
 );
 
--- Companies whose declarations from a moment on are to be judged anew: a fact came late, or a price.
+-- Companies whose declarations from a moment on are to be judged anew: a fact came, or a price. First the returns of all of them are
+-- made, on which any company's scores may depend, then the scores: so none is scored again for each of the others.
 create table stale_companies (
     company bigint primary key references companies (number),
-    since bigint not null
+    since bigint not null,
+    returns_due boolean not null
 );
+create index stale_companies_by_stage on stale_companies (returns_due, company);
 
 -- What became of the price after a declaration, as far as it is matured.
 create table backtests (
@@ -209,4 +214,4 @@ create table matured_returns (
     primary key (company, amf_id)
 ) without rowid;
 
-insert into data_version (only_row, version, returns_version) values (1, 0, 0);
+insert into data_version (only_row, version, returns_version, prices_version) values (1, 0, 0, 0);

@@ -19,7 +19,7 @@ use crate::{
         state::{AdminToken, State},
     },
     hub::{node::Hub, reader, seat::End},
-    ingest::pipeline::{self, Pipeline},
+    ingest::pipeline::{self, Pace, Pipeline},
     model::{account::Plans, random::Random, time::Clock},
     store::{db::Db, log::as_log},
     telemetry::metrics::Metrics,
@@ -91,6 +91,7 @@ impl Node {
             settings.ingest.clone(),
             engine,
             metrics.ingest.clone(),
+            Pace::Live,
         );
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;

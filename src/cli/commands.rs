@@ -15,6 +15,7 @@ use super::{
     serve::{self, ServeArgs},
     tail::{self, TailArgs},
 };
+use crate::app::system;
 
 /// A self-hosted real-time trading-signal server: facts in, ranked signals out, over SSE.
 #[derive(Debug, Parser)]
@@ -61,6 +62,9 @@ pub fn main() -> ExitCode {
             };
         }
     };
+    if matches!(command, Command::Ingest(_)) {
+        system::share_freed_memory();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

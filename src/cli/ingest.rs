@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow};
 use clap::{Args, Subcommand};
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -17,14 +17,15 @@ use super::{
     data::DataArgs,
     outcome::{Outcome, complain, say},
     progress::{Counted, Progress},
+    reading::{Batch, Reading},
 };
 use crate::{
     app::data_dir::{DirLock, ENGINES},
     ingest::{
         facts::Facts,
         metrics::Metrics,
-        pipeline::{self, Arrivals, Pipeline, Receipt, Rejection},
-        reorder::Reorder,
+        pipeline::{self, Arrivals, Pace, Pipeline, Receipt, Rejection},
+        resolve::latest_time,
         source::Format,
     },
     model::{money::parse_amount, swap::Fact, time::Time},
@@ -75,8 +76,10 @@ struct SwapsArgs {
 /// Facts handed to the pipeline at a time.
 const BATCH: usize = 10_000;
 /// In bulk, a page is written once for many facts: the cache and the write-ahead log may be larger than a server's.
-const BULK_CACHE_KB: u32 = 48 * 1024;
+const BULK_CACHE_KB: u32 = 24 * 1024;
 const BULK_CHECKPOINT_PAGES: u32 = 16_000;
+/// What a month of 20,000 wallets and 2.5 million closed positions takes.
+const BULK_WALLETS_MB: usize = 110;
 /// A batch is stored after this long, full or not.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Bad lines printed; further ones are counted.
@@ -117,6 +120,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
             settings.store.writer_cache_kb = settings.store.writer_cache_kb.max(BULK_CACHE_KB);
             settings.store.checkpoint_pages =
                 settings.store.checkpoint_pages.max(BULK_CHECKPOINT_PAGES);
+            settings.ingest.wallets_mb = settings.ingest.wallets_mb.max(BULK_WALLETS_MB);
         })
         .await?;
     let lock = DirLock::try_take(&opened.settings.server.data_dir, ENGINES)?;
@@ -132,6 +136,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
         opened.settings.ingest.clone(),
         engine,
         metrics.clone(),
+        Pace::Bulk,
     );
     let worker = tokio::spawn(worker.run());
     let mut totals = Totals {
@@ -149,7 +154,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
             received_at,
             backfill: args.backfill,
             sol_usd,
-            latest: pipeline::latest_time(
+            latest: latest_time(
                 opened.clock.now(),
                 opened.settings.ingest.max_future_seconds,
             ),
@@ -233,23 +238,30 @@ impl FileJob<'_> {
         };
         let (counted, bytes) = Counted::new(reader);
         let mut progress = Progress::new("facts", length);
-        let mut facts = Facts::new(
+        let source = Facts::new(
             self.format,
             BufReader::with_capacity(1 << 16, counted),
             self.received_at,
         );
-        let mut order = Reorder::default();
-        let mut ended = false;
+        let reading = Reading::start(source, self.latest, BATCH)?;
         let mut batch = Batch::default();
-        while !ended || !batch.facts.is_empty() {
+        while batch.end.is_none() || !batch.facts.is_empty() {
+            let facts = std::mem::take(&mut batch.facts);
             // the next batch is read while this one is stored
-            let reading = read_batch(facts, order, self.latest, ended);
-            let storing = self.store(pipeline, std::mem::take(&mut batch.facts));
-            let (read, stored) = tokio::join!(reading, storing);
+            let next = async {
+                match batch.end.take() {
+                    None => reading.next(PATIENCE).await,
+                    end => Ok(Batch {
+                        end,
+                        ..Batch::default()
+                    }),
+                }
+            };
+            let (next, stored) = tokio::join!(next, self.store(pipeline, facts));
             let receipt = stored?;
             totals.accepted += receipt.accepted;
             totals.duplicate += receipt.duplicate;
-            (facts, order, batch, ended) = read?;
+            batch = next?;
             for rejection in receipt.rejected.into_iter().chain(batch.rejected.drain(..)) {
                 self.reject(totals, &progress, rejection);
             }
@@ -258,9 +270,10 @@ impl FileJob<'_> {
                 totals.accepted + totals.duplicate,
             );
         }
-        totals.late += order.late();
         progress.finish();
-        match facts.error() {
+        let end = batch.end.map_or((0, None), |end| (end.late, end.error));
+        totals.late += end.0;
+        match end.1 {
             Some(error) => Err(anyhow!(
                 "reading stopped: {error}; run the command again when it can be read: what is in stays in"
             )),
@@ -291,64 +304,5 @@ impl FileJob<'_> {
         } else if totals.rejected == MOST_PRINTED + 1 {
             progress.note("further bad lines are only counted");
         }
-    }
-}
-
-#[derive(Default)]
-struct Batch {
-    facts: Vec<(u64, Fact)>,
-    rejected: Vec<Rejection>,
-}
-
-type Reading = Facts<BufReader<Counted<Box<dyn Read + Send>>>>;
-
-/// The next facts in chain order; whether the input has ended.
-async fn read_batch(
-    mut facts: Reading,
-    mut order: Reorder,
-    latest: Time,
-    ended: bool,
-) -> Result<(Reading, Reorder, Batch, bool)> {
-    let read = tokio::task::spawn_blocking(move || {
-        let mut batch = Batch::default();
-        let mut ended = ended;
-        let began = Instant::now();
-        // a pipe that trickles is not kept waiting for a full batch
-        let room = |batch: &Batch| batch.facts.len() < BATCH && batch.rejected.len() < BATCH;
-        while !ended && room(&batch) && began.elapsed() < PATIENCE {
-            if let Some(ready) = order.pop() {
-                batch.facts.push(ready);
-                continue;
-            }
-            match facts.next() {
-                // one wrong clock would make all that follow late: refused before the watermark sees it
-                Some(Ok(fact)) if fact.time() > latest => {
-                    let reason = pipeline::in_the_future(fact.time());
-                    batch.rejected.push(Rejection {
-                        line: facts.line(),
-                        reason,
-                    });
-                }
-                Some(Ok(fact)) => order.push(facts.line(), fact),
-                Some(Err(bad)) => {
-                    batch.rejected.push(Rejection {
-                        line: bad.line,
-                        reason: bad.reason,
-                    });
-                }
-                None => {
-                    order.finish();
-                    match order.pop() {
-                        Some(ready) => batch.facts.push(ready),
-                        None => ended = true,
-                    }
-                }
-            }
-        }
-        (facts, order, batch, ended)
-    });
-    match read.await {
-        Ok(read) => Ok(read),
-        Err(error) => bail!("reading failed: {error}"),
     }
 }

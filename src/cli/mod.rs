@@ -24,6 +24,8 @@ mod keys;
 
 mod progress;
 
+mod reading;
+
 mod ingest;
 
 mod publish;

@@ -48,30 +48,65 @@ pub struct Applier {
     config: EngineConfig,
     wallet_bytes: usize,
     mint_bytes: usize,
+    /// State is stored when so many facts are applied that are not in it; 0: with every transaction.
+    store_every: i64,
+    /// Whether it is stored with the next transaction all the same.
+    store_next: bool,
     /// Arrival of the last fact applied; `None` until read.
     cursor: Option<i64>,
     /// `cursor` as it will be when the transaction is committed.
     applied: i64,
+    /// Arrival of the last fact that is in the stored state; and as it will be when the transaction is committed.
+    stored: i64,
+    storing: i64,
 }
 
 impl Applier {
-    /// An engine that has loaded nothing.
+    /// An engine that has loaded nothing. Its state is stored each time that it has applied `store_every` facts; at 0 with every
+    /// transaction.
     #[must_use]
-    pub fn new(config: EngineConfig, wallet_bytes: usize, mint_bytes: usize) -> Self {
+    pub fn new(
+        config: EngineConfig,
+        wallet_bytes: usize,
+        mint_bytes: usize,
+        store_every: i64,
+    ) -> Self {
         Applier {
             engine: Engine::new(config.clone()),
             config,
             wallet_bytes,
             mint_bytes,
+            store_every,
+            store_next: false,
             cursor: None,
             applied: 0,
+            stored: 0,
+            storing: 0,
         }
     }
 
-    /// Forgets everything: the database knows.
+    /// Forgets everything: the database knows, or has the facts from which it is found again.
     pub fn forget(&mut self) {
         self.engine = Engine::new(self.config.clone());
         self.cursor = None;
+        self.store_next = false;
+    }
+
+    /// Arrival of the last fact applied, where it is known.
+    #[must_use]
+    pub fn applied(&self) -> Option<i64> {
+        self.cursor
+    }
+
+    /// Whether anything that was applied is not in the stored state.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.cursor.is_some_and(|cursor| cursor != self.stored)
+    }
+
+    /// State is to be stored with the next transaction.
+    pub fn store_next(&mut self) {
+        self.store_next = true;
     }
 
     /// Applies some of what other processes have appended since the last time; whether there is more. Arrivals are applied in
@@ -79,9 +114,13 @@ impl Applier {
     pub async fn apply_strangers(&mut self, tx: &mut Tx) -> StoreResult<(Vec<Fired>, bool)> {
         let cursor = match self.cursor {
             Some(cursor) => cursor,
-            None => tx.engine_cursor(consensus::NAME).await?,
+            None => {
+                self.stored = tx.engine_cursor(consensus::NAME).await?;
+                self.stored
+            }
         };
         self.cursor = Some(cursor);
+        self.storing = self.stored;
         self.applied = cursor;
         let mut fired = Vec::new();
         if tx.last_arrival().await? == cursor {
@@ -181,18 +220,27 @@ impl Applier {
         Ok(())
     }
 
-    /// Stores what changed, and how far the engine has come.
+    /// Stores what changed, and how far the engine has come, where that is due. Both or neither: what is stored is at every instant
+    /// the state after exactly the facts up to the stored cursor.
     pub async fn store(&mut self, tx: &mut Tx) -> StoreResult<()> {
+        let waiting = self.applied.saturating_sub(self.stored);
+        if waiting < self.store_every && !self.store_next {
+            return Ok(());
+        }
         tx.store_changes(&self.engine.take_changes()).await?;
-        if Some(self.applied) != self.cursor {
+        if waiting > 0 {
             tx.set_engine_cursor(consensus::NAME, self.applied).await?;
         }
+        self.storing = self.applied;
+        self.store_next = false;
         Ok(())
     }
 
     /// The transaction is committed: what was applied stays applied, and memory may be given back.
     pub fn committed(&mut self) {
         self.cursor = Some(self.applied);
-        self.engine.evict(self.wallet_bytes, self.mint_bytes);
+        self.stored = self.storing;
+        // what is not stored must stay in memory: where that leaves too little room, it is stored early
+        self.store_next |= self.engine.evict(self.wallet_bytes, self.mint_bytes);
     }
 }

@@ -88,6 +88,12 @@ impl<R: BufRead> Facts<R> {
     pub fn error(&self) -> Option<&io::Error> {
         self.error.as_ref()
     }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn into_error(self) -> Option<io::Error> {
+        self.error
+    }
 }
 
 impl<R: BufRead> Iterator for Facts<R> {

@@ -32,9 +32,14 @@ pub mod simulate;
 
 pub mod metrics;
 
+pub mod resolve;
+
 pub mod apply;
 
 pub mod pipeline;
+
+#[cfg(test)]
+mod pipeline_test;
 
 pub mod insider;
 

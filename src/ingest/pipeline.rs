@@ -9,20 +9,19 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{apply::Applier, metrics::Metrics};
+use super::{
+    apply::Applier,
+    metrics::Metrics,
+    resolve::{latest_time, prices_for, resolve},
+};
 use crate::{
     hub::node::Hub,
-    model::{
-        money::MicroUsd,
-        publish::NewSignal,
-        swap::{Amount, Fact},
-        time::{Clock, Time},
-    },
+    model::{publish::NewSignal, swap::Fact, time::Clock},
     score::{config::Config as EngineConfig, consensus},
     store::{
         db::Db,
         error::{StoreError, StoreResult},
-        facts::SolPrices,
+        fact_keys::Placing,
         log::Published,
     },
 };
@@ -35,6 +34,8 @@ pub struct Config {
     pub max_future_seconds: i64,
     /// Facts in one transaction, at most.
     pub batch_facts: usize,
+    /// In bulk, the state of the engine is stored each time that it has applied so many facts.
+    pub bulk_state_facts: i64,
     /// What the wallets kept in memory may take, with their positions and histories, in megabytes.
     pub wallets_mb: usize,
     /// What the mints kept in memory may take, with their windows and prices, in megabytes.
@@ -156,6 +157,20 @@ struct Done {
 /// Per job what became of it.
 type Outcome = (Vec<Receipt>, Vec<Vec<Published>>);
 
+/// What a pipeline is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Facts as they happen: with each transaction the engine's state is stored, too, and every key put in its place.
+    Live,
+    /// Millions of facts: what has no order in time is stored in bulk, some time after them.
+    Bulk,
+}
+
+/// In so many transactions the last keys are put in their place.
+const FINISH_PARTS: u64 = 8;
+/// So long nothing came in bulk, before the engine's state is stored all the same.
+const IDLE: Duration = Duration::from_secs(1);
+
 /// The pipeline's task: owns the engine, where this process does.
 pub struct Worker {
     jobs: mpsc::Receiver<Job>,
@@ -166,6 +181,9 @@ pub struct Worker {
     metrics: Metrics,
     /// `None`: another process owns the engine and will apply what we store.
     applier: Option<Applier>,
+    /// In bulk: which keys are put in their place next.
+    placing: Option<Placing>,
+    last_job: Instant,
 }
 
 /// Makes a pipeline. `engine`: the settings of the consensus engine if this process owns it. `hub`: told when facts were seen.
@@ -177,11 +195,16 @@ pub fn new(
     config: Config,
     engine: Option<EngineConfig>,
     metrics: Metrics,
+    pace: Pace,
 ) -> (Pipeline, Worker) {
     let (sender, jobs) = mpsc::channel(QUEUE);
     let bytes = |megabytes: usize| megabytes.saturating_mul(1_000_000);
     let (wallets, mints) = (bytes(config.wallets_mb), bytes(config.mints_mb));
-    let applier = engine.map(|engine| Applier::new(engine, wallets, mints));
+    let (store_every, placing) = match pace {
+        Pace::Live => (0, None),
+        Pace::Bulk => (config.bulk_state_facts, Some(Placing::default())),
+    };
+    let applier = engine.map(|engine| Applier::new(engine, wallets, mints, store_every));
     (
         Pipeline(sender),
         Worker {
@@ -192,12 +215,14 @@ pub fn new(
             config,
             metrics,
             applier,
+            placing,
+            last_job: Instant::now(),
         },
     )
 }
 
 impl Worker {
-    /// Runs until every [`Pipeline`] is dropped; what was queued is done first.
+    /// Runs until every [`Pipeline`] is dropped; what was queued is done first, and what is stored in bulk is stored.
     pub async fn run(mut self) {
         let mut tick = tokio::time::interval(Duration::from_millis(self.config.tick_ms.max(1)));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -208,26 +233,59 @@ impl Worker {
                 biased;
                 job = self.jobs.recv() => match job {
                     Some(job) => Some(job),
-                    None => return,
+                    None => return self.finish().await,
                 },
                 () = std::future::ready(()), if more => None,
                 _ = tick.tick() => None,
             };
             match job {
-                Some(job) => self.work(job).await,
+                Some(job) => {
+                    self.work(job).await;
+                    self.last_job = Instant::now();
+                }
                 None => more = self.look_for_strangers().await,
             }
         }
     }
 
+    /// The end: nothing is left to be stored later. Where it cannot be, the next owner of the engine does it from the facts.
+    async fn finish(mut self) {
+        if let Err(error) = self.store_rest().await {
+            tracing::warn!(%error, "the engine's state was not stored; it will be made again from the facts");
+        }
+    }
+
+    async fn store_rest(&mut self) -> StoreResult<()> {
+        if let Some(applier) = self.applier.as_mut().filter(|applier| applier.is_ahead()) {
+            applier.store_next();
+            self.batch(&[], &[]).await?;
+        }
+        let mut placing = Placing::default();
+        while self.placing.is_some() {
+            // in parts: others write between them
+            let mut tx = self.db.begin().await?;
+            tx.place_keys(&mut placing, FINISH_PARTS).await?;
+            self.db.commit(tx).await?;
+            if placing.is_at_start() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Applies some facts that another process appended; whether there are more.
     async fn look_for_strangers(&mut self) -> bool {
-        if self.applier.is_none() {
+        let Some(applier) = &mut self.applier else {
             return false;
+        };
+        let idle = applier.is_ahead() && self.last_job.elapsed() >= IDLE;
+        if idle {
+            applier.store_next();
         }
-        match self.db.has_unapplied_facts(consensus::NAME).await {
-            Ok(false) => false,
-            Ok(true) => match self.batch(&[], &[]).await {
+        let applied = applier.applied();
+        match self.db.has_unapplied_facts(consensus::NAME, applied).await {
+            Ok(false) if !idle => false,
+            Ok(_) => match self.batch(&[], &[]).await {
                 Ok(done) => !done.all,
                 Err(error) => {
                     self.failed(&error);
@@ -324,17 +382,22 @@ impl Worker {
         let mut receipts = Vec::new();
         for arrivals in arrivals {
             let mut receipt = Receipt::default();
-            let prices = prices_for(&mut tx, arrivals).await?;
-            let (lines, facts) = resolve(
-                arrivals,
-                prices,
-                now,
-                self.config.max_future_seconds,
-                &mut receipt,
-            );
-            let places = tx.append_facts(&facts, arrivals.backfill, now).await?;
+            let prices = prices_for(&mut tx, &arrivals.facts).await?;
+            let latest = latest_time(now, self.config.max_future_seconds);
+            let (facts, refused) = resolve(&arrivals.facts, prices, arrivals.sol_usd, latest);
+            let rejected = refused.into_iter();
+            receipt.rejected = rejected
+                .map(|(line, reason)| Rejection { line, reason })
+                .collect();
+            let places = match self.placing {
+                None => tx.append_facts(&facts, arrivals.backfill, now).await?,
+                Some(_) => {
+                    tx.append_facts_in_bulk(&facts, arrivals.backfill, now)
+                        .await?
+                }
+            };
             receipt.accepted = places.iter().flatten().count() as u64;
-            receipt.duplicate = lines.len() as u64 - receipt.accepted;
+            receipt.duplicate = places.len() as u64 - receipt.accepted;
             if let Some(applier) = &mut self.applier {
                 let stored = facts
                     .into_iter()
@@ -350,6 +413,9 @@ impl Worker {
         }
         if let Some(applier) = &mut self.applier {
             applier.store(&mut tx).await?;
+        }
+        if let Some(placing) = &mut self.placing {
+            tx.place_some_keys(placing).await?;
         }
         let made: Vec<NewSignal> = fired.iter().map(|signal| signal.prepare()).collect();
         let placed = tx.publish(&made, now).await?;
@@ -390,97 +456,5 @@ impl Worker {
         }
         self.metrics.fired.inc_by(fired as u64);
         self.metrics.batch.observe(begun.elapsed().as_secs_f64());
-    }
-}
-
-/// The prices of SOL that the swaps paid in SOL need.
-async fn prices_for(tx: &mut crate::store::db::Tx, arrivals: &Arrivals) -> StoreResult<SolPrices> {
-    let in_sol = arrivals.facts.iter().filter_map(|(_, fact)| match fact {
-        Fact::Swap(swap) if matches!(swap.amount, Amount::Sol(_)) => Some(swap.time),
-        _ => None,
-    });
-    let (first, last) = in_sol.fold(
-        (None, None),
-        |(first, last): (Option<Time>, Option<Time>), time| {
-            (
-                Some(first.map_or(time, |t| t.min(time))),
-                Some(last.map_or(time, |t| t.max(time))),
-            )
-        },
-    );
-    match (first, last) {
-        (Some(first), Some(last)) => tx.sol_prices(first, last).await,
-        _ => Ok(SolPrices::default()),
-    }
-}
-
-/// Turns SOL into dollars, and refuses what cannot be: lines and facts that may be stored.
-fn resolve(
-    arrivals: &Arrivals,
-    mut prices: SolPrices,
-    now: Time,
-    max_future_seconds: i64,
-    receipt: &mut Receipt,
-) -> (Vec<u64>, Vec<Fact>) {
-    let latest = latest_time(now, max_future_seconds);
-    let mut lines = Vec::with_capacity(arrivals.facts.len());
-    let mut facts = Vec::with_capacity(arrivals.facts.len());
-    for (line, fact) in &arrivals.facts {
-        let checked = if fact.time() > latest {
-            Err(in_the_future(fact.time()))
-        } else {
-            in_dollars(fact, &mut prices, arrivals.sol_usd)
-        };
-        match checked {
-            Ok(fact) => {
-                lines.push(*line);
-                facts.push(fact);
-            }
-            Err(reason) => receipt.rejected.push(Rejection {
-                line: *line,
-                reason,
-            }),
-        }
-    }
-    (lines, facts)
-}
-
-/// Why a fact of a later time is refused.
-#[must_use]
-pub fn in_the_future(time: Time) -> String {
-    format!("time: {time} is in the future; is the clock right?")
-}
-
-/// The last time that is not in the future.
-#[must_use]
-pub fn latest_time(now: Time, max_future_seconds: i64) -> Time {
-    now.plus(max_future_seconds.saturating_mul(Time::SECOND))
-}
-
-fn in_dollars(
-    fact: &Fact,
-    prices: &mut SolPrices,
-    otherwise: Option<Decimal>,
-) -> Result<Fact, String> {
-    match fact {
-        Fact::SolPrice(price) => {
-            prices.insert(*price);
-            Ok(fact.clone())
-        }
-        Fact::Swap(swap) => {
-            let Amount::Sol(sol) = swap.amount else {
-                return Ok(fact.clone());
-            };
-            let price = prices.at(swap.time).or(otherwise);
-            let price = price.ok_or("amount_sol: no sol_price is known at or before this time; send one, or use --sol-usd")?;
-            let usd = sol.checked_mul(price).ok_or("amount_sol: too large")?;
-            let usd =
-                MicroUsd::from_dollars(usd).map_err(|e| format!("amount_sol: in dollars, {e}"))?;
-            Ok(Fact::Swap(crate::model::swap::Swap {
-                amount: Amount::Usd(usd),
-                ..swap.clone()
-            }))
-        }
-        _ => Ok(fact.clone()),
     }
 }

@@ -61,8 +61,8 @@ pub struct Filing {
     pub url: Option<String>,
 }
 
-/// Whether a filing stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Whether a filing stands. In order: what is withdrawn never stands again, in whatever order news of it arrive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// It stands.
@@ -72,6 +72,21 @@ pub enum Status {
     Revised,
     /// It was withdrawn.
     Cancelled,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Status; 3] = [Status::Current, Status::Revised, Status::Cancelled];
+
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Current => "current",
+            Status::Revised => "revised",
+            Status::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// Which filing an amendment replaces.

@@ -128,16 +128,17 @@ impl Engine {
     /// What changed since the last call: the latest state of each thing, once.
     pub fn take_changes(&mut self) -> Changes {
         let changed = std::mem::take(&mut self.changed);
-        changed.collect(&self.wallets, &mut self.mints)
+        changed.collect(&mut self.wallets, &mut self.mints)
     }
 
     /// Forgets the least recently used wallets and mints where they take more than so many bytes; they are asked for again
-    /// when needed. Does nothing while there are changes that were not taken: they would be lost.
-    pub fn evict(&mut self, wallet_bytes: usize, mint_bytes: usize) {
-        if self.changed.is_empty() {
-            self.doubts += u64::from(self.wallets.evict(wallet_bytes));
-            self.doubts += u64::from(self.mints.evict(mint_bytes));
-        }
+    /// when needed. What has changes that were not taken stays: it would be lost. Whether too few could go for that: then changes
+    /// must be taken before there is room.
+    pub fn evict(&mut self, wallet_bytes: usize, mint_bytes: usize) -> bool {
+        let wallets = self.wallets.evict(wallet_bytes, |trader| !trader.noted);
+        let mints = self.mints.evict(mint_bytes, |mint| !mint.noted);
+        self.doubts += u64::from(wallets.any) + u64::from(mints.any);
+        !self.changed.is_empty() && (wallets.too_few || mints.too_few)
     }
 
     /// Bytes that wallets and mints take, about.
@@ -182,12 +183,10 @@ impl Engine {
             return Err(vec![Need::Mint(transfer.mint.clone())]);
         }
         self.bury(place, &transfer.mint, transfer.time);
-        if let Some((wallet, trader)) = self.wallets.get_mut(place) {
+        if let Some((_, trader)) = self.wallets.get_mut(place) {
             let out = trader.transfer_out(&transfer.mint, transfer.token_amount, transfer.time);
-            let (closed, ages_at) = out.map_or((None, i64::MAX), |out| (out.closed, out.ages_at));
-            self.changed.close(wallet, closed);
-            self.changed.position(place, &transfer.mint);
-            self.doubt(ages_at);
+            self.changed.wallet(place, trader);
+            self.doubt(out.map_or(i64::MAX, |out| out.ages_at));
         }
         Ok(Vec::new())
     }
@@ -272,7 +271,7 @@ impl Engine {
 
     /// Closes a holding that is about to be touched, if it is dead.
     fn bury(&mut self, wallet: u32, mint: &Address, now: Time) {
-        let Some((address, trader)) = self.wallets.get_mut(wallet) else {
+        let Some((_, trader)) = self.wallets.get_mut(wallet) else {
             return;
         };
         let Some(position) = trader
@@ -283,9 +282,8 @@ impl Engine {
         };
         let history = self.mints.by_address(mint);
         if let Some(Fate::Dead(at)) = history.map(|history| history.fate(position, now)) {
-            let closed = trader.write_off(mint, at);
-            self.changed.close(address, closed);
-            self.changed.position(wallet, mint);
+            trader.write_off(mint, at);
+            self.changed.wallet(wallet, trader);
         }
     }
 
@@ -293,7 +291,7 @@ impl Engine {
     fn enter_book(&mut self, swap: &Swap, wallet: u32, mint: u32) -> u128 {
         self.bury(wallet, &swap.mint, swap.time);
         // the mint's address as it is kept, so that it is kept once
-        let (Some((address, trader)), Some((mint, _))) =
+        let (Some((_, trader)), Some((mint, _))) =
             (self.wallets.get_mut(wallet), self.mints.get(mint))
         else {
             return 0;
@@ -312,13 +310,12 @@ impl Engine {
                 let Some(sale) = sale else {
                     return 0; // never bought: nothing to enter
                 };
-                self.changed.close(address, sale.closed);
                 (sale.matched, sale.ages_at)
             }
         };
         // one more whose holdings matter to those who judge it
         self.doubts += u64::from(!could_score && trader.may_score(0));
-        self.changed.position(wallet, mint);
+        self.changed.wallet(wallet, trader);
         self.doubt(ages_at);
         quantity
     }
@@ -356,6 +353,7 @@ impl Engine {
             return drafts;
         }
         let within = self.config.exit();
+        let mut touched = Vec::new();
         for episode in &mut mint.episodes {
             let time = episode.opened_at..=episode.opened_at.plus(within);
             if episode.exited
@@ -368,7 +366,10 @@ impl Engine {
                 episode.exited = true;
                 drafts.push(payload::exit(episode, swap, &mint.tokens.at(swap.time)));
             }
-            self.changed.episode(place, episode.ordinal);
+            touched.push(episode.ordinal);
+        }
+        for ordinal in touched {
+            self.changed.episode(place, mint, ordinal);
         }
         drafts
     }
@@ -396,7 +397,7 @@ impl Engine {
             pool: self.config.min_pool as usize,
             total: self.config.min_total as usize,
         };
-        let mut written_off = Vec::new();
+        let mut bereft = Vec::new();
         let found = pool::find(
             mint,
             &self.mints,
@@ -404,12 +405,11 @@ impl Engine {
             now,
             quorum,
             self.disorder,
-            &mut written_off,
+            &mut bereft,
         );
-        for (wallet, mint, loss) in written_off {
-            if let Some((address, _)) = self.wallets.get(wallet) {
-                self.changed.close(address, loss);
-                self.changed.position(wallet, &mint);
+        for wallet in bereft {
+            if let Some((_, trader)) = self.wallets.get_mut(wallet) {
+                self.changed.wallet(wallet, trader);
             }
         }
         let found = found?;
@@ -470,7 +470,7 @@ impl Engine {
 
     fn keep_episode(&mut self, place: u32, episode: EpisodeRecord) {
         if let Some((_, mint)) = self.mints.get_mut(place) {
-            self.changed.episode(place, episode.ordinal);
+            self.changed.episode(place, mint, episode.ordinal);
             mint.keep_episode(episode);
         }
     }

@@ -304,7 +304,7 @@ fn dead_holdings_are_losses_when_their_wallet_is_scored() {
         .store
         .closed
         .iter()
-        .filter(|(_, closed)| *closed.mint == *"DEAD")
+        .filter(|(_, closed)| closed.return_ppm < 0)
         .collect();
     let [(wallet, closed)] = &lost[..] else {
         panic!("{lost:?}")

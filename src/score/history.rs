@@ -20,6 +20,9 @@ const KEPT: i64 = 31 * Time::DAY;
 const RETURN_PPM: (i64, i64) = (-1_000_000, 3_000_000);
 /// Nobody can copy a position held for less.
 const QUICK: i64 = 60 * Time::SECOND;
+/// A longer hold counts as this one. Of holds, only whether their median is below [`QUICK`] is asked: the mean of two holds with one
+/// at the bound or above is not, as no hold is negative. So nothing is lost, and a hold fits in 32 bits.
+const LONG: i64 = 2 * QUICK;
 
 /// What a signal says of a wallet.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,9 +41,27 @@ pub struct Rating {
 #[derive(Clone, Copy, Debug)]
 struct Closed {
     at: i64,
-    hold: i64,
     pnl: i64,
     return_ppm: i32,
+    /// At most [`LONG`].
+    hold: u32,
+}
+
+impl Closed {
+    fn of(record: &ClosedRecord) -> Self {
+        let hold = record.closed_at.0.saturating_sub(record.opened_at.0);
+        Closed {
+            at: record.closed_at.0,
+            pnl: record.pnl.0,
+            // both fit by their bounds
+            return_ppm: record.return_ppm.clamp(RETURN_PPM.0, RETURN_PPM.1) as i32,
+            hold: hold.clamp(0, LONG) as u32,
+        }
+    }
+
+    fn hold(&self) -> i64 {
+        i64::from(self.hold)
+    }
 }
 
 /// Exact sums over the closed positions that count: whole numbers, so that their order never matters.
@@ -57,7 +78,7 @@ impl Sums {
     fn add(&mut self, closed: &Closed) {
         let r = i128::from(closed.return_ppm);
         self.wins += u32::from(closed.pnl > 0);
-        self.quick += usize::from(closed.hold < QUICK);
+        self.quick += usize::from(closed.hold() < QUICK);
         self.returns += r;
         self.squares += r * r;
         self.pnl += i128::from(closed.pnl);
@@ -67,7 +88,7 @@ impl Sums {
     fn remove(&mut self, closed: &Closed) {
         let r = i128::from(closed.return_ppm);
         self.wins -= u32::from(closed.pnl > 0);
-        self.quick -= usize::from(closed.hold < QUICK);
+        self.quick -= usize::from(closed.hold() < QUICK);
         self.returns -= r;
         self.squares -= r * r;
         self.pnl -= i128::from(closed.pnl);
@@ -141,15 +162,11 @@ impl History {
             return;
         }
         let place = self.closed.partition_point(|closed| closed.at <= at);
-        self.closed.insert(
-            place,
-            Closed {
-                at,
-                hold: at.saturating_sub(record.opened_at.0),
-                pnl: record.pnl.0,
-                return_ppm: record.return_ppm.clamp(RETURN_PPM.0, RETURN_PPM.1) as i32, // fits by the bounds
-            },
-        );
+        if self.closed.len() == self.closed.capacity() {
+            // a quarter more, not twice as many: a busy month is millions of these
+            self.closed.reserve_exact(self.closed.len() / 4 + 1);
+        }
+        self.closed.insert(place, Closed::of(record));
         self.standing = None;
         if place < self.high {
             self.rewind();
@@ -263,7 +280,7 @@ impl History {
             std::cmp::Ordering::Greater => true,
             std::cmp::Ordering::Less => false,
             std::cmp::Ordering::Equal => {
-                let holds = || self.counted().map(|closed| closed.hold);
+                let holds = || self.counted().map(Closed::hold);
                 let below = holds().filter(|hold| *hold < QUICK).max().unwrap_or(0);
                 let above = holds().filter(|hold| *hold >= QUICK).min().unwrap_or(0);
                 below.saturating_add(above) < 2 * QUICK
@@ -284,7 +301,6 @@ mod tests {
 
     fn record(opened_at: i64, closed_at: i64, return_ppm: i64, pnl: i64) -> ClosedRecord {
         ClosedRecord {
-            mint: "M".into(),
             opened_at: Time(opened_at),
             closed_at: Time(closed_at),
             return_ppm,
@@ -324,6 +340,28 @@ mod tests {
         check(QUICK - 2, QUICK + 1, true);
         check(QUICK - 1, QUICK + 1, false);
         check(QUICK, QUICK, false);
+    }
+
+    #[test]
+    fn long_holds_are_cut_where_no_median_shows_it() {
+        assert_eq!(size_of::<Closed>(), 24);
+        for (low, high, quick) in [
+            (0, LONG - 1, true),
+            (0, LONG, false),
+            (0, 1000 * LONG, false),
+        ] {
+            let mut history = History::default();
+            for place in 0..10 {
+                let hold = if place < 5 { low } else { high };
+                history.insert(&record(9000 * QUICK - hold, 9000 * QUICK, 1, 1));
+            }
+            history.rate(Time(9000 * QUICK), false).unwrap();
+            assert_eq!(
+                history.standing.unwrap().scored.unwrap().quick,
+                quick,
+                "{low} and {high}"
+            );
+        }
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct Mint {
     pub ready: Option<Ready>,
     /// Whether its stored state is behind.
     pub changed: bool,
+    /// Whether anything of it is not yet told to the store, and it is noted for that.
+    pub noted: bool,
     prices: Prices,
     limits: Limits,
     /// Of all wallets that triggered an episode (one let go may be among them): a swap of another need not be looked for in each.
@@ -86,6 +88,7 @@ impl Mint {
             forgotten: Vec::new(),
             ready: None,
             changed: false,
+            noted: false,
             prices: Prices::parse(&record.state.prices),
             limits,
             triggered: Sums::default(),

@@ -14,7 +14,7 @@ use crate::model::{
 use super::{
     mint::Mint,
     payload::Member,
-    record::{ClosedRecord, Need},
+    record::Need,
     table::Table,
     trader::Trader,
     window::{Entry, Window},
@@ -31,9 +31,6 @@ pub struct Quorum {
     /// Counted buyers, pool wallets among them.
     pub total: usize,
 }
-
-/// Positions that were found dead while wallets were scored: wallet's place, mint, and the loss.
-pub type WrittenOff = Vec<(u32, Address, Option<ClosedRecord>)>;
 
 /// A wallet that counts: net of sales, neither the mint's own nor a thoroughfare.
 struct Counted<'a> {
@@ -100,7 +97,8 @@ pub fn missing(
     (needs, until)
 }
 
-/// Looks for a consensus on `mint` at `now`. Wallets are scored only where their number could suffice.
+/// Looks for a consensus on `mint` at `now`. Wallets are scored only where their number could suffice. Those whose positions were
+/// found dead meanwhile are put into `bereft`, by their places.
 pub fn find<'a>(
     mint: &'a Mint,
     mints: &Table<Mint>,
@@ -108,7 +106,7 @@ pub fn find<'a>(
     now: Time,
     quorum: Quorum,
     disorder: u64,
-    written_off: &mut WrittenOff,
+    bereft: &mut Vec<u32>,
 ) -> Option<Consensus<'a>> {
     let counted = count(mint, wallets, now)?;
     // most wallets have no known funder: a hot mint's buyers need not be hashed at every buy
@@ -137,7 +135,7 @@ pub fn find<'a>(
                 let history = mints.by_address(token);
                 history.map_or(super::prices::Fate::Alive, |mint| mint.fate(position, now))
             });
-            written_off.extend((dead.into_iter()).map(|(mint, loss)| (counted.place, mint, loss)));
+            bereft.extend(dead.then_some(counted.place));
         }
         if let Some(rating) = trader.rate(now).filter(|rating| rating.rank >= ADMITTED) {
             let wallet = counted.wallet.clone();

@@ -1,7 +1,7 @@
 //! What the consensus engine keeps between facts, in the form in which it is stored and loaded again.
 //!
 //! The engine never reads storage. It says what it misses ([`Need`]), is given records, and hands back what changed
-//! ([`Changes`]), which is stored in the transaction that stores the facts: a restart at any instant goes on from there.
+//! ([`Changes`]), which is stored together with how far it has come: a restart at any instant goes on from there.
 
 use uuid::Uuid;
 
@@ -51,11 +51,9 @@ pub struct PositionRecord {
     pub unmatched: u128,
 }
 
-/// A position that was closed.
+/// A position that was closed; in which token no longer matters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClosedRecord {
-    /// The token.
-    pub mint: Address,
     /// First buy.
     pub opened_at: Time,
     /// The sale that closed it, or the moment at which it counted as lost.
@@ -133,13 +131,14 @@ pub struct EpisodeRecord {
     pub triggers: Vec<Trigger>,
 }
 
-/// What applying facts changed, for the store. Each list holds the latest state once.
+/// What applying facts changed since changes were last taken, for the store. Each list holds the latest state once; what came and
+/// went in between is not in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// `None` removes the position.
     pub positions: Vec<(Address, Address, Option<PositionRecord>)>,
-    /// Newly closed positions, with their wallet.
-    pub closed: Vec<(Address, ClosedRecord)>,
+    /// Newly closed positions, by wallet; each wallet once.
+    pub closed: Vec<(Address, Vec<ClosedRecord>)>,
     /// Mints.
     pub mints: Vec<(Address, MintState)>,
     /// Episodes, with their mint.

@@ -167,16 +167,29 @@ fn check_replay(seed: u64, length: usize) -> Vec<String> {
     let (expected, whole) = undisturbed(&facts);
     let mut dice = Dice(seed | 1);
     let mut broken = world();
-    let mut fired = Vec::new();
+    let mut fired: Vec<String> = Vec::new();
+    // how many had fired when changes were last stored
+    let mut stored = 0;
     for fact in &facts {
-        match dice.below(12) {
+        let (wallets, mints) = (dice.below(5) * 2_000, dice.below(3) * 10_000);
+        let (wallets, mints) = (wallets as usize, mints as usize);
+        let event = dice.below(14);
+        match event {
             0 => broken.restart(),
-            1 => broken.evict(
-                dice.below(5) as usize * 2_000,
-                dice.below(3) as usize * 10_000,
-            ),
+            1 => broken.evict(wallets, mints),
             2 => broken.commit(),
+            3 => {
+                broken.evict_the_unchanged(wallets, mints);
+            }
+            4 => broken.commit_facts(),
+            5 => {
+                let again: Vec<String> = bodies(broken.crash()).collect();
+                assert_eq!(again, fired[stored..], "seed {seed}");
+            }
             _ => {}
+        }
+        if event < 3 {
+            stored = fired.len();
         }
         fired.extend(bodies(broken.apply(fact)));
     }
@@ -185,6 +198,12 @@ fn check_replay(seed: u64, length: usize) -> Vec<String> {
     assert_eq!(broken.store.positions, whole.store.positions, "seed {seed}");
     assert_eq!(broken.store.episodes, whole.store.episodes, "seed {seed}");
     assert_eq!(broken.store.mints, whole.store.mints, "seed {seed}");
+    let closed = |world: &World| {
+        let mut closed = world.store.closed.clone();
+        closed.sort_by_key(|(wallet, one)| (wallet.clone(), one.closed_at, one.opened_at, one.pnl));
+        closed
+    };
+    assert_eq!(closed(&broken), closed(&whole), "seed {seed}");
     fired
 }
 
@@ -302,7 +321,6 @@ fn absurd_wallet() -> WalletRecord {
         unmatched: u128::MAX,
     };
     let closed = |n: i64| super::record::ClosedRecord {
-        mint: "m".into(),
         opened_at: Time(i64::MAX),
         closed_at: Time(if n % 2 == 0 { i64::MIN + n } else { n }),
         return_ppm: i64::MAX,

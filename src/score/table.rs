@@ -24,6 +24,15 @@ struct Row<T> {
     value: T,
 }
 
+/// What became of letting rows go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evicted {
+    /// Some went.
+    pub any: bool,
+    /// Too few could.
+    pub too_few: bool,
+}
+
 /// What is loaded of wallets or mints. The hasher is std's keyed one: addresses come from outside.
 #[derive(Debug)]
 pub struct Table<T> {
@@ -143,17 +152,20 @@ impl<T: Weigh> Table<T> {
         self.weight
     }
 
-    /// Where all rows are above `most` bytes, lets the least recently used ones go: a fifth of the bound at once, so that
-    /// looking for them is rare. Whether any went.
-    pub fn evict(&mut self, most: usize) -> bool {
+    /// Where all rows are above `most` bytes, lets the least recently used ones go that `may_go`: a fifth of the bound at once,
+    /// so that looking for them is rare.
+    pub fn evict(&mut self, most: usize, may_go: impl Fn(&T) -> bool) -> Evicted {
         if self.weigh() <= most {
-            return false;
+            return Evicted::default();
         }
         let mut uses: Vec<(u64, u32)> = (0_u32..)
             .zip(&self.rows)
-            .filter_map(|(place, row)| Some((row.as_ref()?.used, place)))
+            .filter_map(|(place, row)| Some((row.as_ref()?, place)))
+            .filter(|(row, _)| may_go(&row.value))
+            .map(|(row, place)| (row.used, place))
             .collect();
         uses.sort_unstable();
+        let mut any = false;
         for (_, place) in uses {
             if self.weight <= most / 5 * 4 {
                 break;
@@ -162,9 +174,14 @@ impl<T: Weigh> Table<T> {
                 self.places.remove(&row.address);
                 self.free.push(place);
                 self.weight = self.weight.saturating_sub(row.weight);
+                any = true;
             }
         }
-        true
+        Evicted {
+            any,
+            // half of what was to go is worth to go on with
+            too_few: self.weight > most / 10 * 9,
+        }
     }
 }
 
@@ -188,9 +205,13 @@ mod tests {
         let a = table.find("a").unwrap();
         assert_eq!(table.get_mut(a).unwrap().1, &0, "a loaded row stays");
         let three = table.weigh();
-        table.evict(three);
+        let all = |_: &usize| true;
+        let evicted = |any, too_few| Evicted { any, too_few };
+        assert_eq!(table.evict(three, |_| false), evicted(false, false));
         assert_eq!(table.len(), 3);
-        table.evict(three - 1);
+        assert_eq!(table.evict(three - 1, |_| false), evicted(false, true));
+        assert_eq!(table.len(), 3);
+        assert_eq!(table.evict(three - 1, all), evicted(true, false));
         assert_eq!((table.len(), table.find("b")), (2, None));
         table.insert("d".into(), || 4);
         assert_eq!(
@@ -213,7 +234,7 @@ mod tests {
             *table.get_mut(b).unwrap().1 += 1000;
         }
         assert_eq!(table.weigh(), before + 3000);
-        table.evict(before);
+        table.evict(before, |_| true);
         assert!(
             table.is_empty(),
             "the one that grew is the latest, and heavy"

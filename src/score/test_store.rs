@@ -31,6 +31,8 @@ pub fn at(seconds: f64) -> Time {
 #[derive(Default)]
 pub struct Store {
     pub facts: Vec<Fact>,
+    /// How many of them the stored changes follow from.
+    pub cursor: usize,
     pub positions: BTreeMap<(Address, Address), PositionRecord>,
     pub closed: Vec<(Address, ClosedRecord)>,
     pub mints: BTreeMap<Address, MintState>,
@@ -45,16 +47,20 @@ impl Store {
                 None => self.positions.remove(&(wallet, mint)),
             };
         }
-        self.closed.extend(changes.closed);
+        for (wallet, closed) in changes.closed {
+            let closed = closed.into_iter().map(|closed| (wallet.clone(), closed));
+            self.closed.extend(closed);
+        }
         self.mints.extend(changes.mints);
         for (mint, episode) in changes.episodes {
             self.episodes.insert((mint, episode.ordinal), episode);
         }
     }
 
-    fn wallet(&self, wallet: &Address) -> WalletRecord {
+    /// As it stood, but for changes that are not stored, after so many facts.
+    fn wallet(&self, wallet: &Address, facts: usize) -> WalletRecord {
         let mut record = WalletRecord::default();
-        for fact in &self.facts {
+        for fact in &self.facts[..facts] {
             if let Fact::Wallet(fact) = fact
                 && fact.wallet == *wallet
             {
@@ -75,10 +81,10 @@ impl Store {
         record
     }
 
-    fn mint(&self, mint: &Address) -> MintRecord {
+    fn mint(&self, mint: &Address, facts: usize) -> MintRecord {
         let state = self.mints.get(mint).cloned().unwrap_or_default();
         let mut record = MintRecord::default();
-        for fact in &self.facts {
+        for fact in &self.facts[..facts] {
             match fact {
                 Fact::Token(fact) if fact.mint == *mint => record.facts.push(fact.clone()),
                 Fact::Swap(swap)
@@ -111,6 +117,8 @@ pub struct World {
     pub silent: bool,
     config: Config,
     batch: Vec<Fact>,
+    /// Facts that came before the one that is applied.
+    before: usize,
 }
 
 impl World {
@@ -121,27 +129,33 @@ impl World {
             silent: false,
             config,
             batch: Vec::new(),
+            before: 0,
         }
     }
 
     /// Applies one fact, loading what is asked for.
     pub fn apply(&mut self, fact: &Fact) -> Vec<Draft> {
+        // those of the batch that were not stored are known to whatever they are about, which is loaded
+        self.before = self.store.facts.len();
+        let drafts = self.offer(fact);
+        self.batch.push(fact.clone());
+        drafts
+    }
+
+    fn offer(&mut self, fact: &Fact) -> Vec<Draft> {
         for _ in 0..20 {
             match self.engine.apply(fact, self.silent) {
-                Ok(drafts) => {
-                    self.batch.push(fact.clone());
-                    return drafts;
-                }
+                Ok(drafts) => return drafts,
                 Err(needs) => {
                     assert!(!needs.is_empty(), "an engine that asks for nothing");
                     for need in needs {
                         match need {
                             Need::Wallet(wallet) => {
-                                let record = self.store.wallet(&wallet);
+                                let record = self.store.wallet(&wallet, self.before);
                                 self.engine.load_wallet(wallet, record);
                             }
                             Need::Mint(mint) => {
-                                let record = self.store.mint(&mint);
+                                let record = self.store.mint(&mint, self.before);
                                 self.engine.load_mint(mint, record);
                             }
                         }
@@ -163,8 +177,14 @@ impl World {
 
     /// Stores what changed with the facts that changed it.
     pub fn commit(&mut self) {
-        self.store.facts.append(&mut self.batch);
+        self.commit_facts();
+        self.store.cursor = self.store.facts.len();
         self.store.keep(self.engine.take_changes());
+    }
+
+    /// Stores facts alone: what they changed is only in memory.
+    pub fn commit_facts(&mut self) {
+        self.store.facts.append(&mut self.batch);
     }
 
     pub fn evict(&mut self, wallets: usize, mints: usize) {
@@ -172,9 +192,28 @@ impl World {
         self.engine.evict(wallets, mints);
     }
 
+    /// Only what did not change since changes were stored can go.
+    pub fn evict_the_unchanged(&mut self, wallets: usize, mints: usize) -> bool {
+        self.commit_facts();
+        self.engine.evict(wallets, mints)
+    }
+
     pub fn restart(&mut self) {
         self.commit();
         self.engine = Engine::new(self.config.clone());
+    }
+
+    /// Ends at once and begins with what is stored; gives what the facts beyond it fire again.
+    pub fn crash(&mut self) -> Vec<Draft> {
+        self.commit_facts();
+        self.engine = Engine::new(self.config.clone());
+        let again = self.store.facts[self.store.cursor..].to_vec();
+        let mut drafts = Vec::new();
+        for fact in again {
+            self.before = self.store.cursor + drafts.len();
+            drafts.push(self.offer(&fact));
+        }
+        drafts.into_iter().flatten().collect()
     }
 
     /// Gives a wallet a past: `count` positions closed an hour ago, returning about +50 %.
@@ -184,7 +223,6 @@ impl World {
             self.store.closed.push((
                 wallet.into(),
                 ClosedRecord {
-                    mint: format!("old{n}").into(),
                     opened_at: closed_at.plus(-600 * Time::SECOND),
                     closed_at,
                     return_ppm: 500_000 + (n % 5) * 10_000,

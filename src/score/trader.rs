@@ -11,7 +11,7 @@ use super::{
     book::Position,
     history::{History, Rating},
     prices::Fate,
-    record::{ClosedRecord, WalletRecord},
+    record::{Changes, ClosedRecord, WalletRecord},
     sums::{Sums, sum},
     table::Weigh,
     wallet::MIN_CLOSED,
@@ -25,24 +25,37 @@ const DAY: i64 = Time::DAY;
 const SETTLED: i64 = 23 * (Time::DAY / 24);
 
 /// What a position's end or change leaves behind.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sale {
     /// Base units that lots stood for.
     pub matched: u128,
-    /// The position, if this closed it and it came to something.
-    pub closed: Option<ClosedRecord>,
     /// When what is left may be dead at the earliest.
     pub ages_at: i64,
 }
 
-/// A position, and the address of its mint where no other has it; measured from above.
-const HOLDING: usize = size_of::<(Address, Position)>() + 64;
+/// A position with its sum and mark, and the address of its mint where no other has it; measured from above.
+const HOLDING: usize = size_of::<(Address, Position)>() + 72;
+
+/// What the store knows of a position.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Mark {
+    /// It as it is.
+    Stored,
+    /// An older state of it.
+    Changed,
+    /// Nothing.
+    New,
+}
 
 /// Open positions, in no order.
 #[derive(Debug, Default)]
 struct Holdings {
     sums: Sums,
     rows: Vec<(Address, Position)>,
+    /// At the same places.
+    marks: Vec<Mark>,
+    /// Mints of positions that are gone, and that the store still has.
+    gone: Vec<Address>,
     /// Bytes of their lots.
     lots: usize,
 }
@@ -65,28 +78,56 @@ impl Holdings {
         let before = position.weight();
         let result = change(position);
         self.lots = (self.lots + position.weight()).saturating_sub(before);
+        if let Some(mark @ Mark::Stored) = self.marks.get_mut(place) {
+            *mark = Mark::Changed;
+        }
         Some(result)
     }
 
     /// Adds a position; the mint has none.
-    fn push(&mut self, mint: Address, position: Position) {
+    fn push(&mut self, mint: Address, position: Position, mark: Mark) {
         if self.rows.len() == self.rows.capacity() {
             // a quarter more, not twice as many: thousands of wallets have a few each
             let more = self.rows.len() / 4 + 1;
             self.rows.reserve_exact(more);
             self.sums.reserve(more);
+            self.marks.reserve_exact(more);
         }
         self.lots += position.weight();
         self.sums.push(sum(&mint));
         self.rows.push((mint, position));
+        self.marks.push(mark);
     }
 
     fn remove(&mut self, mint: &Address) -> Option<Position> {
         let place = self.find(mint)?;
         self.sums.swap_remove(place);
-        let (_, position) = self.rows.swap_remove(place); // `find` gave a place that there is
+        // `find` gave a place that there is, in all three lists
+        let mark = self.marks.swap_remove(place);
+        let (mint, position) = self.rows.swap_remove(place);
         self.lots = self.lots.saturating_sub(position.weight());
+        if mark != Mark::New {
+            self.gone.push(mint);
+        }
         Some(position)
+    }
+
+    /// Tells what the store does not know; then it does.
+    fn take_changes(&mut self, wallet: &Address, into: &mut Changes) {
+        // gone and bought again: its row is overwritten, or removed if it is gone again
+        let mut gone = std::mem::take(&mut self.gone);
+        gone.sort_unstable();
+        gone.dedup();
+        gone.retain(|mint| self.find(mint).is_none());
+        let removed = gone.into_iter().map(|mint| (wallet.clone(), mint, None));
+        into.positions.extend(removed);
+        for ((mint, position), mark) in self.rows.iter().zip(&mut self.marks) {
+            if *mark != Mark::Stored {
+                *mark = Mark::Stored;
+                let record = Some(position.record(mint));
+                into.positions.push((wallet.clone(), mint.clone(), record));
+            }
+        }
     }
 }
 
@@ -99,6 +140,10 @@ pub struct Trader {
     funders: Vec<(Time, Address)>,
     positions: Holdings,
     history: History,
+    /// Closed, and not yet told to the store.
+    closed: Vec<ClosedRecord>,
+    /// Whether anything of it is not yet told to the store, and it is noted for that.
+    pub noted: bool,
     /// Until when no holding can turn out dead, and under which count of disorder that was found.
     settled_until: i64,
     settled_under: u64,
@@ -110,7 +155,9 @@ impl Weigh for Trader {
     fn weight(&self) -> usize {
         let facts = self.labels.capacity() * 16 + self.funders.capacity() * 96;
         let positions = self.positions.rows.capacity() * HOLDING + self.positions.lots;
-        facts + positions + self.history.weight()
+        let untold = self.closed.capacity() * size_of::<ClosedRecord>()
+            + self.positions.gone.capacity() * size_of::<Address>();
+        facts + positions + untold + self.history.weight()
     }
 }
 
@@ -136,10 +183,21 @@ impl Trader {
                 continue;
             }
             trader.young_until = trader.young_until.min(position.last_buy_at.plus(DAY).0);
+            let mint = known(&mint).unwrap_or(mint);
             trader.positions.remove(&mint); // a store has one of each
-            (trader.positions).push(known(&mint).unwrap_or(mint), position);
+            trader.positions.push(mint, position, Mark::Stored);
         }
         trader
+    }
+
+    /// Tells what changed since changes were last taken. What came and went in between, the store never hears of.
+    pub fn take_changes(&mut self, wallet: &Address, into: &mut Changes) {
+        self.noted = false;
+        self.positions.take_changes(wallet, into);
+        let closed = std::mem::take(&mut self.closed);
+        if !closed.is_empty() {
+            into.closed.push((wallet.clone(), closed));
+        }
     }
 
     /// Sorts a `wallet` fact in.
@@ -183,7 +241,7 @@ impl Trader {
         let last_buy_at = self.positions.change(mint, buy).unwrap_or_else(|| {
             let mut position = Position::new(time);
             let last_buy_at = buy(&mut position);
-            self.positions.push(mint.clone(), position);
+            self.positions.push(mint.clone(), position, Mark::New);
             last_buy_at
         });
         let ages_at = last_buy_at.plus(DAY).0;
@@ -203,12 +261,8 @@ impl Trader {
         let matched = self
             .positions
             .change(mint, |position| position.sell(quantity, proceeds))?;
-        let (closed, ages_at) = self.after_removal(mint, time);
-        Some(Sale {
-            matched,
-            closed,
-            ages_at,
-        })
+        let ages_at = self.after_removal(mint, time);
+        Some(Sale { matched, ages_at })
     }
 
     /// Moves tokens of a position elsewhere. `None`: there is none.
@@ -216,37 +270,38 @@ impl Trader {
         let matched = self
             .positions
             .change(mint, |position| position.transfer_out(quantity))?;
-        let (closed, ages_at) = self.after_removal(mint, time);
-        Some(Sale {
-            matched,
-            closed,
-            ages_at,
-        })
+        let ages_at = self.after_removal(mint, time);
+        Some(Sale { matched, ages_at })
     }
 
     /// Closes a position as lost.
-    pub fn write_off(&mut self, mint: &Address, at: Time) -> Option<ClosedRecord> {
-        let closed = self.positions.remove(mint)?.close(mint, at, true)?;
-        self.history.insert(&closed);
-        Some(closed)
+    pub fn write_off(&mut self, mint: &Address, at: Time) {
+        if let Some(position) = self.positions.remove(mint) {
+            self.keep_closed(position.close(at, true));
+        }
     }
 
-    fn after_removal(&mut self, mint: &Address, time: Time) -> (Option<ClosedRecord>, i64) {
+    fn after_removal(&mut self, mint: &Address, time: Time) -> i64 {
         let Some(position) = self.positions.get(mint) else {
-            return (None, i64::MAX);
+            return i64::MAX;
         };
         if !position.is_done() {
             // what is left may have cost more than the average so far, and be dead by that
             let ages_at = position.last_buy_at.plus(DAY).0;
             self.settled_until = self.settled_until.min(ages_at);
-            return (None, ages_at);
+            return ages_at;
         }
-        let closed = position.close(mint, time, false);
+        let closed = position.close(time, false);
         self.positions.remove(mint);
-        if let Some(closed) = &closed {
-            self.history.insert(closed);
+        self.keep_closed(closed);
+        i64::MAX
+    }
+
+    fn keep_closed(&mut self, closed: Option<ClosedRecord>) {
+        if let Some(closed) = closed {
+            self.history.insert(&closed);
+            self.closed.push(closed);
         }
-        (closed, i64::MAX)
     }
 
     /// Whether it could have positions enough for a score, with `more` that are about to come.
@@ -286,7 +341,7 @@ impl Trader {
             .map(|(mint, _)| mint)
     }
 
-    /// Closes the holdings that are dead at `now`, and gives their mints.
+    /// Closes the holdings that are dead at `now`; whether there were any.
     ///
     /// What it finds holds for a while. A holding that lives now dies a day after a price yet to come at the earliest, and
     /// prices to come are at most an hour older than `now`; where one is older, `disorder` is counted up and all is looked at anew.
@@ -295,7 +350,7 @@ impl Trader {
         now: Time,
         disorder: u64,
         fate: impl Fn(&Address, &Position) -> Fate,
-    ) -> Vec<(Address, Option<ClosedRecord>)> {
+    ) -> bool {
         let mut until = now.0.saturating_add(SETTLED);
         let mut dead = Vec::new();
         for (mint, position) in &self.positions.rows {
@@ -311,12 +366,10 @@ impl Trader {
         }
         (self.settled_until, self.settled_under) = (until, disorder);
         dead.sort_unstable(); // the list's order is no order
-        (dead.into_iter())
-            .map(|(mint, at)| {
-                let closed = self.write_off(&mint, at);
-                (mint, closed)
-            })
-            .collect()
+        for (mint, at) in &dead {
+            self.write_off(mint, *at);
+        }
+        !dead.is_empty()
     }
 
     /// What it is worth at `now`. `None`: unscored.
@@ -395,18 +448,50 @@ mod tests {
         let mint: Address = "M".into();
         trader.buy(&mint, 100, 5_000_000, Time(0));
         let dead = |_: &Address, _: &Position| Fate::Dead(Time(DAY + 5));
-        assert!(
-            trader.settle(Time(DAY - 1), 0, dead).is_empty(),
-            "too young to look"
-        );
+        assert!(!trader.settle(Time(DAY - 1), 0, dead), "too young to look");
         assert!(!trader.is_settled(Time(DAY), 0));
-        let found = trader.settle(Time(DAY + 9), 0, dead);
-        let [(_, Some(closed))] = &found[..] else {
+        assert!(trader.settle(Time(DAY + 9), 0, dead));
+        let mut changes = Changes::default();
+        trader.take_changes(&"W".into(), &mut changes);
+        let [(_, found)] = &changes.closed[..] else {
+            panic!("{changes:?}");
+        };
+        let [closed] = &found[..] else {
             panic!("{found:?}");
         };
         assert_eq!((closed.return_ppm, closed.pnl.0), (-1_000_000, -5_000_000));
         assert_eq!(closed.closed_at, Time(DAY + 5));
-        assert!(trader.settle(Time(2 * DAY), 0, dead).is_empty());
+        assert!(!trader.settle(Time(2 * DAY), 0, dead));
         assert!(trader.is_settled(Time(2 * DAY), 0) && !trader.is_settled(Time(2 * DAY), 1));
+    }
+
+    #[test]
+    fn the_store_hears_once_of_what_it_does_not_know() {
+        let (wallet, mint): (Address, Address) = ("W".into(), "M".into());
+        let mut trader = Trader::default();
+        let told = |trader: &mut Trader| {
+            let mut changes = Changes::default();
+            trader.take_changes(&wallet, &mut changes);
+            let positions = changes.positions.into_iter();
+            let held: Vec<_> = positions
+                .map(|(_, mint, position)| (mint, position.map(|position| position.peak)))
+                .collect();
+            (held, changes.closed.len())
+        };
+        trader.buy(&mint, 100, 5, Time(0));
+        trader.sell(&mint, 100, 6, Time(1));
+        assert_eq!(told(&mut trader), (vec![], 1), "it came and went");
+        trader.buy(&mint, 70, 5, Time(2));
+        assert_eq!(told(&mut trader), (vec![(mint.clone(), Some(70))], 0));
+        assert_eq!(told(&mut trader), (vec![], 0), "once");
+        trader.buy(&mint, 10, 5, Time(3));
+        assert_eq!(told(&mut trader), (vec![(mint.clone(), Some(80))], 0));
+        trader.sell(&mint, 80, 6, Time(4));
+        trader.buy(&mint, 30, 5, Time(5));
+        assert_eq!(told(&mut trader), (vec![(mint.clone(), Some(30))], 1));
+        trader.sell(&mint, 30, 6, Time(6));
+        trader.buy(&mint, 30, 5, Time(7));
+        trader.sell(&mint, 30, 6, Time(8));
+        assert_eq!(told(&mut trader), (vec![(mint, None)], 1));
     }
 }

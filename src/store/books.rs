@@ -6,20 +6,26 @@ use sqlx::QueryBuilder;
 
 use super::{
     db::Tx,
-    error::StoreResult,
+    error::{StoreError, StoreResult},
     facts::{read_fact, subject_of},
-    record_row::{ClosedRow, EpisodeRow, PositionRow, write_lots, write_reached, write_triggers},
+    record_row::{
+        EpisodeRow, PositionRow, read_closed, write_closed, write_lots, write_reached,
+        write_triggers,
+    },
 };
 use crate::{
     model::{
         swap::{Address, Fact},
         time::Time,
     },
-    score::record::{Changes, EpisodeRecord, MintRecord, MintState, PositionRecord, WalletRecord},
+    score::record::{
+        Changes, ClosedRecord, EpisodeRecord, MintRecord, MintState, PositionRecord, WalletRecord,
+    },
 };
 
 const KEYS_PER_STATEMENT: usize = 200;
 const ROWS_PER_STATEMENT: usize = 500;
+const PAIRS_PER_STATEMENT: usize = 100;
 /// Closed positions count for 30 days; one more for events out of order.
 const CLOSED_KEPT: i64 = 31 * Time::DAY;
 /// The window, the late events, and some.
@@ -46,19 +52,9 @@ impl Tx {
                     record.positions.push(row.read()?);
                 }
             }
-            // the subquery keeps a busy wallet's years out of memory
-            let mut query = QueryBuilder::new(
-                "select wallet, mint, opened_at, closed_at, return_ppm, pnl from closed_positions as one where wallet in (",
-            );
-            push_list(&mut query, some);
-            query
-                .push(" and closed_at >= (select max(closed_at) from closed_positions as all_of where all_of.wallet = one.wallet) - ")
-                .push_bind(CLOSED_KEPT)
-                .push(" order by wallet, closed_at, number");
-            let rows: Vec<ClosedRow> = query.build_query_as().fetch_all(&mut *self.0).await?;
-            for row in rows {
-                if let Some(record) = records.get_mut(row.wallet.as_str()) {
-                    record.closed.push(row.read());
+            for (wallet, closed) in self.recently_closed(some).await? {
+                if let Some(record) = records.get_mut(wallet.as_str()) {
+                    record.closed = closed;
                 }
             }
             for fact in self.facts_of(some, 3, arrival).await? {
@@ -129,6 +125,35 @@ impl Tx {
             .collect())
     }
 
+    /// Per wallet, what it closed in the month before the latest that it closed.
+    async fn recently_closed(
+        &mut self,
+        wallets: &[Address],
+    ) -> StoreResult<Vec<(String, Vec<ClosedRecord>)>> {
+        let mut query = QueryBuilder::new("with asked (wallet) as (");
+        query.push_values(wallets, |mut row, wallet| {
+            row.push_bind(wallet.to_string());
+        });
+        // a row is found by its latest, and holds no later ones: none that counts is left out
+        query.push(
+            ") select asked.wallet, string_agg(one.closed, '') from asked join closed_positions as one on one.wallet = asked.wallet
+             and one.closed_at >= (select max(closed_at) from closed_positions as all_of where all_of.wallet = asked.wallet) - ",
+        );
+        query.push_bind(CLOSED_KEPT).push(" group by asked.wallet");
+        let rows: Vec<(String, String)> = query.build_query_as().fetch_all(&mut *self.0).await?;
+        let read = rows.into_iter().map(|(wallet, text)| {
+            let mut closed = read_closed(&text).ok_or_else(|| {
+                StoreError::corrupt(format!("closed positions of {wallet}"), "bad text")
+            })?;
+            closed.sort_by_key(|closed| closed.closed_at);
+            let latest = closed.last().map_or(Time(0), |last| last.closed_at);
+            let oldest = latest.plus(-CLOSED_KEPT);
+            closed.retain(|closed| closed.closed_at >= oldest);
+            Ok((wallet, closed))
+        });
+        read.collect()
+    }
+
     /// Facts of a kind about any of these mints (or wallets), each list by time.
     async fn facts_of(
         &mut self,
@@ -196,20 +221,7 @@ impl Tx {
     /// error, so that the whole transaction goes.
     pub async fn store_changes(&mut self, changes: &Changes) -> StoreResult<()> {
         self.store_positions(&changes.positions).await?;
-        for chunk in changes.closed.chunks(ROWS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new(
-                "insert into closed_positions (wallet, mint, opened_at, closed_at, return_ppm, pnl) ",
-            );
-            query.push_values(chunk, |mut row, (wallet, closed)| {
-                row.push_bind(&**wallet)
-                    .push_bind(&*closed.mint)
-                    .push_bind(closed.opened_at.0)
-                    .push_bind(closed.closed_at.0)
-                    .push_bind(closed.return_ppm)
-                    .push_bind(closed.pnl.0);
-            });
-            query.build().execute(&mut *self.0).await?;
-        }
+        self.store_closed(&changes.closed).await?;
         for chunk in changes.mints.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new("insert into mints (mint, high_water, prices) ");
             query.push_values(chunk, |mut row, (mint, state)| {
@@ -230,8 +242,10 @@ impl Tx {
         &mut self,
         positions: &[(Address, Address, Option<PositionRecord>)],
     ) -> StoreResult<()> {
-        let kept: Vec<_> = positions
-            .iter()
+        // in the order of the table: those that share a page come one after the other
+        let mut sorted: Vec<_> = positions.iter().collect();
+        sorted.sort_unstable_by_key(|(wallet, mint, _)| (wallet, mint));
+        let kept: Vec<_> = (sorted.iter())
             .filter_map(|(wallet, _, position)| Some((wallet, position.as_ref()?)))
             .collect();
         for chunk in kept.chunks(ROWS_PER_STATEMENT) {
@@ -256,14 +270,52 @@ impl Tx {
             );
             query.build().execute(&mut *self.0).await?;
         }
-        for (wallet, mint, position) in positions {
-            if position.is_none() {
-                sqlx::query("delete from positions where wallet = $1 and mint = $2")
-                    .bind(&**wallet)
-                    .bind(&**mint)
-                    .execute(&mut *self.0)
-                    .await?;
+        let gone: Vec<_> = (sorted.iter())
+            .filter(|(_, _, position)| position.is_none())
+            .collect();
+        // spelled out: a list of pairs would be looked for in every row of the table
+        for chunk in gone.chunks(PAIRS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("delete from positions where ");
+            for (number, (wallet, mint, _)) in chunk.iter().enumerate() {
+                query.push(if number == 0 {
+                    "(wallet = "
+                } else {
+                    " or (wallet = "
+                });
+                query.push_bind(&**wallet).push(" and mint = ");
+                query.push_bind(&**mint).push(")");
             }
+            query.build().execute(&mut *self.0).await?;
+        }
+        Ok(())
+    }
+
+    async fn store_closed(&mut self, closed: &[(Address, Vec<ClosedRecord>)]) -> StoreResult<()> {
+        let mut rows = Vec::new();
+        for (wallet, list) in closed {
+            // a row for a day at most: of more, little would count by the time that they are read
+            let mut list = list.clone();
+            list.sort_by_key(|closed| closed.closed_at);
+            rows.extend(
+                (list.chunk_by(|a, b| {
+                    a.closed_at.0.div_euclid(Time::DAY) == b.closed_at.0.div_euclid(Time::DAY)
+                }))
+                .filter_map(|day| Some((wallet, day.last()?.closed_at.0, write_closed(day)))),
+            );
+        }
+        rows.sort_unstable();
+        for chunk in rows.chunks(ROWS_PER_STATEMENT) {
+            let mut query =
+                QueryBuilder::new("insert into closed_positions (wallet, closed_at, closed) ");
+            query.push_values(chunk, |mut row, (wallet, closed_at, text)| {
+                row.push_bind(&***wallet)
+                    .push_bind(*closed_at)
+                    .push_bind(text);
+            });
+            query.push(
+                " on conflict (wallet, closed_at) do update set closed = closed_positions.closed || excluded.closed",
+            );
+            query.build().execute(&mut *self.0).await?;
         }
         Ok(())
     }

@@ -128,7 +128,15 @@ impl Tx {
         )
         .fetch_all(&mut *self.0)
         .await?;
-        let market = |(code, regulator, name, currency, time_zone, prefix, benchmarks): (_, _, _, _, _, _, String)| Market {
+        let market = |(code, regulator, name, currency, time_zone, prefix, benchmarks): (
+            _,
+            _,
+            _,
+            _,
+            _,
+            _,
+            String,
+        )| Market {
             code,
             regulator,
             name,

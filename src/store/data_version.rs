@@ -61,6 +61,23 @@ impl Tx {
         )
     }
 
+    /// The version of all closes.
+    pub async fn prices_version(&mut self) -> StoreResult<i64> {
+        Ok(
+            sqlx::query_scalar("select prices_version from data_version")
+                .fetch_one(&mut *self.0)
+                .await?,
+        )
+    }
+
+    /// Notes that closes changed.
+    pub async fn touch_prices(&mut self) -> StoreResult<()> {
+        sqlx::query("update data_version set prices_version = prices_version + 1")
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
     /// Notes that matured returns changed.
     pub async fn touch_returns(&mut self) -> StoreResult<()> {
         sqlx::query("update data_version set returns_version = returns_version + 1")

@@ -103,6 +103,17 @@ pub struct Served {
     pub audit: Option<String>,
 }
 
+/// A company that waits to be judged anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Stale {
+    /// Its number.
+    pub company: i64,
+    /// From when on, microseconds.
+    pub since: i64,
+    /// How many declarations it has.
+    pub declarations: i64,
+}
+
 #[derive(sqlx::FromRow)]
 struct RecordRow {
     number: i64,
@@ -330,8 +341,34 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes that a company's declarations from a moment on are to be judged anew.
+    /// Puts what a filing says of a declaration in the place of what was taken from it before. Whether that was anything else.
+    pub async fn restate(&mut self, record: &DeclarationRecord, head: &str) -> StoreResult<bool> {
+        let text = serde_json::to_string(record)
+            .map_err(|e| StoreError::corrupt(record.amf_id.clone(), e))?;
+        let changed = sqlx::query(
+            "update declarations set record = $2, head = $3, traded_on = $4
+             where amf_id = $1 and (record <> $2 or head <> $3)",
+        )
+        .bind(&record.amf_id)
+        .bind(text)
+        .bind(head)
+        .bind(record.filed.transaction_date.map(super::prices::day_of))
+        .execute(&mut *self.0)
+        .await?;
+        Ok(changed.rows_affected() > 0)
+    }
+
+    /// Notes that a company's declarations from a moment on are to be judged anew: returns first, then scores.
     pub async fn mark_stale(&mut self, companies: &[(i64, Time)]) -> StoreResult<()> {
+        self.mark(companies, true).await
+    }
+
+    /// Notes that a company's declarations from a moment on are to be scored anew: returns elsewhere changed, its own did not.
+    pub async fn mark_unscored(&mut self, companies: &[(i64, Time)]) -> StoreResult<()> {
+        self.mark(companies, false).await
+    }
+
+    async fn mark(&mut self, companies: &[(i64, Time)], returns_due: bool) -> StoreResult<()> {
         let mut earliest: HashMap<i64, i64> = HashMap::new();
         for (company, since) in companies {
             let known = earliest.entry(*company).or_insert(since.0);
@@ -339,12 +376,17 @@ impl Tx {
         }
         let rows: Vec<(i64, i64)> = earliest.into_iter().collect();
         for chunk in rows.chunks(ROWS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("insert into stale_companies (company, since) ");
+            let mut query =
+                QueryBuilder::new("insert into stale_companies (company, since, returns_due) ");
             query.push_values(chunk, |mut row, (company, since)| {
-                row.push_bind(*company).push_bind(*since);
+                row.push_bind(*company)
+                    .push_bind(*since)
+                    .push_bind(returns_due);
             });
             query.push(
-                " on conflict (company) do update set since = excluded.since where excluded.since < stale_companies.since",
+                " on conflict (company) do update set
+                 since = case when excluded.since < stale_companies.since then excluded.since else stale_companies.since end,
+                 returns_due = stale_companies.returns_due or excluded.returns_due",
             );
             query.build().execute(&mut *self.0).await?;
         }
@@ -391,17 +433,40 @@ impl Tx {
         Ok(found)
     }
 
-    /// Some companies that are to be judged anew, each with the moment from which on, by number.
-    pub async fn stale(&mut self, limit: i64) -> StoreResult<Vec<(i64, Time)>> {
-        let rows: Vec<(i64, i64)> =
-            sqlx::query_as("select company, since from stale_companies order by company limit $1")
-                .bind(limit)
-                .fetch_all(&mut *self.0)
-                .await?;
-        Ok(rows
-            .into_iter()
-            .map(|(company, since)| (company, Time(since)))
-            .collect())
+    /// Some companies that are to be judged anew, by number: those whose returns are due, or those whose scores alone are.
+    pub async fn stale(&mut self, returns_due: bool, limit: i64) -> StoreResult<Vec<Stale>> {
+        Ok(sqlx::query_as(
+            "select s.company, s.since, c.declarations from stale_companies s join companies c on c.number = s.company
+             where s.returns_due = $1 order by s.company limit $2",
+        )
+        .bind(returns_due)
+        .bind(limit)
+        .fetch_all(&mut *self.0)
+        .await?)
+    }
+
+    /// Notes that all companies there are wait to be judged anew, from their first declaration on.
+    pub async fn mark_all_stale(&mut self) -> StoreResult<()> {
+        sqlx::query(
+            "insert into stale_companies (company, since, returns_due) select number, $1, $2 from companies where declarations > 0
+             on conflict (company) do update set since = excluded.since, returns_due = excluded.returns_due",
+        )
+        .bind(i64::MIN)
+        .bind(true)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// Notes that a company's returns are made, and its scores wait from this moment on.
+    pub async fn returns_done(&mut self, company: i64, since: Time) -> StoreResult<()> {
+        sqlx::query("update stale_companies set since = $2, returns_due = $3 where company = $1")
+            .bind(company)
+            .bind(since.0)
+            .bind(false)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
     }
 
     /// Those of these companies that are to be judged anew, each with the moment from which on.

@@ -9,6 +9,7 @@ use sqlx::QueryBuilder;
 use super::{
     db::{Db, Tx, read},
     error::{StoreError, StoreResult},
+    fact_keys::Into,
 };
 use crate::model::{
     fact_line,
@@ -19,7 +20,7 @@ use crate::model::{
 /// A fact in its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredFact {
-    /// When in the order: grows, with holes.
+    /// When in the order: grows.
     pub arrival: i64,
     /// Builds books, fires nothing.
     pub backfill: bool,
@@ -79,18 +80,44 @@ impl Tx {
         backfill: bool,
         now: Time,
     ) -> StoreResult<Vec<Option<i64>>> {
-        let last: i64 = self.last_arrival().await?;
-        let mut arrivals = vec![None; facts.len()];
-        for (chunk_number, chunk) in facts.chunks(ROWS_PER_STATEMENT).enumerate() {
-            let first = last + 1 + (chunk_number * ROWS_PER_STATEMENT) as i64;
+        self.append(facts, backfill, now, Into::Place).await
+    }
+
+    /// The same for thousands at a time. Their keys wait for [`Tx::place_keys`], in pieces and in the end for all of them.
+    pub async fn append_facts_in_bulk(
+        &mut self,
+        facts: &[Fact],
+        backfill: bool,
+        now: Time,
+    ) -> StoreResult<Vec<Option<i64>>> {
+        self.append(facts, backfill, now, Into::Waiting).await
+    }
+
+    async fn append(
+        &mut self,
+        facts: &[Fact],
+        backfill: bool,
+        now: Time,
+        keys: Into,
+    ) -> StoreResult<Vec<Option<i64>>> {
+        let known_by: Vec<_> = facts.iter().map(Fact::key).collect();
+        let is_new = self.note_keys(&known_by, keys).await?;
+        let mut next = self.last_arrival().await?;
+        let arrivals = is_new.iter().map(|is_new| {
+            next += i64::from(*is_new);
+            is_new.then_some(next)
+        });
+        let arrivals: Vec<Option<i64>> = arrivals.collect();
+        let new = facts.iter().zip(&arrivals);
+        let new: Vec<_> = new
+            .filter_map(|(fact, place)| Some((fact, (*place)?)))
+            .collect();
+        for chunk in new.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into facts (arrival, key_high, key_low, kind, subject, time, arrived_at, backfill, body) ",
+                "insert into facts (arrival, kind, subject, time, arrived_at, backfill, body) ",
             );
-            query.push_values(chunk.iter().zip(first..), |mut row, (fact, arrival)| {
-                let key = u128::from_be_bytes(fact.key().0);
-                row.push_bind(arrival)
-                    .push_bind((key >> 64) as i64)
-                    .push_bind(key as i64)
+            query.push_values(chunk, |mut row, (fact, arrival)| {
+                row.push_bind(*arrival)
                     .push_bind(kind(fact))
                     .push_bind(subject(fact))
                     .push_bind(fact.time().0)
@@ -98,14 +125,7 @@ impl Tx {
                     .push_bind(backfill)
                     .push_bind(fact_line::write(fact));
             });
-            query.push(" on conflict do nothing returning arrival");
-            let inserted: Vec<i64> = query.build_query_scalar().fetch_all(&mut *self.0).await?;
-            for arrival in inserted {
-                let at = (arrival - last - 1) as usize;
-                if let Some(slot) = arrivals.get_mut(at) {
-                    *slot = Some(arrival);
-                }
-            }
+            query.build().execute(&mut *self.0).await?;
         }
         Ok(arrivals)
     }
@@ -162,7 +182,7 @@ impl Tx {
         Ok(prices)
     }
 
-    /// Arrival of the last fact that an engine applied.
+    /// Arrival of the last fact that is in an engine's stored state.
     pub async fn engine_cursor(&mut self, engine: &str) -> StoreResult<i64> {
         let cursor: Option<i64> = sqlx::query_scalar("select cursor from engines where name = $1")
             .bind(engine)
@@ -183,11 +203,16 @@ impl Tx {
 }
 
 impl Db {
-    /// Whether facts wait that an engine has not applied: appended by a process that does not own the engine.
-    pub async fn has_unapplied_facts(&self, engine: &str) -> StoreResult<bool> {
+    /// Whether facts wait that an engine has not applied: beyond `applied`, the arrival up to which it has, or where it is not
+    /// given, up to which its state is stored.
+    pub async fn has_unapplied_facts(
+        &self,
+        engine: &str,
+        applied: Option<i64>,
+    ) -> StoreResult<bool> {
         let waiting: Option<i64> = read!(self, pool =>
-            sqlx::query_scalar("select 1 from facts where arrival > (select cursor from engines where name = $1) limit 1")
-                .bind(engine).fetch_optional(pool).await)?;
+            sqlx::query_scalar("select 1 from facts where arrival > coalesce($2, (select cursor from engines where name = $1)) limit 1")
+                .bind(engine).bind(applied).fetch_optional(pool).await)?;
         Ok(waiting.is_some())
     }
 

@@ -1,6 +1,6 @@
 //! Filings as they were filed: appended in order of arrival, each once, and read back whole.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use sqlx::QueryBuilder;
 
@@ -8,7 +8,10 @@ use super::{
     db::{Db, Tx, read},
     error::{StoreError, StoreResult},
 };
-use crate::model::{filing::Filing, time::Time};
+use crate::model::{
+    filing::{Filing, Status},
+    time::Time,
+};
 
 const KEYS_PER_STATEMENT: usize = 400;
 const ROWS_PER_STATEMENT: usize = 200;
@@ -18,35 +21,49 @@ const ROWS_PER_STATEMENT: usize = 200;
 pub struct StoredFiling {
     /// Its number: grows with arrival.
     pub number: i64,
+    /// Number of its company.
+    pub company: i64,
     /// When it was taken in.
     pub arrived_at: Time,
     /// As filed.
     pub filing: Filing,
 }
 
-fn read_filing(number: i64, arrived_at: i64, body: &str) -> StoreResult<StoredFiling> {
+type FilingRow = (i64, i64, i64, String);
+
+fn read_filing((number, company, arrived_at, body): &FilingRow) -> StoreResult<StoredFiling> {
     let filing = serde_json::from_str(body)
         .map_err(|e| StoreError::corrupt(format!("filing {number}"), e))?;
     Ok(StoredFiling {
-        number,
-        arrived_at: Time(arrived_at),
+        number: *number,
+        company: *company,
+        arrived_at: Time(*arrived_at),
         filing,
     })
 }
 
 impl Tx {
-    /// Which of these ids are known.
-    pub async fn known_filings(&mut self, ids: &[&str]) -> StoreResult<HashSet<String>> {
-        let mut known = HashSet::new();
+    /// Which of these ids are known, each with its number and its status.
+    pub async fn known_filings(
+        &mut self,
+        ids: &[&str],
+    ) -> StoreResult<HashMap<String, (i64, Status)>> {
+        let mut known = HashMap::new();
         for some in ids.chunks(KEYS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("select id from filings where id in (");
+            let mut query =
+                QueryBuilder::new("select id, number, status from filings where id in (");
             let mut list = query.separated(", ");
             for id in some {
                 list.push_bind(*id);
             }
             query.push(")");
-            let rows: Vec<String> = query.build_query_scalar().fetch_all(&mut *self.0).await?;
-            known.extend(rows);
+            let rows: Vec<(String, i64, String)> =
+                query.build_query_as().fetch_all(&mut *self.0).await?;
+            for (id, number, word) in rows {
+                let status = Status::ALL.into_iter().find(|status| status.word() == word);
+                let status = status.ok_or_else(|| StoreError::corrupt(id.clone(), "its status"))?;
+                known.insert(id, (number, status));
+            }
         }
         Ok(known)
     }
@@ -70,13 +87,14 @@ impl Tx {
             .collect::<StoreResult<_>>()?;
         for chunk in numbered.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into filings (number, id, market, form, company, published_at, arrived_at, body) ",
+                "insert into filings (number, id, market, form, status, company, published_at, arrived_at, body) ",
             );
             query.push_values(chunk, |mut row, (number, filing, company, body)| {
                 row.push_bind(*number)
                     .push_bind(&filing.id.0)
                     .push_bind(&filing.market)
                     .push_bind(&filing.form)
+                    .push_bind(filing.status.word())
                     .push_bind(*company)
                     .push_bind(filing.published_at.0)
                     .push_bind(now.0)
@@ -91,31 +109,59 @@ impl Tx {
     pub async fn filings(&mut self, numbers: &[i64]) -> StoreResult<Vec<StoredFiling>> {
         let mut found = Vec::new();
         for some in numbers.chunks(KEYS_PER_STATEMENT) {
-            let mut query =
-                QueryBuilder::new("select number, arrived_at, body from filings where number in (");
+            let mut query = QueryBuilder::new(
+                "select number, company, arrived_at, body from filings where number in (",
+            );
             let mut list = query.separated(", ");
             for number in some {
                 list.push_bind(*number);
             }
             query.push(")");
-            let rows: Vec<(i64, i64, String)> =
-                query.build_query_as().fetch_all(&mut *self.0).await?;
-            for (number, arrived_at, body) in rows {
-                found.push(read_filing(number, arrived_at, &body)?);
+            let rows: Vec<FilingRow> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            for row in &rows {
+                found.push(read_filing(row)?);
             }
         }
         Ok(found)
+    }
+
+    /// The filings that follow a number, in the order of their numbers.
+    pub async fn filings_after(
+        &mut self,
+        number: i64,
+        limit: i64,
+    ) -> StoreResult<Vec<StoredFiling>> {
+        let rows: Vec<FilingRow> = sqlx::query_as(
+            "select number, company, arrived_at, body from filings where number > $1 order by number limit $2",
+        )
+        .bind(number)
+        .bind(limit)
+        .fetch_all(&mut *self.0)
+        .await?;
+        rows.iter().map(read_filing).collect()
+    }
+
+    /// Notes what the regulator says now of a filing: all else of it stays as it was filed.
+    pub async fn put_status(&mut self, number: i64, filing: &Filing) -> StoreResult<()> {
+        let body = serde_json::to_string(filing)
+            .map_err(|e| StoreError::corrupt(format!("filing {}", filing.id), e))?;
+        sqlx::query("update filings set status = $2, body = $3 where number = $1")
+            .bind(number)
+            .bind(filing.status.word())
+            .bind(body)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
     }
 }
 
 impl Db {
     /// The filing that a declaration is part of.
     pub async fn filing_of(&self, declaration: i64) -> StoreResult<Option<StoredFiling>> {
-        let row: Option<(i64, i64, String)> = read!(self, pool => sqlx::query_as(
-            "select f.number, f.arrived_at, f.body from filings f join declarations d on d.filing = f.number where d.number = $1")
+        let row: Option<FilingRow> = read!(self, pool => sqlx::query_as(
+            "select f.number, f.company, f.arrived_at, f.body from filings f join declarations d on d.filing = f.number where d.number = $1")
             .bind(declaration).fetch_optional(pool).await)?;
-        row.map(|(number, arrived_at, body)| read_filing(number, arrived_at, &body))
-            .transpose()
+        row.as_ref().map(read_filing).transpose()
     }
 
     /// How many filings there are.

@@ -12,6 +12,8 @@ pub mod tickets;
 
 pub mod usage;
 
+pub mod fact_keys;
+
 pub mod facts;
 
 mod record_row;

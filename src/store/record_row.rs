@@ -1,5 +1,7 @@
 //! How the engine's records are spelled in rows, both ways.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -69,26 +71,31 @@ fn read_lots(text: &str) -> Option<Vec<Lot>> {
     text.split(',').map(lot).collect()
 }
 
-#[derive(sqlx::FromRow)]
-pub(crate) struct ClosedRow {
-    pub(crate) wallet: String,
-    mint: String,
-    opened_at: i64,
-    closed_at: i64,
-    return_ppm: i64,
-    pnl: i64,
+/// `closed_at:hold:pnl:return_ppm;` of each, in the order given. Texts of this kind may be joined as they are.
+pub(crate) fn write_closed(list: &[ClosedRecord]) -> String {
+    let mut out = String::with_capacity(list.len() * 48);
+    for closed in list {
+        let hold = closed.closed_at.0.wrapping_sub(closed.opened_at.0);
+        let (at, pnl, ppm) = (closed.closed_at.0, closed.pnl.0, closed.return_ppm);
+        let _ = write!(out, "{at}:{hold}:{pnl}:{ppm};");
+    }
+    out
 }
 
-impl ClosedRow {
-    pub(crate) fn read(self) -> ClosedRecord {
-        ClosedRecord {
-            mint: self.mint.into(),
-            opened_at: Time(self.opened_at),
-            closed_at: Time(self.closed_at),
-            return_ppm: self.return_ppm,
-            pnl: MicroUsd(self.pnl),
-        }
-    }
+/// All of a text of [`write_closed`]. `None`: it is none.
+pub(crate) fn read_closed(text: &str) -> Option<Vec<ClosedRecord>> {
+    let one = |part: &str| {
+        let mut numbers = part.split(':').map(str::parse::<i64>);
+        let mut next = || numbers.next()?.ok();
+        let (at, hold, pnl, return_ppm) = (next()?, next()?, next()?, next()?);
+        Some(ClosedRecord {
+            opened_at: Time(at.wrapping_sub(hold)),
+            closed_at: Time(at),
+            return_ppm,
+            pnl: MicroUsd(pnl),
+        })
+    };
+    text.split_terminator(';').map(one).collect()
 }
 
 #[derive(sqlx::FromRow)]

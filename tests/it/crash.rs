@@ -22,7 +22,7 @@ const KILLS: &str = "SIGCAST_TEST_KILLS";
 const FACTS: usize = 6_000;
 const BATCH: usize = 60;
 
-fn market() -> (Vec<Fact>, Vec<Fact>) {
+pub fn market() -> (Vec<Fact>, Vec<Fact>) {
     let start = Time::parse_iso("2026-03-01T00:00:00Z").unwrap();
     let live = Live::new(SEED, start, 1.0)
         .map(|(_, fact)| fact)
@@ -30,7 +30,7 @@ fn market() -> (Vec<Fact>, Vec<Fact>) {
     (history(SEED, start), live.collect())
 }
 
-fn lines(facts: &[Fact]) -> String {
+pub fn lines(facts: &[Fact]) -> String {
     facts
         .iter()
         .map(|fact| fact_line::write(fact) + "\n")
@@ -53,7 +53,7 @@ fn with_past(past: &[Fact]) -> (Server, Key) {
 }
 
 /// What of each signal must not depend on crashes, in the order of the log.
-fn fired(server: &Server, key: &Key) -> Vec<Value> {
+pub fn fired(server: &Server, key: &Key) -> Vec<Value> {
     let mut all = Vec::new();
     let mut after = format!("{}-0", server.epoch(key));
     loop {

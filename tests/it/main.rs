@@ -17,6 +17,7 @@ mod cut;
 mod disk_full;
 mod drain;
 mod hostile;
+mod ingest;
 mod intake;
 mod limits;
 mod openapi;

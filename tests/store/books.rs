@@ -64,12 +64,11 @@ prop_compose! {
 
 prop_compose! {
     fn closed()(
-        mint in name(), opened_at in moment(), closed_at in moment(), near in any::<bool>(), return_ppm in any::<i64>(),
-        pnl in money(),
+        opened_at in moment(), closed_at in moment(), near in any::<bool>(), return_ppm in any::<i64>(), pnl in money(),
     ) -> ClosedRecord {
         // some within the month that counts, the others over the years
         let closed_at = if near { Time(closed_at.0 % (62 * Time::DAY)) } else { closed_at };
-        ClosedRecord { mint, opened_at, closed_at, return_ppm, pnl }
+        ClosedRecord { opened_at, closed_at, return_ppm, pnl }
     }
 }
 
@@ -230,6 +229,26 @@ async fn the_latest_state_counts(fresh: Fresh) {
     changes.positions = vec![(wallet.clone(), mint, None)];
     keep(&db, &changes).await;
     assert_eq!(wallets(&db).await[&wallet], WalletRecord::default());
+    // more than one statement's worth, and only those that are named
+    let many = |keep: usize| {
+        let named = (0..700).map(|n| format!("m{n}").into());
+        let named = named.enumerate().map(|(n, mint): (usize, Address)| {
+            let kept = (n % keep == 0).then(|| small_position(&mint, 7));
+            (wallet.clone(), mint, kept)
+        });
+        Changes {
+            positions: named.collect(),
+            ..Changes::default()
+        }
+    };
+    keep(&db, &many(1)).await;
+    assert_eq!(wallets(&db).await[&wallet].positions.len(), 700);
+    keep(&db, &many(9)).await;
+    let left = &wallets(&db).await[&wallet].positions;
+    let mut expected: Vec<_> = (0..700).step_by(9).map(|n| format!("m{n}")).collect();
+    expected.sort_unstable();
+    let left: Vec<_> = left.iter().map(|position| &*position.mint).collect();
+    assert_eq!(left, expected);
 }
 
 fn fact(text: &str) -> Fact {
@@ -308,13 +327,12 @@ async fn a_rivals_episode_undoes_everything(fresh: Fresh) {
         )],
         closed: vec![(
             "wallet".into(),
-            ClosedRecord {
-                mint: mint.clone(),
+            vec![ClosedRecord {
                 opened_at: at(1),
                 closed_at: at(2),
                 return_ppm: 1,
                 pnl: MicroUsd(1),
-            },
+            }],
         )],
         mints: vec![(
             mint.clone(),
@@ -377,6 +395,29 @@ async fn records_come_back_as_they_were(fresh: Fresh) {
     assert!(ran.join().unwrap() >= 32);
 }
 
+/// All at once, or in two parts: what is stored later joins what was there.
+async fn keep_closed(db: &Db, closed: &[(Address, ClosedRecord)], part: usize) {
+    for part in [&closed[..part], &closed[part..]] {
+        let mut by_wallet: BTreeMap<Address, Vec<ClosedRecord>> = BTreeMap::new();
+        for (wallet, one) in part {
+            by_wallet
+                .entry(wallet.clone())
+                .or_default()
+                .push(one.clone());
+        }
+        let changes = Changes {
+            closed: by_wallet.into_iter().collect(),
+            ..Changes::default()
+        };
+        keep(db, &changes).await;
+    }
+}
+
+fn in_order(mut closed: Vec<ClosedRecord>) -> Vec<ClosedRecord> {
+    closed.sort_by_key(|one| (one.closed_at, one.opened_at, one.return_ppm, one.pnl));
+    closed
+}
+
 async fn round_trip(
     fresh: &Fresh,
     held: Vec<(Address, Address, PositionRecord)>,
@@ -389,10 +430,8 @@ async fn round_trip(
         .into_iter()
         .map(|(m, h, p, e)| (m, (h, p, e)))
         .collect();
-    let mut changes = Changes {
-        closed: closed.clone(),
-        ..Changes::default()
-    };
+    let mut changes = Changes::default();
+    keep_closed(&db, &closed, closed.len() / 2).await;
     let mut wanted_wallets: BTreeMap<Address, WalletRecord> = names()
         .into_iter()
         .map(|name| (name, WalletRecord::default()))
@@ -411,8 +450,7 @@ async fn round_trip(
             .iter()
             .filter(|(of, _)| of == wallet)
             .map(|(_, one)| one);
-        record.closed = own.cloned().collect();
-        record.closed.sort_by_key(|one| one.closed_at);
+        record.closed = in_order(own.cloned().collect());
         let latest = record.closed.last().map_or(Time(0), |one| one.closed_at);
         record
             .closed
@@ -434,7 +472,12 @@ async fn round_trip(
         (record.state, record.episodes) = (state, episodes);
     }
     keep(&db, &changes).await;
-    prop_assert_eq!(wallets(&db).await, wanted_wallets);
+    let mut found = wallets(&db).await;
+    for record in found.values_mut() {
+        prop_assert!(record.closed.is_sorted_by_key(|one| one.closed_at));
+        record.closed = in_order(std::mem::take(&mut record.closed));
+    }
+    prop_assert_eq!(found, wanted_wallets);
     prop_assert_eq!(mints(&db).await, wanted_mints);
     Ok(())
 }

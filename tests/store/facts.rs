@@ -8,13 +8,14 @@ use sigcast::{
         swap::{Fact, SolPrice},
     },
     score::consensus,
-    store::db::Db,
+    store::{db::Db, fact_keys::Placing},
 };
 
 use crate::backend::{Fresh, at, promises};
 
 promises!(
     a_fact_is_stored_once,
+    in_bulk_a_fact_is_stored_once,
     arrivals_grow_over_calls_and_processes,
     facts_come_back_as_they_were,
     the_price_of_sol_is_the_latest_at_or_before,
@@ -63,6 +64,41 @@ async fn a_fact_is_stored_once(fresh: Fresh) {
     assert_eq!((new, arrivals.len()), (1_200 - 3, 1_203));
     assert_eq!(is_new(&arrivals[1_200..]), [false; 3]);
     assert!(append(&db, &[], false).await.is_empty());
+}
+
+/// Wherever a key is: among all others, waiting, or just being put in its place.
+async fn in_bulk_a_fact_is_stored_once(fresh: Fresh) {
+    let (db, rival) = (fresh.open().await, fresh.open().await);
+    append(&db, &[swap(1), swap(2)], false).await;
+    let mut placing = Placing::default();
+    let mut stored = 2;
+    for round in 0..40 {
+        // 60 new ones and 60 of the round before, which may have moved meanwhile; one twice, and one of the live ones
+        let facts: Vec<Fact> = (round * 60..round * 60 + 120)
+            .chain([round * 60, 1])
+            .map(swap)
+            .collect();
+        let mut tx = db.begin().await.unwrap();
+        let places = tx.append_facts_in_bulk(&facts, false, at(1)).await.unwrap();
+        tx.place_keys(&mut placing, 7).await.unwrap();
+        db.commit(tx).await.unwrap();
+        stored += places.iter().flatten().count() as i64;
+        assert_eq!(is_new(&places[120..]), [false; 2]);
+        assert_eq!(db.count_facts().await.unwrap(), stored);
+        assert_eq!(
+            is_new(&append(&rival, &[swap(round * 60 + 7), swap(2)], false).await),
+            [false; 2]
+        );
+        // live ones beside it
+        let live = append(&rival, &[swap(10_000 + round)], false).await;
+        assert_eq!(is_new(&live), [true]);
+        stored += 1;
+    }
+    assert_eq!(stored, 40 * 60 + 60 + 40, "0 to 2,459 and the live ones");
+    let again: Vec<Fact> = (0..2_460).chain(10_000..10_040).map(swap).collect();
+    let mut tx = db.begin().await.unwrap();
+    let places = tx.append_facts_in_bulk(&again, false, at(1)).await.unwrap();
+    assert_eq!(places.iter().flatten().count(), 0);
 }
 
 async fn arrivals_grow_over_calls_and_processes(fresh: Fresh) {
@@ -159,10 +195,21 @@ async fn the_price_of_sol_is_the_latest_at_or_before(fresh: Fresh) {
 
 async fn an_engine_knows_what_waits_for_it(fresh: Fresh) {
     let (db, rival) = (fresh.open().await, fresh.open().await);
-    let waits = async || db.has_unapplied_facts(consensus::NAME).await.unwrap();
+    let waits = async || {
+        let waits = db.has_unapplied_facts(consensus::NAME, None).await;
+        waits.unwrap()
+    };
     assert!(!waits().await);
     let last = append(&rival, &[swap(1), swap(2)], false).await[1].unwrap();
     assert!(waits().await);
+    for (applied, waiting) in [(last - 1, true), (last, false)] {
+        let found = db.has_unapplied_facts(consensus::NAME, Some(applied)).await;
+        assert_eq!(
+            found.unwrap(),
+            waiting,
+            "applied, but its state is not stored"
+        );
+    }
     let mut tx = db.begin().await.unwrap();
     assert_eq!(tx.engine_cursor(consensus::NAME).await.unwrap(), 0);
     tx.set_engine_cursor(consensus::NAME, last).await.unwrap();

@@ -8,7 +8,8 @@ use tokio::sync::Mutex;
 use super::{
     config::Config,
     judge::{Judge, Judged},
-    take::{Taken, take},
+    metrics::Metrics,
+    take::{Taken, split_again, take},
 };
 use crate::{
     hub::node::Hub,
@@ -24,6 +25,7 @@ use crate::{
         companies::CompanySeen,
         data_version::Touched,
         db::{Db, Tx},
+        declarations::Stale,
         error::StoreResult,
         prices::day_of,
     },
@@ -34,12 +36,18 @@ use crate::{
 pub enum When {
     /// With their own transaction: a signal is in the log with its filing.
     Now,
+    /// Companies that have a fresh filing, which may be a signal, with its own transaction; the others later.
+    WhileFresh,
     /// By [`Intake::settle`], later: many filings of one company are judged once.
     Later,
 }
 
-/// Companies judged in one transaction.
-const SETTLE_AT_ONCE: i64 = 50;
+/// Companies judged in one transaction, at most.
+const SETTLE_AT_ONCE: i64 = 500;
+/// Declarations of the companies judged in one transaction, but for a company that has more by itself, where others wait to write.
+pub const SHORT_TURN: i64 = 400;
+/// The same, where nobody is kept waiting.
+pub const LONG_TURN: i64 = 10_000;
 
 /// A backtest looks so far ahead: two years, a session's patience at both ends.
 const REACH_DAYS: i32 = 730 + 2 * 10;
@@ -49,7 +57,21 @@ pub struct Intake {
     db: Db,
     hub: Option<Arc<Hub>>,
     clock: Clock,
+    max_age: i64,
+    markets: Vec<Market>,
+    metrics: Metrics,
     judge: Mutex<Judge>,
+}
+
+/// What one turn of settling came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Companies looked at: none where nothing waits any more.
+    pub companies: usize,
+    /// Assessments that say something new.
+    pub revisions: u64,
+    /// Signals fired.
+    pub fired: u64,
 }
 
 impl Intake {
@@ -80,8 +102,28 @@ impl Intake {
             db,
             hub,
             clock,
+            max_age: config.max_age(),
+            markets: {
+                let mut all: Vec<Market> = markets.values().cloned().collect();
+                all.sort_by(|a, b| a.code.cmp(&b.code));
+                all
+            },
+            metrics: Metrics::default(),
             judge: Mutex::new(Judge::new(config, markets)),
         })
+    }
+
+    /// Counts here.
+    #[must_use]
+    pub fn counting(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    /// The markets that filings may belong to, by code.
+    #[must_use]
+    pub fn markets(&self) -> &[Market] {
+        &self.markets
     }
 
     /// Stores filings, each once. `history`: none of them fires.
@@ -93,56 +135,145 @@ impl Intake {
         seen: Instant,
     ) -> StoreResult<Taken> {
         let mut judge = self.judge.lock().await;
-        let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
-        let taken = take(&mut tx, filings, judge.markets(), !history, now).await?;
-        if taken.accepted > 0 {
-            let published = filings.iter().map(|filing| filing.published_at.0).max();
-            tx.touch(Touched {
-                declarations_at: published,
-                companies_at: Some(now.0),
-                ..Touched::default()
-            })
-            .await?;
-            if when == When::Now {
-                // what waits of these companies since earlier is judged with it
-                let companies: Vec<i64> = taken.companies.keys().copied().collect();
-                let companies = tx.stale_of(&companies).await?;
-                let judged = judge.judge(&mut tx, &companies, seen, now).await;
-                let judged = judged.inspect_err(|_| judge.forget())?;
-                self.publish(&mut tx, &judged, now).await?;
-            }
-        }
-        self.commit(tx, &mut judge).await?;
+        let taken = self.take(&mut judge, filings, when, history, seen).await;
+        let taken = taken.inspect_err(|_| self.failed(&mut judge))?;
+        self.metrics.accepted.inc_by(taken.accepted);
+        self.metrics.duplicate.inc_by(taken.duplicate);
+        let rejected = taken.unknown_market.len() as u64;
+        self.metrics.rejected.inc_by(rejected);
         Ok(taken)
     }
 
-    /// Judges some of what waits; how many companies it judged: none where nothing waits any more.
-    pub async fn settle(&self) -> StoreResult<usize> {
-        let mut judge = self.judge.lock().await;
+    async fn take(
+        &self,
+        judge: &mut Judge,
+        filings: &[Filing],
+        when: When,
+        history: bool,
+        seen: Instant,
+    ) -> StoreResult<Taken> {
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
-        let companies = tx.stale(SETTLE_AT_ONCE).await?;
-        if companies.is_empty() {
-            return Ok(0);
+        let taken = take(&mut tx, filings, judge.markets(), !history, now).await?;
+        if taken.accepted == 0 {
+            return Ok(taken);
         }
-        let judged = judge.judge(&mut tx, &companies, Instant::now(), now).await;
-        let judged = judged.inspect_err(|_| judge.forget())?;
-        self.publish(&mut tx, &judged, now).await?;
-        self.commit(tx, &mut judge).await?;
-        Ok(companies.len())
+        let published = filings.iter().map(|filing| filing.published_at.0).max();
+        tx.touch(Touched {
+            declarations_at: published,
+            companies_at: Some(now.0),
+            ..Touched::default()
+        })
+        .await?;
+        let oldest = match when {
+            When::Now => Time(i64::MIN),
+            When::WhileFresh => now.plus(-self.max_age),
+            When::Later => Time(i64::MAX),
+        };
+        let companies: Vec<i64> = (taken.companies.iter())
+            .filter(|(_, filed)| filed.latest >= oldest)
+            .map(|(company, _)| *company)
+            .collect();
+        let mut judged = Judged::default();
+        if !companies.is_empty() {
+            // what waits of these companies since earlier is judged with it
+            let companies = tx.stale_of(&companies).await?;
+            let begun = Instant::now();
+            judged = judge.judge(&mut tx, &companies, seen, now).await?;
+            self.metrics.judge.observe(begun.elapsed().as_secs_f64());
+        }
+        self.finish(tx, &judged, now).await?;
+        Ok(taken)
+    }
+
+    /// Judges some of what waits: companies with [`LONG_TURN`] declarations.
+    pub async fn settle(&self) -> StoreResult<Settled> {
+        self.settle_some(LONG_TURN).await
+    }
+
+    /// Judges some of what waits, in one transaction: companies that have so many declarations, or a single one.
+    pub async fn settle_some(&self, declarations: i64) -> StoreResult<Settled> {
+        let mut judge = self.judge.lock().await;
+        let settled = self.turn(&mut judge, declarations).await;
+        settled.inspect_err(|_| self.failed(&mut judge))
+    }
+
+    async fn turn(&self, judge: &mut Judge, declarations: i64) -> StoreResult<Settled> {
+        let now = self.clock.now();
+        let mut tx = self.db.begin().await?;
+        let due = tx.stale(true, SETTLE_AT_ONCE).await?;
+        let some = within(&due, declarations);
+        let begun = Instant::now();
+        let (companies, judged) = if some.is_empty() {
+            let waiting = tx.stale(false, SETTLE_AT_ONCE).await?;
+            let some = within(&waiting, declarations);
+            let judged = judge.make_scores(&mut tx, &some, begun, now).await?;
+            (some.len(), judged)
+        } else if some.len() == due.len() {
+            (some.len(), judge.judge(&mut tx, &some, begun, now).await?)
+        } else {
+            judge.make_returns(&mut tx, &some).await?;
+            (some.len(), Judged::default())
+        };
+        if companies == 0 {
+            return Ok(Settled::default());
+        }
+        self.metrics.judge.observe(begun.elapsed().as_secs_f64());
+        let fired = self.finish(tx, &judged, now).await?;
+        Ok(Settled {
+            companies,
+            revisions: judged.revisions,
+            fired,
+        })
+    }
+
+    /// Reads the declarations of stored filings by today's rules once more: of so many filings after a number. The last one's number,
+    /// and how many of them say something else now, whose companies wait to be judged; `None` where there are no more.
+    pub async fn read_again(&self, after: i64, most: i64) -> StoreResult<Option<(i64, u64)>> {
+        let judge = self.judge.lock().await;
+        let mut tx = self.db.begin().await?;
+        let stored = tx.filings_after(after, most).await?;
+        let Some(last) = stored.last().map(|filing| filing.number) else {
+            return Ok(None);
+        };
+        let mut changed = Vec::new();
+        for filing in &stored {
+            if split_again(&mut tx, filing, judge.markets()).await? {
+                changed.push((filing.company, filing.filing.published_at));
+            }
+        }
+        if !changed.is_empty() {
+            tx.mark_stale(&changed).await?;
+            self.db.commit(tx).await?;
+        }
+        Ok(Some((last, changed.len() as u64)))
+    }
+
+    /// Notes that everything waits to be judged anew.
+    pub async fn mark_all(&self) -> StoreResult<()> {
+        let mut tx = self.db.begin().await?;
+        tx.mark_all_stale().await?;
+        self.db.commit(tx).await
+    }
+
+    /// How many companies wait to be judged.
+    pub async fn waiting(&self) -> StoreResult<i64> {
+        let waiting = self.db.count_stale().await?;
+        self.metrics.waiting.set(waiting);
+        Ok(waiting)
     }
 
     /// Stores closes of one symbol of a market; what depends on them waits to be judged anew. Whether any was new.
     pub async fn closes(&self, market: &str, symbol: &str, closes: &[Close]) -> StoreResult<bool> {
-        let mut judge = self.judge.lock().await;
+        let judge = self.judge.lock().await;
         let mut tx = self.db.begin().await?;
         let Some(first) = tx.put_closes(market, symbol, closes).await? else {
             return Ok(false);
         };
         let known = judge.markets().get(market);
         let zone = known.map_or(TimeZone::UTC, days::zone);
-        let is_benchmark = known.is_some_and(|known| known.benchmarks.iter().any(|one| one == symbol));
+        let is_benchmark =
+            known.is_some_and(|known| known.benchmarks.iter().any(|one| one == symbol));
         // scores of that day on may change, and backtests of the two years before
         let since = days::end_of(days::plus(first, -REACH_DAYS), &zone);
         let companies = if is_benchmark {
@@ -161,14 +292,14 @@ impl Intake {
             ..Touched::default()
         })
         .await?;
-        judge.forget();
-        self.commit(tx, &mut judge).await?;
+        tx.touch_prices().await?;
+        self.db.commit(tx).await?;
         Ok(true)
     }
 
     /// Stores what files say of companies: names, tickers, market capitalisations. How many of them are known by a filing or made.
     pub async fn companies(&self, facts: &[CompanyFact]) -> StoreResult<u64> {
-        let mut judge = self.judge.lock().await;
+        let judge = self.judge.lock().await;
         let now = self.clock.now();
         let mut tx = self.db.begin().await?;
         let mut put = 0;
@@ -198,29 +329,43 @@ impl Intake {
             ..Touched::default()
         })
         .await?;
-        self.commit(tx, &mut judge).await?;
+        self.db.commit(tx).await?;
         Ok(put)
     }
 
-    async fn publish(&self, tx: &mut Tx, judged: &Judged, now: Time) -> StoreResult<()> {
-        let made: Vec<_> = judged
-            .fired
-            .iter()
+    /// Appends what fired, and commits. How many signals are new.
+    async fn finish(&self, mut tx: Tx, judged: &Judged, now: Time) -> StoreResult<u64> {
+        let made: Vec<_> = (judged.fired.iter())
             .map(super::judge::Fired::prepare)
             .collect();
         let placed = tx.publish(&made, now).await?;
+        let new = || (judged.fired.iter().zip(&placed)).filter(|(_, place)| !place.duplicate);
         if let Some(hub) = &self.hub {
-            let new = (judged.fired.iter().zip(&placed)).filter(|(_, place)| !place.duplicate);
-            for (fired, place) in new {
+            for (fired, place) in new() {
                 hub.note_accepted(place.seq, fired.seen());
             }
         }
-        Ok(())
+        self.db.commit(tx).await?;
+        let fired = new().count() as u64;
+        self.metrics.fired.inc_by(fired);
+        Ok(fired)
     }
 
-    async fn commit(&self, tx: Tx, judge: &mut Judge) -> StoreResult<()> {
-        self.db.commit(tx).await.inspect_err(|_| judge.forget())
+    fn failed(&self, judge: &mut Judge) {
+        self.metrics.failures.inc();
+        judge.forget();
     }
+}
+
+/// The first of them, as far as their declarations together are not more than so many; one at least.
+fn within(stale: &[Stale], declarations: i64) -> Vec<(i64, Time)> {
+    let mut sum = 0_i64;
+    let first = stale.iter().take_while(|one| {
+        let before = sum;
+        sum = sum.saturating_add(one.declarations);
+        before == 0 || sum <= declarations
+    });
+    first.map(|one| (one.company, Time(one.since))).collect()
 }
 
 /// The company that a file speaks of: by the regulator's number, else by its ticker, else a new one where the file says enough.

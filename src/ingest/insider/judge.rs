@@ -78,7 +78,8 @@ pub struct Judged {
 pub struct Judge {
     config: Config,
     markets: HashMap<String, Market>,
-    benchmarks: HashMap<String, Series>,
+    /// With the version of all closes.
+    benchmarks: (i64, HashMap<String, Series>),
     returns: Option<(i64, Arc<Returns>)>,
 }
 
@@ -98,7 +99,7 @@ impl Judge {
         Judge {
             config,
             markets,
-            benchmarks: HashMap::new(),
+            benchmarks: (0, HashMap::new()),
             returns: None,
         }
     }
@@ -109,9 +110,9 @@ impl Judge {
         &self.markets
     }
 
-    /// Forgets what may have changed: closes were put, or a transaction came to nothing.
+    /// Forgets what a transaction that came to nothing may have left.
     pub fn forget(&mut self) {
-        self.benchmarks.clear();
+        self.benchmarks.1.clear();
         self.returns = None;
     }
 
@@ -123,18 +124,82 @@ impl Judge {
         seen: Instant,
         now: Time,
     ) -> StoreResult<Judged> {
-        let mut cases = Vec::new();
-        for (number, since) in companies {
-            let case = self.open(tx, *number, *since).await?;
-            tx.fresh(*number).await?;
-            cases.extend(case);
-        }
+        let mut cases = self.open_all(tx, companies).await?;
         // returns follow from a company's own facts alone; once all of these are known, scores may ask for any
         for case in &mut cases {
             self.put_returns(tx, case).await?;
         }
+        // some of them may have marked others of them
+        let numbers: Vec<i64> = companies.iter().map(|(number, _)| *number).collect();
+        let marked: HashMap<i64, Time> = tx.stale_of(&numbers).await?.into_iter().collect();
+        for case in &mut cases {
+            let marked = marked.get(&case.row.number).copied();
+            case.since = marked.map_or(case.since, |marked| marked.min(case.since));
+        }
+        self.score_all(tx, &numbers, &cases, seen, now).await
+    }
+
+    /// Makes the returns of these companies, whose scores then wait, as do those of companies that depend on returns that changed.
+    pub async fn make_returns(
+        &mut self,
+        tx: &mut Tx,
+        companies: &[(i64, Time)],
+    ) -> StoreResult<()> {
+        let mut cases = self.open_all(tx, companies).await?;
+        for case in &mut cases {
+            self.put_returns(tx, case).await?;
+        }
+        let mut since: HashMap<i64, Time> = companies.iter().copied().collect();
+        since.extend(cases.iter().map(|case| (case.row.number, case.since)));
+        let numbers: Vec<i64> = since.keys().copied().collect();
+        for (number, marked) in tx.stale_of(&numbers).await? {
+            let since = since
+                .get(&number)
+                .map_or(marked, |since| marked.min(*since));
+            tx.returns_done(number, since).await?;
+        }
+        Ok(())
+    }
+
+    /// Scores these companies, whose returns are made, each from a moment on.
+    pub async fn make_scores(
+        &mut self,
+        tx: &mut Tx,
+        companies: &[(i64, Time)],
+        seen: Instant,
+        now: Time,
+    ) -> StoreResult<Judged> {
+        let cases = self.open_all(tx, companies).await?;
+        let numbers: Vec<i64> = companies.iter().map(|(number, _)| *number).collect();
+        self.score_all(tx, &numbers, &cases, seen, now).await
+    }
+
+    async fn open_all(&mut self, tx: &mut Tx, companies: &[(i64, Time)]) -> StoreResult<Vec<Case>> {
+        let version = tx.prices_version().await?;
+        if self.benchmarks.0 != version {
+            // another process may have put closes
+            self.benchmarks = (version, HashMap::new());
+        }
+        let mut cases = Vec::new();
+        for (number, since) in companies {
+            cases.extend(self.open(tx, *number, *since).await?);
+        }
+        Ok(cases)
+    }
+
+    async fn score_all(
+        &mut self,
+        tx: &mut Tx,
+        numbers: &[i64],
+        cases: &[Case],
+        seen: Instant,
+        now: Time,
+    ) -> StoreResult<Judged> {
+        for number in numbers {
+            tx.fresh(*number).await?;
+        }
         let mut judged = Judged::default();
-        for case in &cases {
+        for case in cases {
             self.score(tx, case, seen, now, &mut judged).await?;
         }
         if judged.revisions > 0 {
@@ -172,7 +237,7 @@ impl Judge {
     }
 
     async fn benchmark(&mut self, tx: &mut Tx, market: &str) -> StoreResult<Series> {
-        if let Some(series) = self.benchmarks.get(market) {
+        if let Some(series) = self.benchmarks.1.get(market) {
             return Ok(series.clone());
         }
         let mut series = Series::default();
@@ -184,7 +249,7 @@ impl Judge {
                 break;
             }
         }
-        self.benchmarks.insert(market.to_owned(), series.clone());
+        self.benchmarks.1.insert(market.to_owned(), series.clone());
         Ok(series)
     }
 
@@ -233,7 +298,7 @@ impl Judge {
             stale.extend(companies.into_iter().map(|company| (company, since)));
         }
         let stale: Vec<(i64, Time)> = stale.into_iter().collect();
-        tx.mark_stale(&stale).await
+        tx.mark_unscored(&stale).await
     }
 
     async fn returns(&mut self, tx: &mut Tx) -> StoreResult<Arc<Returns>> {
@@ -357,12 +422,7 @@ impl Judge {
         now: Time,
     ) -> StoreResult<Option<Draft>> {
         let published = stored.record.published_at;
-        let oldest = now.plus(
-            -self
-                .config
-                .signal_max_age_hours
-                .saturating_mul(3600 * Time::SECOND),
-        );
+        let oldest = now.plus(-self.config.max_age());
         let Ok(audit) = &assessment.outcome else {
             return Ok(None);
         };

@@ -2,6 +2,8 @@
 
 pub mod config;
 
+pub mod metrics;
+
 pub mod identity;
 
 pub mod take;

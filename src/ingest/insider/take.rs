@@ -1,11 +1,14 @@
 //! Taking filings in: each once, with its company and its people, split into declarations that wait to be judged.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use super::identity::company_key;
 use crate::{
     model::{
-        filing::{Filing, FilingId},
+        filing::{Filing, Status},
         market::Market,
         time::Time,
     },
@@ -19,30 +22,53 @@ use crate::{
         db::Tx,
         declarations::NewDeclaration,
         error::{StoreError, StoreResult},
+        filings::StoredFiling,
     },
 };
 
 /// What became of some filings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// Stored.
+    /// Stored, and news of the status of those that were known.
     pub accepted: u64,
+    /// Of them, those that were known, and are revised or withdrawn now.
+    pub restated: u64,
     /// Known already, by their ids.
     pub duplicate: u64,
     /// Places in the input of filings whose market is not known.
     pub unknown_market: Vec<usize>,
-    /// Companies that have something new, each with its earliest publication among it.
-    pub companies: BTreeMap<i64, Time>,
+    /// Companies that have something new.
+    pub companies: BTreeMap<i64, Filed>,
+}
+
+/// When what is new of a company was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filed {
+    /// The first of it.
+    pub earliest: Time,
+    /// The last of it.
+    pub latest: Time,
 }
 
 /// A filing on its way in.
 struct Fresh<'a> {
-    filing: &'a Filing,
+    filing: Cow<'a, Filing>,
     company: String,
     records: Vec<DeclarationRecord>,
 }
 
-/// Stores filings that are not known. Nothing is judged yet; what waits is in [`Taken::companies`], and marked in the store.
+/// What some filings turn out to be.
+#[derive(Default)]
+struct Sorted<'a> {
+    fresh: Vec<&'a Filing>,
+    /// What is said last of each of them.
+    statuses: HashMap<&'a str, Status>,
+    /// Numbers of known ones that are revised or withdrawn now.
+    restated: BTreeMap<i64, Status>,
+}
+
+/// Stores filings that are not known, and of known ones what their regulator says now of their status: a withdrawal stands, so that the
+/// order of arrival does not matter. Nothing is judged yet; what waits is in [`Taken::companies`], and marked in the store.
 pub async fn take(
     tx: &mut Tx,
     filings: &[Filing],
@@ -51,60 +77,143 @@ pub async fn take(
     now: Time,
 ) -> StoreResult<Taken> {
     let mut taken = Taken::default();
-    let ids: Vec<&str> = filings.iter().map(|filing| filing.id.0.as_str()).collect();
-    let known = tx.known_filings(&ids).await?;
-    let mut seen: HashSet<&FilingId> = HashSet::new();
+    let sorted = sort(tx, filings, markets, &mut taken).await?;
     let mut fresh = Vec::new();
-    for (place, filing) in filings.iter().enumerate() {
-        if known.contains(&filing.id.0) || !seen.insert(&filing.id) {
-            taken.duplicate += 1;
-            continue;
-        }
+    for filing in sorted.fresh {
         let Some(market) = markets.get(&filing.market) else {
-            taken.unknown_market.push(place);
             continue;
         };
         let company = company_key(filing);
-        let records = split(filing, market, &company);
+        let mut filing = Cow::Borrowed(filing);
+        let status = sorted.statuses.get(filing.id.0.as_str()).copied();
+        if let Some(status) = status.filter(|status| *status != filing.status) {
+            filing.to_mut().status = status;
+        }
         fresh.push(Fresh {
+            records: split(&filing, market, &company),
             filing,
             company,
-            records,
         });
     }
-    if fresh.is_empty() {
-        return Ok(taken);
+    if !fresh.is_empty() {
+        append(tx, &fresh, may_fire, now, &mut taken).await?;
     }
-    let companies = tx.companies(&companies_of(&fresh), now).await?;
-    let insiders = tx.insiders(&people_of(&fresh)).await?;
+    restate(tx, &sorted.restated, markets, &mut taken).await?;
+    taken.accepted = fresh.len() as u64 + taken.restated;
+    let stale: Vec<(i64, Time)> = (taken.companies.iter())
+        .map(|(company, filed)| (*company, filed.earliest))
+        .collect();
+    tx.mark_stale(&stale).await?;
+    Ok(taken)
+}
+
+async fn sort<'a>(
+    tx: &mut Tx,
+    filings: &'a [Filing],
+    markets: &HashMap<String, Market>,
+    taken: &mut Taken,
+) -> StoreResult<Sorted<'a>> {
+    let ids: Vec<&str> = filings.iter().map(|filing| filing.id.0.as_str()).collect();
+    let known = tx.known_filings(&ids).await?;
+    let mut sorted = Sorted::default();
+    for (place, filing) in filings.iter().enumerate() {
+        let id = filing.id.0.as_str();
+        if let Some((number, status)) = known.get(id) {
+            let before = sorted.restated.get(number).unwrap_or(status);
+            if filing.status > *before {
+                sorted.restated.insert(*number, filing.status);
+                taken.restated += 1;
+            } else {
+                taken.duplicate += 1;
+            }
+        } else if !markets.contains_key(&filing.market) {
+            taken.unknown_market.push(place);
+        } else if let Some(status) = sorted.statuses.get_mut(id) {
+            *status = filing.status.max(*status);
+            taken.duplicate += 1;
+        } else {
+            sorted.statuses.insert(id, filing.status);
+            sorted.fresh.push(filing);
+        }
+    }
+    Ok(sorted)
+}
+
+async fn append(
+    tx: &mut Tx,
+    fresh: &[Fresh<'_>],
+    may_fire: bool,
+    now: Time,
+    taken: &mut Taken,
+) -> StoreResult<()> {
+    let companies = tx.companies(&companies_of(fresh), now).await?;
+    let insiders = tx.insiders(&people_of(fresh)).await?;
     let company = |key: &String| number(&companies, key);
     let placed = fresh
         .iter()
-        .map(|one| Ok((one.filing, company(&one.company)?)))
+        .map(|one| Ok((&*one.filing, company(&one.company)?)))
         .collect::<StoreResult<Vec<_>>>()?;
     let numbers = tx.append_filings(&placed, now).await?;
     let mut declarations = Vec::new();
-    for ((one, (_, company)), filing) in fresh.iter().zip(&placed).zip(numbers) {
+    for ((one, (filing, company)), number) in fresh.iter().zip(&placed).zip(numbers) {
         for record in &one.records {
             declarations.push(declaration(
-                one.filing, record, filing, *company, &insiders, may_fire,
+                filing, record, number, *company, &insiders, may_fire,
             )?);
         }
-        let since = taken
-            .companies
-            .entry(*company)
-            .or_insert(one.filing.published_at);
-        *since = one.filing.published_at.min(*since);
+        note(taken, *company, filing.published_at);
     }
     tx.put_declarations(&declarations, now).await?;
-    let stale: Vec<(i64, Time)> = taken
-        .companies
-        .iter()
-        .map(|(company, since)| (*company, *since))
-        .collect();
-    tx.mark_stale(&stale).await?;
-    taken.accepted = fresh.len() as u64;
-    Ok(taken)
+    Ok(())
+}
+
+/// Notes what the regulator says now of filings that are known.
+async fn restate(
+    tx: &mut Tx,
+    restated: &BTreeMap<i64, Status>,
+    markets: &HashMap<String, Market>,
+    taken: &mut Taken,
+) -> StoreResult<()> {
+    let numbers: Vec<i64> = restated.keys().copied().collect();
+    for mut stored in tx.filings(&numbers).await? {
+        let Some(status) = restated.get(&stored.number) else {
+            continue;
+        };
+        stored.filing.status = *status;
+        tx.put_status(stored.number, &stored.filing).await?;
+        split_again(tx, &stored, markets).await?;
+        note(taken, stored.company, stored.filing.published_at);
+    }
+    Ok(())
+}
+
+/// Takes its declarations from a filing once more. Whether anything is other than before. Who it is about stays as it was.
+pub async fn split_again(
+    tx: &mut Tx,
+    stored: &StoredFiling,
+    markets: &HashMap<String, Market>,
+) -> StoreResult<bool> {
+    let filing = &stored.filing;
+    let Some(market) = markets.get(&filing.market) else {
+        return Ok(false);
+    };
+    let mut changed = false;
+    for record in split(filing, market, &company_key(filing)) {
+        let head = entity::head(&record, filing)
+            .map_err(|e| StoreError::corrupt(record.amf_id.clone(), e))?;
+        changed |= tx.restate(&record, &head).await?;
+    }
+    Ok(changed)
+}
+
+fn note(taken: &mut Taken, company: i64, published_at: Time) {
+    let first = Filed {
+        earliest: published_at,
+        latest: published_at,
+    };
+    let filed = taken.companies.entry(company).or_insert(first);
+    filed.earliest = published_at.min(filed.earliest);
+    filed.latest = published_at.max(filed.latest);
 }
 
 fn number(numbers: &HashMap<String, i64>, key: &str) -> StoreResult<i64> {

@@ -1,8 +1,8 @@
 //! A scored declaration as a signal of the log: `insider_buy`, `insider_sell`, and the same of a cluster.
 
+use crate::model::{money::Exact, time::Time};
 use rust_decimal::Decimal;
 use serde::Serialize;
-use crate::model::{money::Exact, time::Time};
 
 use super::{
     audit::{Audit, rank_of},
