@@ -126,6 +126,7 @@ create table declarations (
     isin text,
     score bigint,                   -- tenths
     is_cluster boolean not null,
+    suspect boolean not null default false, -- what is filed cannot be: left out of statistics
     tracks boolean not null,        -- its score asks for the mean of all returns
     revision bigint not null,
     assessed_at bigint not null,    -- arrival of the latest revision
@@ -146,6 +147,8 @@ create index declarations_by_score on declarations (score);
 create index declarations_by_amount on declarations (amount_micros);
 create index declarations_by_isin on declarations (isin, published_at);
 create index declarations_by_track on declarations (tracks, direction, published_at);
+-- Statistics are counted in this index alone.
+create index declarations_by_kind on declarations (market, direction, suspect, score);
 create index declarations_by_filing on declarations (filing);
 
 -- Who deals in what, and as what: the function of the latest declaration counts.

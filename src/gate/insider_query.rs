@@ -126,6 +126,15 @@ pub struct Page {
     pub format: Option<Format>,
 }
 
+impl Page {
+    /// Its limit and offset, as the store takes them.
+    #[must_use]
+    pub fn place(&self) -> (i64, i64) {
+        let offset = i64::try_from(self.offset).unwrap_or(i64::MAX);
+        (i64::from(self.limit), offset)
+    }
+}
+
 /// A stretch of time, as `from` and `to` name it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Period {

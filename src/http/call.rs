@@ -13,9 +13,10 @@ use utoipa::ToSchema;
 
 use super::{
     callers::Caller,
+    data::{Counted, Freshness},
     error::{ApiError, ApiResult},
     reply,
-    state::{Freshness, State},
+    state::State,
 };
 use crate::{
     gate::{
@@ -23,6 +24,7 @@ use crate::{
         path_id::{AmfId, Slug},
     },
     model::{account::Holder, time::Time},
+    store::error::StoreResult,
 };
 
 /// A request's name in our logs and answers, and when it came.
@@ -96,7 +98,7 @@ impl<Q: InsiderQuery> FromRequestParts<Arc<State>> for Asked<Q> {
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> ApiResult<Self> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Asked(Q::parse(query, &state.markets())?))
+        Ok(Asked(Q::parse(query, &state.data.markets())?))
     }
 }
 
@@ -136,6 +138,22 @@ impl Call {
     #[must_use]
     pub fn now(&self) -> Time {
         self.state.clock.now()
+    }
+
+    /// How many there are, counted once for each version of the data.
+    pub async fn total(
+        &self,
+        of: Counted,
+        count: impl Future<Output = StoreResult<i64>>,
+    ) -> ApiResult<u64> {
+        let version = self.state.data.version();
+        let counts = &self.state.data.counts;
+        if let Some(known) = counts.get(version, &of) {
+            return Ok(known);
+        }
+        let counted = u64::try_from(count.await?).unwrap_or(0);
+        counts.put(version, of, counted);
+        Ok(counted)
     }
 
     /// 200 with this object and `meta`, or 304.
@@ -187,6 +205,11 @@ impl Call {
         }
     }
 
+    /// 200 with an object that is JSON already, of one member at least, and `meta`, or 304.
+    pub fn text(&self, object: &str) -> Response {
+        self.object(object.as_bytes())
+    }
+
     /// `object` is a JSON object with a member at least: `meta` becomes its last.
     fn object(&self, object: &[u8]) -> Response {
         reply::tagged(&self.headers, object, || {
@@ -205,7 +228,7 @@ impl Call {
         let took = self.arrival.at.elapsed().as_millis();
         Meta {
             latency_ms: u64::try_from(took).unwrap_or(u64::MAX),
-            data_freshness: self.state.freshness.read(),
+            data_freshness: self.state.data.freshness(),
             request_id: self.arrival.id.to_string(),
         }
     }

@@ -18,6 +18,10 @@ use axum::{
 use hyper::body::Frame;
 
 use super::error::{ApiError, ApiResult};
+use crate::gate::insider_query::Page;
+
+/// Rows of a list that are read at a time.
+const ROWS_AT_ONCE: i64 = 500;
 
 /// What makes a row.
 pub trait Row {
@@ -107,6 +111,34 @@ where
     let disposition = HeaderValue::from_str(&disposition).map_err(|e| ApiError::internal(&e))?;
     headers.insert(header::CONTENT_DISPOSITION, disposition);
     Ok(response)
+}
+
+/// The same of a list's page: the whole rest of the result, where no limit was said. `read` gives the rows of a limit and offset.
+pub async fn list<R, F, P>(name: &str, page: &Page, read: F) -> ApiResult
+where
+    R: Row + Send + 'static,
+    F: Fn(i64, i64) -> P + Send + Unpin + 'static,
+    P: Future<Output = ApiResult<Vec<R>>> + Send + 'static,
+{
+    let mut offset = i64::try_from(page.offset).unwrap_or(i64::MAX);
+    let mut left = if page.whole {
+        i64::MAX
+    } else {
+        i64::from(page.limit)
+    };
+    stream(name, move || {
+        let limit = left.min(ROWS_AT_ONCE);
+        let rows = (limit > 0).then(|| read(limit, offset));
+        offset = offset.saturating_add(limit);
+        left -= limit;
+        async move {
+            match rows {
+                Some(rows) => Ok(Some(rows.await?).filter(|rows| !rows.is_empty())),
+                None => Ok(None),
+            }
+        }
+    })
+    .await
 }
 
 fn write_rows<R: Row>(out: &mut Vec<u8>, rows: &[R]) {

@@ -139,6 +139,18 @@ pub async fn insiders(Shared(state): Shared<Arc<State>>, request: Request, next:
     known_request(&state, request, next, |plan| plan.rest).await
 }
 
+/// Inside of [`insiders`]: what is said of the data, and which markets there are, is as it is now.
+pub async fn fresh_data(
+    Shared(state): Shared<Arc<State>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match state.data.refresh(&state.db).await {
+        Ok(()) => next.run(request).await,
+        Err(error) => ApiError::from(error).into_response(),
+    }
+}
+
 /// Around the endpoints of the signal log: any plan with the stream or REST.
 pub async fn signals(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     known_request(&state, request, next, |plan| plan.stream || plan.rest).await

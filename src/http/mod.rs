@@ -11,6 +11,8 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod data;
+
 pub mod state;
 
 pub mod access;
@@ -46,6 +48,30 @@ pub mod usage;
 pub mod account;
 
 pub mod ops;
+
+pub mod numbers;
+
+pub mod declaration_text;
+
+pub mod declaration_row;
+
+pub mod declarations;
+
+pub mod companies;
+
+pub mod insiders;
+
+pub mod overview;
+
+pub mod search;
+
+pub mod audits;
+
+pub mod backtests;
+
+pub mod winning;
+
+pub mod net_flow;
 
 pub mod openapi;
 

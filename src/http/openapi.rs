@@ -14,7 +14,10 @@ use utoipa::{
     },
 };
 
-use super::{account, ops, schema, signals, stream};
+use super::{
+    account, audits, backtests, companies, declarations, insiders, net_flow, ops, overview, schema,
+    search, signals, stream, winning,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -27,6 +30,10 @@ use super::{account, ops, schema, signals, stream};
     tags(
         (name = "stream", description = "Signals the moment they are committed"),
         (name = "signals", description = "The signal log, in the very bytes of the stream"),
+        (name = "declarations", description = "What insiders declared, what the score says of it, and what became of it"),
+        (name = "companies", description = "Whose shares are dealt in"),
+        (name = "insiders", description = "Who deals"),
+        (name = "data", description = "What there is"),
         (name = "account", description = "The key itself"),
         (name = "operation", description = "Whether the service works"),
     ),
@@ -37,6 +44,22 @@ use super::{account, ops, schema, signals, stream};
         signals::one,
         account::me,
         ops::health,
+        overview::stats,
+        overview::markets,
+        search::search,
+        companies::list,
+        companies::one,
+        declarations::of_company,
+        net_flow::flow,
+        insiders::list,
+        insiders::one,
+        declarations::of_insider,
+        declarations::all,
+        declarations::one,
+        audits::score,
+        declarations::signals,
+        backtests::backtest,
+        winning::winning,
     ),
     components(schemas(schema::ErrorBody)),
     modifiers(&Common),

@@ -19,8 +19,9 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, docs, error::ApiError, guard, intake, limits, ops, signals, state::State, stream,
-    stream_start, usage,
+    account, admin, audits, backtests, companies, declarations, docs, error::ApiError, guard,
+    insiders, intake, limits, net_flow, ops, overview, search, signals, state::State, stream,
+    stream_start, usage, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -35,18 +36,42 @@ pub fn main(state: Arc<State>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(guarded);
     let guarded = middleware::from_fn_with_state(state.clone(), guard::insiders);
-    let insiders = Router::new()
+    let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
+    let data = Router::new()
         .route("/api/v1/me", get(account::me))
         .route("/api/v1/health", get(ops::health))
+        .route("/api/v1/stats", get(overview::stats))
+        .route("/api/v1/markets", get(overview::markets))
+        .route("/api/v1/search", get(search::search))
+        .route("/api/v1/companies", get(companies::list))
+        .route("/api/v1/companies/{slug}", get(companies::one))
+        .route(
+            "/api/v1/companies/{slug}/declarations",
+            get(declarations::of_company),
+        )
+        .route("/api/v1/companies/{slug}/net-flow", get(net_flow::flow))
+        .route("/api/v1/insiders", get(insiders::list))
+        .route("/api/v1/insiders/{slug}", get(insiders::one))
+        .route(
+            "/api/v1/insiders/{slug}/declarations",
+            get(declarations::of_insider),
+        )
+        .route("/api/v1/declarations", get(declarations::all))
+        .route("/api/v1/declarations/{amfId}", get(declarations::one))
+        .route("/api/v1/declarations/{amfId}/score", get(audits::score))
+        .route("/api/v1/signals", get(declarations::signals))
+        .route("/api/v1/backtest", get(backtests::backtest))
+        .route("/api/v1/strategy/winning", get(winning::winning))
         .route("/api/v1/{*nothing}", any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(fresh)
         .layer(guarded);
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page))
         .route("/docs/{file}", get(docs::asset));
-    let compressed = log.merge(insiders).merge(description).layer(compression());
+    let compressed = log.merge(data).merge(description).layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
         .route("/api/signals/stream/tickets", post(stream::make_ticket))

@@ -1,24 +1,18 @@
 //! What all handlers share.
 
 use std::sync::{
-    Arc, PoisonError, RwLock,
+    Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
-use utoipa::ToSchema;
 
-use super::{callers::Callers, config::Config};
+use super::{callers::Callers, config::Config, data::Data};
 use crate::{
     hub::node::Hub,
     ingest::pipeline::Pipeline,
-    model::{
-        account::Plans,
-        random::Random,
-        time::{Clock, Time},
-    },
+    model::{account::Plans, random::Random, time::Clock},
     store::db::Db,
 };
 
@@ -43,43 +37,6 @@ impl AdminToken {
 /// Writes all metrics in the Prometheus text form.
 pub type EncodeMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// When each kind of data last changed; `None` while there is none of it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = DataFreshness)]
-pub struct Freshness {
-    /// The latest publication.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub declarations: Option<Time>,
-    /// The latest closes.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub prices: Option<Time>,
-    /// The latest change of a company.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub companies: Option<Time>,
-    /// The latest score.
-    #[schema(value_type = Option<String>, format = DateTime, required)]
-    pub scores: Option<Time>,
-}
-
-/// A value that is replaced as a whole, and read by every request.
-#[derive(Debug, Default)]
-pub struct Latest<T>(RwLock<T>);
-
-impl<T: Clone> Latest<T> {
-    /// As it is now.
-    pub fn read(&self) -> T {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// Replaces it.
-    pub fn set(&self, value: T) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = value;
-    }
-}
-
 /// Shared by all handlers of both listeners.
 pub struct State {
     /// Settings of the listeners.
@@ -94,10 +51,8 @@ pub struct State {
     pub plans: Arc<Plans>,
     /// The keys in use.
     pub callers: Callers,
-    /// When the data last changed: what `meta` says.
-    pub freshness: Latest<Freshness>,
-    /// Codes of the markets that there are: what `market` may say.
-    pub market_codes: Latest<Arc<[String]>>,
+    /// What is known of the insider data: how fresh it is, which markets there are, and what was counted of it.
+    pub data: Data,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -130,14 +85,13 @@ impl State {
     ) -> Arc<Self> {
         Arc::new(State {
             config,
+            data: Data::new(&db),
             db,
             hub,
             pipeline: RwLock::new(pipeline),
             engines_elsewhere: AtomicBool::new(false),
             plans,
             callers,
-            freshness: Latest::default(),
-            market_codes: Latest::default(),
             clock,
             random,
             admin_token,
@@ -145,12 +99,6 @@ impl State {
             ending,
             draining: AtomicBool::new(false),
         })
-    }
-
-    /// Codes of the markets that there are.
-    #[must_use]
-    pub fn markets(&self) -> Arc<[String]> {
-        self.market_codes.read()
     }
 
     /// The way in for facts and signals.

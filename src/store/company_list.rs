@@ -119,6 +119,16 @@ const COMPANY: &str = "select c.number, c.slug, c.name, c.market, c.isin, c.symb
     from companies c left join price_stats p on p.market = c.market and p.symbol = c.symbol";
 
 impl CompanyFilter {
+    /// What of it matters to how many it passes: the order does not.
+    #[must_use]
+    pub fn counted(&self) -> Self {
+        CompanyFilter {
+            sort: CompanySort::default(),
+            descending: false,
+            ..self.clone()
+        }
+    }
+
     fn push_where(&self, query: &mut QueryBuilder<sqlx::Sqlite>) {
         query.push(" where c.number > 0");
         if let Some(q) = &self.q {

@@ -80,6 +80,8 @@ pub struct Listed {
     pub company_market_cap: Option<String>,
     /// JSON of the backtest, where it was asked for and there is one.
     pub backtest: Option<String>,
+    /// When that was computed, microseconds.
+    pub backtest_at: Option<i64>,
 }
 
 const COLUMNS: &str =
@@ -87,6 +89,16 @@ const COLUMNS: &str =
     c.symbol as company_symbol, c.market_cap as company_market_cap, ";
 
 impl Filter {
+    /// What of it matters to how many it passes: the order does not.
+    #[must_use]
+    pub fn counted(&self) -> Self {
+        Filter {
+            sort: Sort::default(),
+            ascending: false,
+            ..self.clone()
+        }
+    }
+
     fn push_where(&self, query: &mut QueryBuilder<sqlx::Sqlite>) {
         query.push(" where d.number > 0");
         if let Some(company) = self.company {
@@ -169,9 +181,9 @@ impl Db {
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS);
         query.push(if with_backtest {
-            "b.body as backtest"
+            "b.body as backtest, b.computed_at as backtest_at"
         } else {
-            "cast(null as text) as backtest"
+            "cast(null as text) as backtest, cast(null as bigint) as backtest_at"
         });
         query.push(" from declarations d join companies c on c.number = d.company");
         if with_backtest {
@@ -202,9 +214,9 @@ impl Db {
         let mut query = QueryBuilder::new("select ");
         query.push(COLUMNS);
         query.push(if with_backtest {
-            "b.body as backtest"
+            "b.body as backtest, b.computed_at as backtest_at"
         } else {
-            "cast(null as text) as backtest"
+            "cast(null as text) as backtest, cast(null as bigint) as backtest_at"
         });
         query.push(" from declarations d join companies c on c.number = d.company");
         if with_backtest {

@@ -76,6 +76,8 @@ pub struct Revision {
     pub amount_micros: Option<i64>,
     /// Whether it is part of a cluster.
     pub is_cluster: bool,
+    /// Whether what is filed cannot be.
+    pub suspect: bool,
     /// Whether its score asks for the mean of all returns.
     pub tracks: bool,
     /// All that the assessment says but for times, as JSON: two that say the same are one revision.
@@ -321,7 +323,7 @@ impl Tx {
         }
         for revision in revisions {
             sqlx::query(
-                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, tracks = $11, revision = $6,
+                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, tracks = $11, suspect = $12, revision = $6,
                  assessed_at = $7, said = $8, signal = $9, rest = $10 where number = $1",
             )
             .bind(revision.declaration)
@@ -335,6 +337,7 @@ impl Tx {
             .bind(&revision.signal)
             .bind(&revision.rest)
             .bind(revision.tracks)
+            .bind(revision.suspect)
             .execute(&mut *self.0)
             .await?;
         }

@@ -34,6 +34,12 @@ pub mod declarations;
 
 pub mod company_list;
 
+pub mod flow_facts;
+
+pub mod overview;
+
 pub mod returns;
+
+pub mod track;
 
 pub mod data_version;

@@ -71,6 +71,22 @@ pub struct Excesses {
     pub excess_730: Option<i64>,
 }
 
+impl Excesses {
+    /// In the order of the horizons.
+    #[must_use]
+    pub fn by_horizon(&self) -> [Option<i64>; 7] {
+        [
+            self.excess_30,
+            self.excess_60,
+            self.excess_90,
+            self.excess_160,
+            self.excess_180,
+            self.excess_365,
+            self.excess_730,
+        ]
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct MaturedRow {
     company: i64,

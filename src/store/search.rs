@@ -28,17 +28,31 @@ pub struct Found {
     pub isin: Option<String>,
 }
 
+/// One of companies and insiders together.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct FoundAny {
+    /// See [`Named`].
+    pub kind: i64,
+    /// What was found.
+    #[sqlx(flatten)]
+    pub found: Found,
+}
+
 /// More words than this narrow nothing any more.
 const MOST_WORDS: usize = 8;
 
-/// Adds ` and <column> in (…)` for each word that the name must have the beginning of.
+/// Adds ` and <column> in (…)` for each word that the name must have the beginning of; a text without words finds nothing.
 pub(crate) fn push_words(
     query: &mut QueryBuilder<sqlx::Sqlite>,
     column: &str,
     kind: Named,
     text: &str,
 ) {
-    for word in words(text).into_iter().take(MOST_WORDS) {
+    let words = words(text);
+    if words.is_empty() {
+        query.push(" and 1 = 0");
+    }
+    for word in words.into_iter().take(MOST_WORDS) {
         query
             .push(" and ")
             .push(column)
@@ -80,6 +94,40 @@ impl Db {
         query
             .push(" order by declarations desc, number limit ")
             .push_bind(limit);
+        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+    }
+
+    /// A page of companies and insiders together, as [`Db::search`] finds and orders them; of equals, companies first.
+    pub async fn search_all(
+        &self,
+        text: &str,
+        market: Option<&str>,
+        limit: i64,
+        offset: i64,
+    ) -> StoreResult<Vec<FoundAny>> {
+        let mut query = QueryBuilder::new("select * from (");
+        for (kind, columns) in [
+            (
+                Named::Company,
+                "select 0 as kind, number, name, slug, market, declarations, symbol, isin from companies where number > 0",
+            ),
+            (
+                Named::Insider,
+                " union all select 1, number, name, slug, market, declarations, cast(null as text), cast(null as text)
+                  from insiders where number > 0",
+            ),
+        ] {
+            query.push(columns);
+            push_words(&mut query, "number", kind, text);
+            if let Some(market) = market {
+                query.push(" and market = ").push_bind(market.to_owned());
+            }
+        }
+        query
+            .push(") as found order by declarations desc, kind, number limit ")
+            .push_bind(limit)
+            .push(" offset ")
+            .push_bind(offset);
         Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
     }
 }

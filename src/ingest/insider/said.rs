@@ -7,7 +7,7 @@ use crate::{
     score::insider::{
         audit::{Assessment, Audit},
         entity::{self, Insider},
-        record::{PersonKey, Totals, Verdict},
+        record::{PersonKey, Totals, Unscored, Verdict},
     },
     store::{
         declarations::{Revision, StoredDeclaration},
@@ -83,6 +83,7 @@ pub fn revision(
             .or(stored.record.filed.amount)
             .map(micros),
         is_cluster: stands.is_some() && assessment.is_cluster,
+        suspect: matches!(assessment.outcome, Err(Unscored::Suspect)),
         tracks: audit.is_some_and(|audit| audit.inputs.past_n >= TRACKED),
         signal: entity::signal(assessment, superseded_by, now)?,
         rest: entity::rest(&stored.record, filing, &insider, Some(assessment))?,

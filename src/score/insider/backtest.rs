@@ -17,7 +17,8 @@ pub const HORIZONS: [i32; 7] = [30, 60, 90, 160, 180, 365, 730];
 pub const TRACK_HORIZON: i32 = 90;
 /// z of a two-sided 95 % interval.
 const Z: f64 = 1.959_963_984_540_054;
-const RATE_DECIMALS: u32 = 4;
+/// Decimals of rates.
+pub(super) const RATE_DECIMALS: u32 = 4;
 
 /// A purchase at the close of the first session strictly after the local day of publication. `None` where no session is within ten days of
 /// it: a file of closes that begins years later says nothing of this filing.

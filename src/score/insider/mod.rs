@@ -20,6 +20,8 @@ pub mod company;
 
 pub mod backtest;
 
+pub mod winning;
+
 pub mod factors;
 
 pub mod signal;

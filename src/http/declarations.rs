@@ -1,0 +1,219 @@
+//! Declarations: all, a company's, an insider's, the best of late; and one by its amfId, as it is or as it was.
+
+use super::{
+    call::{Asked, Call, CompanyPath, DeclarationPath, InsiderPath},
+    csv,
+    data::Counted,
+    declaration_row::DeclarationRow,
+    declaration_text::{Declaration, declaration},
+    error::{ApiError, ApiResult},
+    schema::{Answer, ErrorBody, Listed},
+};
+use crate::{
+    gate::{
+        insider_query::{
+            DeclarationSort, DeclarationsQuery, Direction, Order, OwnDeclarationsQuery, Page,
+            at_least, at_most,
+        },
+        insider_view::{DeclarationQuery, SignalsQuery},
+        path_id::Slug,
+    },
+    model::{name::number_of, time::Time},
+    score::insider::audit::SCORE_VERSION,
+    store::{
+        company_list::{Company, Person},
+        declaration_list::{Filter, Sort},
+    },
+};
+
+/// Decimals of a score.
+const TENTHS: u32 = 1;
+/// Decimals of an amount that is filtered by.
+const MILLIONTHS: u32 = 6;
+/// What is counted from a moving moment is counted from a whole minute.
+const MINUTE: i64 = 60 * Time::SECOND;
+
+fn word(direction: Option<Direction>) -> Option<String> {
+    direction.map(|direction| direction.word().to_owned())
+}
+
+/// A page of the declarations that a filter passes, or a file of all of them.
+async fn list(call: &Call, filter: Filter, page: &Page, with_backtest: bool) -> ApiResult {
+    let db = call.state.db.clone();
+    if call.wants_csv(page) {
+        let read = move |limit, offset| {
+            let (db, filter) = (db.clone(), filter.clone());
+            async move {
+                let rows = db.list_declarations(&filter, limit, offset, false).await?;
+                rows.into_iter().map(DeclarationRow::read).collect()
+            }
+        };
+        return csv::list("declarations", page, read).await;
+    }
+    let counted = Counted::Declarations(filter.counted());
+    let total = call.total(counted, db.count_declarations(&filter)).await?;
+    let (limit, offset) = page.place();
+    let rows = db
+        .list_declarations(&filter, limit, offset, with_backtest)
+        .await?;
+    let items = rows
+        .iter()
+        .map(declaration)
+        .collect::<ApiResult<Vec<_>>>()?;
+    Ok(call.list_of_texts(page, total, &items))
+}
+
+/// List declarations
+///
+/// All of them, filtered and sorted. `since` with `sort=pubDate&order=asc` serves incremental polling.
+#[utoipa::path(
+    get, path = "/api/v1/declarations", tag = "declarations", params(Asked<DeclarationsQuery>),
+    responses((status = 200, description = "A page", body = Listed<Declaration>)),
+)]
+pub async fn all(call: Call, Asked(query): Asked<DeclarationsQuery>) -> ApiResult {
+    let filter = Filter {
+        company: None,
+        insider: None,
+        market: query.market,
+        direction: word(query.direction),
+        min_score: query.min_score.map(|score| at_least(score, TENTHS)),
+        max_score: query.max_score.map(|score| at_most(score, TENTHS)),
+        cluster: query.cluster,
+        min_amount: query.min_amount.map(|amount| at_least(amount, MILLIONTHS)),
+        company_name: query.company,
+        insider_name: query.insider,
+        isin: query.isin,
+        from: query.period.from,
+        before: query.period.before,
+        sort: match query.sort {
+            DeclarationSort::PubDate => Sort::PubDate,
+            DeclarationSort::SignalScore => Sort::SignalScore,
+            DeclarationSort::Amount => Sort::Amount,
+        },
+        ascending: query.order == Order::Ascending,
+    };
+    list(&call, filter, &query.page, query.with_backtest).await
+}
+
+/// The latest signals
+///
+/// Declarations of the last days with a score of at least `minScore`, the best first.
+#[utoipa::path(
+    get, path = "/api/v1/signals", tag = "declarations", params(Asked<SignalsQuery>),
+    responses((status = 200, description = "A page", body = Listed<Declaration>)),
+)]
+pub async fn signals(call: Call, Asked(query): Asked<SignalsQuery>) -> ApiResult {
+    let filter = Filter {
+        direction: word(Some(query.direction)),
+        min_score: Some(at_least(query.min_score, TENTHS)),
+        market: query.market,
+        from: Some(days_ago(call.now(), query.lookback_days)),
+        sort: Sort::SignalScore,
+        ..Filter::default()
+    };
+    list(&call, filter, &query.page, false).await
+}
+
+/// So many days before, at a whole minute.
+#[must_use]
+pub fn days_ago(now: Time, days: u32) -> Time {
+    let then = now.plus(-i64::from(days).saturating_mul(Time::DAY));
+    Time(then.0.div_euclid(MINUTE).saturating_mul(MINUTE))
+}
+
+fn own(query: &OwnDeclarationsQuery) -> Filter {
+    Filter {
+        direction: word(query.direction),
+        min_score: query.min_score.map(|score| at_least(score, TENTHS)),
+        market: query.market.clone(),
+        ..Filter::default()
+    }
+}
+
+/// A company's declarations
+///
+/// The latest first.
+#[utoipa::path(
+    get, path = "/api/v1/companies/{slug}/declarations", tag = "companies",
+    params(("slug" = String, Path, description = "The company's slug"), Asked<OwnDeclarationsQuery>),
+    responses(
+        (status = 200, description = "A page", body = Listed<Declaration>),
+        (status = 404, description = "`company_not_found`", body = ErrorBody),
+    ),
+)]
+pub async fn of_company(
+    call: Call,
+    CompanyPath(slug): CompanyPath,
+    Asked(query): Asked<OwnDeclarationsQuery>,
+) -> ApiResult {
+    let filter = Filter {
+        company: Some(company(&call, &slug).await?.number),
+        ..own(&query)
+    };
+    list(&call, filter, &query.page, false).await
+}
+
+/// An insider's declarations
+///
+/// The latest first.
+#[utoipa::path(
+    get, path = "/api/v1/insiders/{slug}/declarations", tag = "insiders",
+    params(("slug" = String, Path, description = "The insider's slug"), Asked<OwnDeclarationsQuery>),
+    responses(
+        (status = 200, description = "A page", body = Listed<Declaration>),
+        (status = 404, description = "`insider_not_found`", body = ErrorBody),
+    ),
+)]
+pub async fn of_insider(
+    call: Call,
+    InsiderPath(slug): InsiderPath,
+    Asked(query): Asked<OwnDeclarationsQuery>,
+) -> ApiResult {
+    let filter = Filter {
+        insider: Some(insider(&call, &slug).await?.number),
+        ..own(&query)
+    };
+    list(&call, filter, &query.page, false).await
+}
+
+/// The company of a slug: its number counts, whatever it was called when the slug was made.
+pub async fn company(call: &Call, Slug(slug): &Slug) -> ApiResult<Company> {
+    let number = number_of(slug).ok_or_else(ApiError::company_not_found)?;
+    let found = call.state.db.company(number).await?;
+    found.ok_or_else(ApiError::company_not_found)
+}
+
+/// The insider of a slug, likewise.
+pub async fn insider(call: &Call, Slug(slug): &Slug) -> ApiResult<Person> {
+    let number = number_of(slug).ok_or_else(ApiError::insider_not_found)?;
+    let found = call.state.db.insider(number).await?;
+    found.ok_or_else(ApiError::insider_not_found)
+}
+
+/// Read one declaration
+///
+/// By its amfId, raw or percent-encoded; the bare number of a filing with several gives the principal one, of the largest amount. With
+/// `asOf`, as it was served then, without its backtest.
+#[utoipa::path(
+    get, path = "/api/v1/declarations/{amfId}", tag = "declarations",
+    params(("amfId" = String, Path, description = "Such as `2026DD1108988` or `SEC:0001127602-25-009876`"), Asked<DeclarationQuery>),
+    responses(
+        (status = 200, description = "The declaration", body = Answer<Declaration>),
+        (status = 404, description = "`declaration_not_found`", body = ErrorBody),
+    ),
+)]
+pub async fn one(
+    call: Call,
+    DeclarationPath(id): DeclarationPath,
+    Asked(query): Asked<DeclarationQuery>,
+) -> ApiResult {
+    let db = &call.state.db;
+    let found = db.declaration(&id.0, query.as_of.is_none()).await?;
+    let mut found = found.ok_or_else(ApiError::declaration_not_found)?;
+    if query.as_of.is_some() {
+        let served = db.served(found.number, SCORE_VERSION, query.as_of).await?;
+        let served = served.ok_or_else(ApiError::declaration_not_found)?;
+        (found.rest, found.signal) = (served.rest, served.signal);
+    }
+    Ok(call.text(&declaration(&found)?))
+}

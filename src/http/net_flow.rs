@@ -1,0 +1,200 @@
+//! `GET /api/v1/companies/{slug}/net-flow`: what a company's insiders bought less what they sold.
+
+use std::sync::Arc;
+
+use jiff::{civil::Date, tz::TimeZone};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    call::{Asked, Call, CompanyPath},
+    declarations,
+    error::{ApiError, ApiResult},
+    schema::{Answer, ErrorBody},
+};
+use crate::{
+    gate::{
+        insider_query::{FlowBasis, FlowBucket},
+        insider_view::NetFlowQuery,
+    },
+    model::{market::Market, money::Exact, time::Time},
+    score::insider::{
+        assess::assess,
+        company::{Company, Series},
+        days,
+        elsewhere::Nothing,
+        flow::{Basis, Bucket, Item, NetFlow, Question, Signal90, State, net_flow},
+        record::PersonKey,
+    },
+    store::company_list,
+};
+
+/// Net flow by period, by insider, and over the last 90 days. Amounts are in the market's currency.
+#[derive(Serialize, ToSchema)]
+pub struct Flow {
+    /// Periods in which something was dealt, the earliest first.
+    items: Vec<FlowItem>,
+    /// The largest net in either direction first.
+    insiders: Vec<FlowInsider>,
+    signal90: FlowSignal,
+}
+
+/// A period.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct FlowItem {
+    /// `2023-03` or `2023-W09`.
+    period: String,
+    #[schema(value_type = f64)]
+    buy: Exact,
+    #[schema(value_type = f64)]
+    sell: Exact,
+    #[schema(value_type = f64)]
+    net: Exact,
+    /// Distinct insiders who bought.
+    n_buyers: usize,
+    /// Distinct insiders who sold.
+    n_sellers: usize,
+}
+
+/// An insider: those who are one in their dealings are one here.
+#[derive(Serialize, ToSchema)]
+struct FlowInsider {
+    slug: String,
+    name: String,
+    #[schema(value_type = f64)]
+    buy: Exact,
+    #[schema(value_type = f64)]
+    sell: Exact,
+    #[schema(value_type = f64)]
+    net: Exact,
+}
+
+/// What the last 90 days say.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct FlowSignal {
+    /// `accumulation`, `distribution`, `neutral` or `insufficient`.
+    #[schema(value_type = String)]
+    state: State,
+    /// (bought − sold) / (bought + sold).
+    #[schema(value_type = Option<f64>, required)]
+    npr: Option<Exact>,
+    net_buyers: usize,
+    net_sellers: usize,
+    #[schema(value_type = String, format = Date)]
+    from: Date,
+    #[schema(value_type = String, format = Date)]
+    to: Date,
+}
+
+impl From<Item> for FlowItem {
+    fn from(item: Item) -> Self {
+        FlowItem {
+            period: item.period,
+            buy: item.buy,
+            sell: item.sell,
+            net: item.net,
+            n_buyers: item.n_buyers,
+            n_sellers: item.n_sellers,
+        }
+    }
+}
+
+impl From<Signal90> for FlowSignal {
+    fn from(signal: Signal90) -> Self {
+        FlowSignal {
+            state: signal.state,
+            npr: signal.npr,
+            net_buyers: signal.net_buyers,
+            net_sellers: signal.net_sellers,
+            from: signal.from,
+            to: signal.to,
+        }
+    }
+}
+
+/// Net flow of a company
+///
+/// What its insiders bought less what they sold, by month or ISO week, by insider, and over the last 90 days. What cannot be what it says,
+/// is told twice or was replaced is left out.
+#[utoipa::path(
+    get, path = "/api/v1/companies/{slug}/net-flow", tag = "companies",
+    params(("slug" = String, Path, description = "The company's slug"), Asked<NetFlowQuery>),
+    responses(
+        (status = 200, description = "The flow", body = Answer<Flow>),
+        (status = 404, description = "`company_not_found`", body = ErrorBody),
+    ),
+)]
+pub async fn flow(
+    call: Call,
+    CompanyPath(slug): CompanyPath,
+    Asked(query): Asked<NetFlowQuery>,
+) -> ApiResult {
+    let company = declarations::company(&call, &slug).await?;
+    let db = &call.state.db;
+    let market = db.market(&company.market).await?;
+    let market = market.ok_or_else(|| ApiError::internal(&"a company without a market"))?;
+    let question = question(&query, days::local_day(call.now(), &days::zone(&market)));
+    let (flow, keys) = counted(&call, &company, &market, question).await?;
+    let wanted: Vec<&str> = keys.iter().flatten().map(|key| key.0.as_str()).collect();
+    let known = db.insiders_known_by(&wanted).await?;
+    let insiders = flow.insiders.iter().zip(&keys).filter_map(|(one, keys)| {
+        let known = keys.iter().find_map(|key| known.get(&key.0))?;
+        Some(FlowInsider {
+            slug: known.slug.clone(),
+            name: known.name.clone(),
+            buy: Exact(one.buy),
+            sell: Exact(one.sell),
+            net: Exact(one.net),
+        })
+    });
+    call.json(&Flow {
+        insiders: insiders.collect(),
+        items: flow.items.into_iter().map(FlowItem::from).collect(),
+        signal90: flow.signal90.into(),
+    })
+}
+
+fn question(query: &NetFlowQuery, today: Date) -> Question {
+    let day = |moment: Time| days::local_day(moment, &TimeZone::UTC);
+    Question {
+        basis: match query.basis {
+            FlowBasis::Publication => Basis::Publication,
+            FlowBasis::Trade => Basis::Trade,
+        },
+        bucket: match query.bucket {
+            FlowBucket::Month => Bucket::Month,
+            FlowBucket::Week => Bucket::Week,
+        },
+        from: query.period.from.map(day),
+        to: query.period.before.map(|before| day(before.plus(-1))),
+        today,
+    }
+}
+
+/// The flow, and for each of its insiders all that this insider is known by.
+async fn counted(
+    call: &Call,
+    company: &company_list::Company,
+    market: &Market,
+    question: Question,
+) -> ApiResult<(NetFlow, Vec<Vec<PersonKey>>)> {
+    let db = &call.state.db;
+    let mut known = Company::unknown(&market.currency, days::zone(market));
+    if let Some(symbol) = &company.symbol {
+        known.closes = Series::new(db.closes_of(&company.market, symbol).await?);
+    }
+    let records = db.records_of(company.number).await?;
+    // a long history takes a while: not on a thread that serves others
+    let counted = tokio::task::spawn_blocking(move || {
+        let (_, sweep) = assess(Arc::new(known), &records, Time(i64::MAX), &Nothing);
+        let flow = net_flow(&sweep.trades(), &question);
+        let keys = flow.insiders.iter();
+        let keys = keys
+            .map(|one| sweep.members(one.insider).to_vec())
+            .collect();
+        (flow, keys)
+    });
+    counted.await.map_err(|error| ApiError::internal(&error))
+}

@@ -1,0 +1,104 @@
+//! Which kinds of signals did well: the matured returns of scored declarations, and the recent declarations that are measured by them.
+
+use sqlx::QueryBuilder;
+
+use super::{
+    db::{Db, read},
+    error::{StoreError, StoreResult},
+    returns::read_direction,
+};
+use crate::{
+    model::{rank::Tenths, time::Time},
+    score::insider::winning::{Kind, Outcome},
+};
+
+/// A recent declaration with a score that is a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its amfId.
+    pub amf_id: String,
+    /// When it was published.
+    pub published_at: Time,
+    /// Its score, in tenths.
+    pub score: i64,
+    /// Of what kind it is.
+    pub kind: Kind,
+}
+
+#[derive(sqlx::FromRow)]
+struct OutcomeRow {
+    amf_id: String,
+    direction: String,
+    score: i64,
+    is_cluster: bool,
+    known_at: i64,
+    excess: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct CandidateRow {
+    amf_id: String,
+    direction: String,
+    score: i64,
+    is_cluster: bool,
+    published_at: i64,
+}
+
+fn kind(amf_id: &str, direction: &str, score: i64, is_cluster: bool) -> StoreResult<Option<Kind>> {
+    let read = read_direction(direction)
+        .ok_or_else(|| StoreError::corrupt(amf_id, "a direction that is none"))?;
+    Ok(Kind::of(read, Tenths(score), is_cluster))
+}
+
+impl Db {
+    /// The 90-day returns of all declarations that are signals, each with when it could first be known.
+    pub async fn outcomes(&self) -> StoreResult<Vec<Outcome>> {
+        let rows: Vec<OutcomeRow> = read!(self, pool => sqlx::query_as(
+            "select r.amf_id, r.direction, d.score, d.is_cluster, r.known_at, r.excess
+             from matured_returns r join declarations d on d.amf_id = r.amf_id
+             where d.score is not null and r.until is null order by r.known_at, r.amf_id")
+            .fetch_all(pool).await)?;
+        let mut outcomes = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Some(kind) = kind(&row.amf_id, &row.direction, row.score, row.is_cluster)? else {
+                continue;
+            };
+            let excess = (row.excess.parse())
+                .map_err(|e| StoreError::corrupt(format!("return of {}", row.amf_id), e))?;
+            outcomes.push(Outcome {
+                kind,
+                known_at: Time(row.known_at),
+                excess,
+            });
+        }
+        Ok(outcomes)
+    }
+
+    /// Declarations that are signals, published at or after a moment.
+    pub async fn candidates(
+        &self,
+        since: Time,
+        market: Option<&str>,
+    ) -> StoreResult<Vec<Candidate>> {
+        let mut query = QueryBuilder::new(
+            "select amf_id, direction, score, is_cluster, published_at from declarations where score is not null and published_at >= ",
+        );
+        query.push_bind(since.0);
+        if let Some(market) = market {
+            query.push(" and market = ").push_bind(market.to_owned());
+        }
+        let rows: Vec<CandidateRow> =
+            read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+        let mut candidates = Vec::new();
+        for row in rows {
+            let kind = kind(&row.amf_id, &row.direction, row.score, row.is_cluster)?;
+            candidates.extend(kind.map(|kind| Candidate {
+                published_at: Time(row.published_at),
+                score: row.score,
+                kind,
+                amf_id: row.amf_id,
+            }));
+        }
+        Ok(candidates)
+    }
+}
