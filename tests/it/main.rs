@@ -9,6 +9,8 @@
 mod server;
 mod wire;
 
+mod insider_data;
+
 mod access;
 mod bad_input;
 mod clients;
@@ -18,6 +20,9 @@ mod disk_full;
 mod drain;
 mod hostile;
 mod ingest;
+mod insider_api;
+mod insider_samples;
+mod insider_view;
 mod intake;
 mod limits;
 mod openapi;
