@@ -9,6 +9,8 @@
 mod server;
 mod wire;
 
+mod insider_data;
+
 mod access;
 mod bad_input;
 mod clients;
@@ -19,6 +21,9 @@ mod drain;
 mod engines;
 mod hostile;
 mod ingest;
+mod insider_api;
+mod insider_samples;
+mod insider_view;
 mod intake;
 mod limits;
 mod openapi;

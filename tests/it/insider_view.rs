@@ -1,0 +1,268 @@
+//! What is counted, weighed and ranked of insider data, and lists as files.
+
+use serde_json::{Value, json};
+
+use super::insider_data::House;
+
+#[test]
+fn totals_leave_out_what_cannot_be() {
+    let house = House::start();
+    let stats = house.get("/stats");
+    assert_eq!(stats["suspect"], 1);
+    assert_eq!(stats["declarations"], 14, "of 15");
+    assert_eq!(stats["scored"], 12);
+    assert_eq!(stats["directions"], json!({"BUY": 10, "SELL": 2}));
+    assert_eq!(
+        (&stats["companies"], &stats["insiders"]),
+        (&json!(2), &json!(5))
+    );
+    let fr = json!({"companies": 1, "insiders": 1, "declarations": 2, "scored": 2, "directions": {"BUY": 2, "SELL": 0}});
+    assert_eq!(stats["markets"]["fr"], fr);
+    let markets = house.get("/markets?market=fr");
+    assert_eq!(markets["total"], 1);
+    let fr = &markets["items"][0];
+    assert_eq!(
+        (&fr["regulator"], &fr["currency"]),
+        (&json!("AMF"), &json!("EUR"))
+    );
+    assert_eq!(
+        (&fr["declarationsCount"], &fr["companiesCount"]),
+        (&json!(2), &json!(1))
+    );
+    let of = |ago| super::insider_data::noon(ago).to_string();
+    assert_eq!(fr["coverage"], json!({"from": of(30), "to": of(20)}));
+    assert_eq!(
+        house.get("/markets?limit=3&offset=9")["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn search_finds_both_kinds_by_beginnings_of_words() {
+    let house = House::start();
+    let slugs = |query: &str| -> Vec<String> {
+        let list = house.get(&format!("/search?{query}"));
+        let items = list["items"].as_array().unwrap().iter();
+        items
+            .map(|item| {
+                format!(
+                    "{} {}",
+                    item["type"].as_str().unwrap(),
+                    item["slug"].as_str().unwrap()
+                )
+            })
+            .collect()
+    };
+    assert_eq!(slugs("q=inc+wor"), ["company otter-works-inc-1"]);
+    assert_eq!(
+        slugs("q=OWNER&limit=1"),
+        ["insider owner-11-1"],
+        "the most declarations first"
+    );
+    assert_eq!(house.get("/search?q=owner&limit=1")["total"], 4);
+    assert_eq!(slugs("q=zo%C3%A9"), ["insider hyperlink-x-zoe-4"]);
+    assert_eq!(slugs("q=etoile&market=fr"), ["company l-etoile-fils-2"]);
+    assert!(slugs("q=etoile&market=us").is_empty());
+    assert!(slugs("q=%21%21").is_empty(), "no word in it");
+}
+
+#[test]
+fn backtests_are_summed_with_their_uncertainty() {
+    let house = House::start();
+    let body = house.get("/backtest");
+    let of = |body: &Value, direction: &str, days: i64| -> Value {
+        let directions = body["directions"].as_array().unwrap();
+        let one = directions.iter().find(|one| one["direction"] == direction);
+        let horizons = one.unwrap()["horizons"].as_array().unwrap();
+        horizons
+            .iter()
+            .find(|one| one["days"] == days)
+            .unwrap()
+            .clone()
+    };
+    let bought = of(&body, "BUY", 90);
+    let n = bought["n"].as_u64().unwrap();
+    assert!(n >= 2, "{bought}");
+    assert_eq!(
+        bought["wins"], 0,
+        "the share fell, what it is measured against did not"
+    );
+    assert_eq!(bought["winRateLow"], 0);
+    let high = bought["winRateHigh"].as_f64().unwrap();
+    assert!(high > 0.4, "few say little: {bought}");
+    assert!(
+        bought["median"].as_f64().unwrap() < 0.0
+            && bought["winsorisedMean"].as_f64().unwrap() < 0.0
+    );
+    assert_eq!(of(&body, "SELL", 90)["winRate"], 1);
+    let none = of(&body, "BUY", 730);
+    assert_eq!(
+        (&none["n"], &none["winRate"], &none["median"]),
+        (&json!(0), &Value::Null, &Value::Null)
+    );
+    let sold = house.get("/backtest?direction=SELL&minScore=0");
+    assert_eq!(sold["directions"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        of(&house.get("/backtest?market=fr"), "BUY", 30)["n"],
+        0,
+        "no closes there"
+    );
+}
+
+#[test]
+fn winning_kinds_are_measured_by_what_was_known_before() {
+    let house = House::start();
+    let list = house.get("/strategy/winning?lookbackDays=365");
+    let items = list["items"].as_array().unwrap();
+    assert!(!items.is_empty());
+    assert_eq!(list["total"], items.len());
+    for item in items {
+        let strategy = &item["strategy"];
+        assert!(strategy["n"].as_u64().unwrap() >= 1);
+        assert_eq!(strategy["horizonDays"], 90);
+        assert_eq!(strategy["direction"], item["direction"]);
+        assert_eq!(strategy["band"], item["signal"]["band"]);
+        assert_eq!(strategy["isCluster"], item["signal"]["isCluster"]);
+        let of = |name: &str| strategy[name].as_f64().unwrap();
+        assert!(of("winRateLow") <= of("winRate") && of("winRate") <= of("winRateHigh"));
+    }
+    let lows: Vec<f64> = items
+        .iter()
+        .map(|item| item["strategy"]["winRateLow"].as_f64().unwrap())
+        .collect();
+    assert!(lows.is_sorted_by(|a, b| a >= b), "{lows:?}");
+    assert_eq!(house.get("/strategy/winning?market=fr")["total"], 0);
+}
+
+#[test]
+fn net_flow_is_told_by_period_insider_and_90_days() {
+    let house = House::start();
+    let path = "/companies/otter-works-inc-1/net-flow";
+    let flow = house.get(path);
+    let sum = |list: &Value, name: &str| -> f64 {
+        let items = list.as_array().unwrap().iter();
+        items.map(|item| item[name].as_f64().unwrap()).sum()
+    };
+    for name in ["buy", "sell", "net"] {
+        assert_eq!(
+            sum(&flow["items"], name),
+            sum(&flow["insiders"], name),
+            "{name}"
+        );
+    }
+    let first = &flow["insiders"][0];
+    assert_eq!(
+        (&first["slug"], &first["name"]),
+        (&json!("owner-11-1"), &json!("Owner 11"))
+    );
+    // 1,001 and 1,008 and 1,010 shares at 10: what the amendment replaced is out, and so is the grant
+    assert_eq!((&first["buy"], &first["sell"]), (&json!(30_190), &json!(0)));
+    assert_eq!(flow["signal90"]["state"], "accumulation");
+    let weeks = house.get(&format!("{path}?bucket=week&basis=trade"));
+    assert!(weeks["items"][0]["period"].as_str().unwrap().contains("-W"));
+    assert_eq!(sum(&weeks["items"], "net"), sum(&flow["items"], "net"));
+    let none = house.get(&format!("{path}?to=2000-01-01"));
+    assert_eq!(
+        (&none["items"], &none["signal90"]["state"]),
+        (&json!([]), &json!("insufficient"))
+    );
+}
+
+#[test]
+fn lists_are_files_too() {
+    let house = House::start();
+    let rows = |path: &str| -> Vec<csv::StringRecord> {
+        let reply = house.ask_with(path, &[("accept", "text/csv")]);
+        assert_eq!(reply.head.status, 200, "{}", reply.text());
+        assert!(
+            reply
+                .head
+                .header("content-type")
+                .unwrap()
+                .starts_with("text/csv")
+        );
+        let mut reader = csv::Reader::from_reader(&reply.body[..]);
+        reader.records().map(Result::unwrap).collect()
+    };
+    let all = rows("/declarations");
+    let ids: Vec<String> = all
+        .iter()
+        .map(|row| {
+            row[0]
+                .trim_start_matches("SEC:0000000000-00-0000")
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(
+        ids,
+        house.ids("/declarations"),
+        "the whole list, in its order"
+    );
+    assert_eq!(rows("/declarations?limit=2&offset=1&format=csv").len(), 2);
+    let french = rows("/declarations?market=fr&sort=amount");
+    assert_eq!(&french[0][6], "'=HYPERLINK(\"x\"), Zoé", "no formula");
+    assert_eq!(
+        (&french[0][12], &french[0][14], &french[0][15]),
+        ("20", "20040", "EUR")
+    );
+    assert_eq!(
+        &rows("/declarations?isin=US0000000075&to=2000-01-01").len(),
+        &0
+    );
+    for (path, columns, count) in [
+        ("/companies", 12, 2),
+        ("/insiders", 9, 5),
+        ("/markets", 10, 10),
+        ("/search?q=owner", 7, 4),
+        ("/companies?hasLogo=true", 12, 0),
+        ("/signals", 23, 3),
+        ("/companies/otter-works-inc-1/declarations", 23, 13),
+        ("/insiders/owner-11-1/declarations", 23, 5),
+    ] {
+        let rows = rows(path);
+        assert_eq!(rows.len(), count, "{path}");
+        assert!(
+            rows.iter().all(|row| row.len() == columns),
+            "{path}: {rows:?}"
+        );
+    }
+    let winning = house.get("/strategy/winning?lookbackDays=365")["total"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(
+        rows("/strategy/winning?lookbackDays=365").len() as u64,
+        winning
+    );
+    let json = house.ask_with("/companies?format=json", &[("accept", "text/csv")]);
+    assert_eq!(
+        json.ok_json()["total"],
+        2,
+        "what is said in the query goes first"
+    );
+}
+
+#[test]
+fn what_has_not_changed_is_not_sent_again() {
+    let house = House::start();
+    for path in [
+        "/declarations?limit=2",
+        "/declarations/2026DD0000001",
+        "/declarations/2026DD0000001/score",
+        "/companies/otter-works-inc-1",
+        "/insiders/owner-11-1",
+        "/stats",
+        "/backtest",
+        "/companies/otter-works-inc-1/net-flow",
+    ] {
+        let first = house.ask(path);
+        assert_eq!(first.head.status, 200, "{path}: {}", first.text());
+        let tag = first.head.header("etag").expect("a tag").to_owned();
+        let again = house.ask_with(path, &[("if-none-match", &tag)]);
+        assert_eq!(again.head.status, 304, "{path}");
+        let other = house.ask_with(path, &[("if-none-match", "W/\"0\"")]);
+        assert_eq!(other.head.status, 200, "{path}");
+    }
+}
