@@ -8,4 +8,6 @@ pub mod data_dir;
 
 pub mod life;
 
+pub mod scoring;
+
 pub mod node;

@@ -9,7 +9,7 @@ use super::{
     data_dir::DirLock,
     error::{StartError, StartResult},
     life::Life,
-    system,
+    scoring, system,
 };
 use crate::{
     config::settings::Settings,
@@ -19,8 +19,11 @@ use crate::{
         state::{AdminToken, State},
     },
     hub::{node::Hub, reader, seat::End},
-    ingest::pipeline::{self, Pace, Pipeline},
-    model::{account::Plans, random::Random, time::Clock},
+    ingest::{
+        insider::intake::Intake,
+        pipeline::{self, Pace, Pipeline},
+    },
+    model::{account::Plans, market::Market, random::Random, time::Clock},
     store::{db::Db, log::as_log},
     telemetry::metrics::Metrics,
 };
@@ -58,6 +61,17 @@ pub async fn open_database(settings: &Settings, clock: &Clock, random: &Random) 
     Ok(db)
 }
 
+/// Opens the way in for filings.
+pub async fn open_intake(
+    settings: &Settings,
+    db: &Db,
+    hub: Option<Arc<Hub>>,
+    clock: &Clock,
+) -> StartResult<Intake> {
+    let (config, markets) = (settings.insider.clone(), Market::built_in());
+    Ok(Intake::open(db.clone(), hub, clock.clone(), config, &markets).await?)
+}
+
 impl Node {
     /// Starts everything; listens when it returns.
     pub async fn start(
@@ -92,6 +106,8 @@ impl Node {
             metrics.ingest.clone(),
             Pace::Live,
         );
+        let intake = open_intake(&settings, &db, Some(hub.clone()), &clock).await?;
+        let intake = Arc::new(intake.counting(metrics.insider.clone()));
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
@@ -100,6 +116,7 @@ impl Node {
             db.clone(),
             hub.clone(),
             pipeline.clone(),
+            intake,
             plans,
             clock.clone(),
             random,
@@ -134,7 +151,12 @@ impl Node {
             settings.stream.tick_ms,
             self.life.clone(),
         ));
-        self.background = vec![read, watch];
+        let scoring = tokio::spawn(scoring::run(
+            self.state.intake.clone(),
+            settings.server.data_dir.clone(),
+            self.life.clone(),
+        ));
+        self.background = vec![read, watch, scoring];
         if settings.log.retention_days > 0 {
             let days = i64::from(settings.log.retention_days);
             self.background.push(tokio::spawn(prune(

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::config::Config;
 use crate::{
     hub::node::Hub,
-    ingest::pipeline::Pipeline,
+    ingest::{insider::intake::Intake, pipeline::Pipeline},
     model::{account::Plans, random::Random, time::Clock},
     store::db::Db,
 };
@@ -47,6 +47,8 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// The way in for facts and signals.
     pub pipeline: Pipeline,
+    /// The way in for filings.
+    pub intake: Arc<Intake>,
     /// What plans allow.
     pub plans: Arc<Plans>,
     /// The time.
@@ -70,6 +72,7 @@ impl State {
         db: Db,
         hub: Arc<Hub>,
         pipeline: Pipeline,
+        intake: Arc<Intake>,
         plans: Arc<Plans>,
         clock: Clock,
         random: Random,
@@ -82,6 +85,7 @@ impl State {
             db,
             hub,
             pipeline,
+            intake,
             plans,
             clock,
             random,

@@ -16,6 +16,7 @@ mod crash;
 mod cut;
 mod disk_full;
 mod drain;
+mod filings;
 mod hostile;
 mod ingest;
 mod intake;
