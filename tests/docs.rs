@@ -1,6 +1,10 @@
 //! The commands of the documentation, run as they stand there.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
 
 /// The blocks of a page that a shell can run.
 fn shell_blocks(page: &str) -> Vec<String> {
@@ -14,6 +18,21 @@ fn shell_blocks(page: &str) -> Vec<String> {
     blocks
 }
 
+/// Runs a block as it stands, on a data directory of its own.
+fn run(block: &str, data: &Path) -> Output {
+    let binary = Path::new(env!("CARGO_BIN_EXE_sigcast"));
+    let path = std::env::var("PATH").unwrap_or_default();
+    Command::new("bash")
+        .args(["-euo", "pipefail", "-c", block])
+        .env(
+            "PATH",
+            format!("{}:{path}", binary.parent().unwrap().display()),
+        )
+        .env("SIGCAST_SERVER__DATA_DIR", data)
+        .output()
+        .unwrap()
+}
+
 #[test]
 fn the_facts_of_the_ingest_page_go_in() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -24,23 +43,34 @@ fn the_facts_of_the_ingest_page_go_in() {
         .find(|block| block.contains("<<'FACTS'"))
         .expect("a block with facts");
     let data = tempfile::tempdir().unwrap();
-    let binary = Path::new(env!("CARGO_BIN_EXE_sigcast"));
-    let path = std::env::var("PATH").unwrap_or_default();
-    let output = Command::new("bash")
-        .args(["-euo", "pipefail", "-c", block])
-        .env(
-            "PATH",
-            format!("{}:{path}", binary.parent().unwrap().display()),
-        )
-        .env("SIGCAST_SERVER__DATA_DIR", data.path())
-        .output()
-        .unwrap();
+    let output = run(block, data.path());
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{output:?}");
     let facts = block.lines().filter(|line| line.starts_with('{')).count();
     assert!(facts >= 5, "one of each type");
     assert!(
         said.starts_with(&format!("{facts} accepted, 0 known already, 0 rejected")),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_declarations_of_the_filings_page_go_in() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/filings.md")).unwrap();
+    let blocks = shell_blocks(&page);
+    let block = blocks
+        .iter()
+        .find(|block| block.contains("<<'FILINGS'"))
+        .expect("a block with declarations");
+    let data = tempfile::tempdir().unwrap();
+    let output = run(block, data.path());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let lines = block.lines().filter(|line| line.starts_with('{')).count();
+    assert!(lines >= 4, "one of each kind");
+    assert!(
+        said.starts_with(&format!("{lines} accepted, 0 known already, 0 rejected")),
         "{said}"
     );
 }

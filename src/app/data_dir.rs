@@ -29,6 +29,8 @@ fn failed(path: &Path, what: &'static str, source: io::Error) -> StartError {
 
 /// The lock of the one process that runs the engines.
 pub const ENGINES: &str = "engine.lock";
+/// The lock of the one process that judges what waits of insider filings.
+pub const INSIDERS: &str = "insiders.lock";
 /// The lock of the one process that serves.
 pub const SERVER: &str = "server.lock";
 

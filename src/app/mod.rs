@@ -10,4 +10,6 @@ pub mod life;
 
 mod engines;
 
+pub mod scoring;
+
 pub mod node;

@@ -10,7 +10,7 @@ use super::{
     engines::{Engines, Making},
     error::{StartError, StartResult},
     life::Life,
-    system,
+    scoring, system,
 };
 use crate::{
     config::settings::Settings,
@@ -20,7 +20,8 @@ use crate::{
         state::{AdminToken, State},
     },
     hub::{node::Hub, pulse, reader, seat::End},
-    model::{account::Plans, random::Random, time::Clock},
+    ingest::insider::intake::Intake,
+    model::{account::Plans, market::Market, random::Random, time::Clock},
     store::{db::Db, log::as_log},
     telemetry::metrics::Metrics,
 };
@@ -55,6 +56,17 @@ pub async fn open_database(settings: &Settings, clock: &Clock, random: &Random) 
     db.name_log(&format!("{:08x}", random.number() as u32), clock.now())
         .await?;
     Ok(db)
+}
+
+/// Opens the way in for filings.
+pub async fn open_intake(
+    settings: &Settings,
+    db: &Db,
+    hub: Option<Arc<Hub>>,
+    clock: &Clock,
+) -> StartResult<Intake> {
+    let (config, markets) = (settings.insider.clone(), Market::built_in());
+    Ok(Intake::open(db.clone(), hub, clock.clone(), config, &markets).await?)
 }
 
 impl Node {
@@ -93,6 +105,8 @@ impl Node {
             metrics: metrics.ingest.clone(),
         };
         let (pipeline, engines) = Engines::start(making, dir)?;
+        let intake = open_intake(&settings, &db, Some(hub.clone()), &clock).await?;
+        let intake = Arc::new(intake.counting(metrics.insider.clone()));
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
@@ -102,6 +116,7 @@ impl Node {
             db.clone(),
             hub.clone(),
             pipeline,
+            intake,
             plans,
             callers,
             clock.clone(),
@@ -141,7 +156,12 @@ impl Node {
             settings.stream.tick_ms,
             self.life.clone(),
         ));
-        self.background = vec![read, pulse, watch];
+        let scoring = tokio::spawn(scoring::run(
+            self.state.intake.clone(),
+            settings.server.data_dir.clone(),
+            self.life.clone(),
+        ));
+        self.background = vec![read, pulse, watch, scoring];
         if settings.log.retention_days > 0 {
             let days = i64::from(settings.log.retention_days);
             self.background.push(tokio::spawn(prune(

@@ -12,6 +12,7 @@ use super::{
     keys::{self, KeysArgs},
     outcome::{Outcome, complain},
     publish::{self, PublishArgs},
+    rescore::{self, RescoreArgs},
     serve::{self, ServeArgs},
     tail::{self, TailArgs},
 };
@@ -42,6 +43,12 @@ enum Command {
     Keys(KeysArgs),
     /// Read facts from files
     Ingest(IngestArgs),
+    /// Judge all insider filings once more, by the rules of this program
+    ///
+    /// Reads every stored filing again and scores it by what was known when it was published. Where that says something new, it
+    /// is stored beside what was said before, and served from then on; no signal is sent. After an update of the program this
+    /// brings all scores up to date; at any other time it finds nothing to change, and says so. Works beside a running server.
+    Rescore(RescoreArgs),
     /// Append ready-made signals to the log
     Publish(PublishArgs),
     /// Watch a stream, here or anywhere; the key comes from SIGCAST_KEY
@@ -95,6 +102,7 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Accounts(args) => Box::pin(accounts::run(args)).await,
         Command::Keys(args) => Box::pin(keys::run(args)).await,
         Command::Ingest(args) => Box::pin(ingest::run(args)).await,
+        Command::Rescore(args) => Box::pin(rescore::run(args)).await,
         Command::Publish(args) => Box::pin(publish::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await.map(|()| Outcome::Good),
     }

@@ -14,15 +14,19 @@ use rust_decimal::Decimal;
 use serde_json::json;
 
 use super::{
+    check_list::{self, CheckListArgs},
     data::DataArgs,
+    filings::{self, FilingsArgs, RegisterArgs},
     outcome::{Outcome, complain, say},
     progress::{Counted, Progress},
     reading::{Batch, Reading},
+    tables::{self, CompaniesArgs, PricesArgs},
 };
 use crate::{
     app::data_dir::{DirLock, ENGINES},
     ingest::{
         facts::Facts,
+        filings::open::FilingFormat,
         metrics::Metrics,
         pipeline::{self, Arrivals, Pace, Pipeline, Receipt, Rejection},
         resolve::latest_time,
@@ -47,6 +51,33 @@ enum Command {
     /// rest goes in. Facts that are known are counted, not stored twice. Exit status: 0 all good, 2 some lines were
     /// bad, 1 nothing could be done. Works beside a running server, which then applies the facts.
     Swaps(SwapsArgs),
+    /// Insider filings: SEC Forms 3, 4 and 5, or one declaration a line from any other regulator
+    ///
+    /// EDGAR submissions as they are published, or the XML alone; folders are read with all that is in them (.txt, .xml, .nc, .sgml), on
+    /// all cores. A filing is known by its accession number: the one that comes twice counts once. Files that are no filings are named
+    /// with a reason and left out; the rest goes in. When all is stored, it is scored; stopped at any moment, the same command, or
+    /// the server, goes on. A filing published less than a day ago may be a signal, an older one is history. Exit status: 0
+    /// all good, 2 some input was bad, 1 nothing could be done.
+    Filings(FilingsArgs),
+    /// Insider filings: UK dealings of managers (PDMR), as JSON
+    UkPdmr(RegisterArgs),
+    /// Insider filings: the export of the Swedish register; a later one brings its revisions and withdrawals
+    SeFi(RegisterArgs),
+    /// Insider filings: the table of the Belgian site
+    BeFsma(RegisterArgs),
+    /// Hold a quarterly data set of the SEC against the filings that are at hand
+    ///
+    /// Counts by document type how many submissions are listed, known and missing. Nothing is stored: its tables name no owners.
+    SecTsv(CheckListArgs),
+    /// Names, tickers, ISINs and market capitalisations of companies, from CSV
+    ///
+    /// Any table with a `ticker`, a `name` or a `cik`. What depends on a market capitalisation is scored anew.
+    Companies(CompaniesArgs),
+    /// Daily closes, from CSV: for returns, track records and backtests
+    ///
+    /// Adjusted for splits and dividends. `date,close` in a file called as its ticker, a `date` and a column for each ticker, or
+    /// `date,ticker,close`. What depends on them is scored anew.
+    Prices(PricesArgs),
 }
 
 #[derive(Debug, Clone, Args)]
@@ -87,8 +118,16 @@ const MOST_PRINTED: u64 = 1_000;
 
 /// Runs it.
 pub async fn run(args: IngestArgs) -> Result<Outcome> {
-    let Command::Swaps(args) = args.command;
-    swaps(args).await
+    match args.command {
+        Command::Swaps(args) => swaps(args).await,
+        Command::Filings(args) => filings::filings(args).await,
+        Command::UkPdmr(args) => filings::register(FilingFormat::UkPdmr, args).await,
+        Command::SeFi(args) => filings::register(FilingFormat::SeFi, args).await,
+        Command::BeFsma(args) => filings::register(FilingFormat::BeFsma, args).await,
+        Command::SecTsv(args) => check_list::run(args).await,
+        Command::Companies(args) => tables::companies(args).await,
+        Command::Prices(args) => tables::prices(args).await,
+    }
 }
 
 struct Totals {

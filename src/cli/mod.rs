@@ -28,6 +28,18 @@ mod progress;
 
 mod reading;
 
+mod tally;
+
+mod settle;
+
+mod filings;
+
+mod tables;
+
+mod check_list;
+
+mod rescore;
+
 mod ingest;
 
 mod publish;

@@ -22,6 +22,11 @@ pub struct Counted<R> {
 }
 
 impl<R> Counted<R> {
+    /// Wraps a reader that counts into a counter which others may share.
+    pub fn with(inner: R, bytes: Arc<AtomicU64>) -> Self {
+        Counted { inner, bytes }
+    }
+
     /// Wraps a reader; the counter tells how far it is.
     pub fn new(inner: R) -> (Self, Arc<AtomicU64>) {
         let bytes = Arc::new(AtomicU64::new(0));
@@ -67,6 +72,23 @@ impl Progress {
             began: now,
             last_line: now,
             total_bytes,
+        }
+    }
+
+    /// Of work that is counted, and whose end is known.
+    pub fn counting(what: &'static str, total: u64) -> Self {
+        let mut progress = Progress::new(what, Some(total));
+        if let Some(bar) = &mut progress.bar {
+            bar.set_style(style("{bar:32} {pos}/{len}  {msg}  ETA {eta}"));
+        }
+        progress
+    }
+
+    /// The end of it moved.
+    pub fn expect(&mut self, total: u64) {
+        self.total_bytes = Some(total);
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
         }
     }
 

@@ -4,7 +4,13 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::{http, hub, ingest::pipeline, model::account::Plans, score, store::db};
+use crate::{
+    http, hub,
+    ingest::{insider, pipeline},
+    model::account::Plans,
+    score,
+    store::db,
+};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Deserialize)]
@@ -22,6 +28,8 @@ pub struct Settings {
     pub ingest: pipeline::Config,
     /// The consensus engine.
     pub consensus: score::config::Config,
+    /// The insider engine.
+    pub insider: insider::config::Config,
     /// The database.
     pub store: db::Config,
     /// What accounts may do.

@@ -20,15 +20,18 @@ use super::{
 use crate::{
     ingest::{
         facts::Facts,
+        insider::intake::When,
         pipeline::{Arrivals, Receipt, Rejection},
         source::Format,
     },
-    model::{fact_line, publish, swap::Fact},
+    model::{fact_line, filing::Filing, filing_line, publish, swap::Fact},
     store::log::Published,
 };
 
 /// Lines stored together.
 const BATCH: usize = 1_000;
+/// Declarations stored together: those that are fresh are judged in the same transaction.
+const FILINGS_BATCH: usize = 100;
 /// Rejections listed in one answer; more are counted.
 const MOST_REJECTIONS: usize = 1_000;
 /// Helius sends some hundred transactions at most.
@@ -123,6 +126,75 @@ async fn store(state: &State, facts: Vec<(u64, Fact)>, seen: Instant) -> ApiResu
         sol_usd: None,
     };
     Ok(state.pipeline().facts(arrivals).await?)
+}
+
+/// `POST /v1/filings`: NDJSON declarations. A fresh one is scored, and a signal if it is high enough, in its own transaction; older
+/// ones are scored in the background.
+pub async fn filings(Shared(state): Shared<Arc<State>>, body: Body) -> ApiResult {
+    let mut lines = Lines::new(body, state.ending.clone());
+    let mut tally = Tally::default();
+    loop {
+        let batch = lines.batch(FILINGS_BATCH).await;
+        let seen = Instant::now();
+        if let Some(&(last, _)) = batch.lines.last() {
+            let (filings, mut receipt) = read_filings(&state, batch.lines);
+            state.intake.refused(receipt.rejected.len() as u64);
+            match store_filings(&state, &filings, seen).await {
+                Ok(stored) => receipt.add(stored),
+                Err(error) => return Err(tally.stopped(error)),
+            }
+            tally.settle(receipt, last);
+        }
+        match batch.end {
+            None => {}
+            Some(Ok(())) => return Ok(reply::json(&tally.json())),
+            Some(Err(error)) => return Err(tally.stopped(error)),
+        }
+    }
+}
+
+fn read_filings(state: &State, lines: Vec<(u64, Line)>) -> (Vec<(u64, Filing)>, Receipt) {
+    let mut filings = Vec::with_capacity(lines.len());
+    let mut receipt = Receipt::default();
+    for (line, content) in lines {
+        let parsed = match content {
+            Line::Text(text) => {
+                filing_line::parse(text.trim_ascii(), state.intake.markets()).map_err(|e| e.0)
+            }
+            Line::TooLong => Err(format!("longer than {} bytes", fact_line::MAX_LINE_BYTES)),
+        };
+        match parsed {
+            Ok(filing) => filings.push((line, filing)),
+            Err(reason) => receipt.rejected.push(Rejection { line, reason }),
+        }
+    }
+    (filings, receipt)
+}
+
+async fn store_filings(
+    state: &State,
+    numbered: &[(u64, Filing)],
+    seen: Instant,
+) -> ApiResult<Receipt> {
+    if numbered.is_empty() {
+        return Ok(Receipt::default());
+    }
+    let filings: Vec<Filing> = numbered.iter().map(|(_, filing)| filing.clone()).collect();
+    let intake = &state.intake;
+    let taken = intake
+        .filings(&filings, When::WhileFresh, false, seen)
+        .await?;
+    let unknown = (taken.unknown_market.iter()).filter_map(|place| numbered.get(*place));
+    Ok(Receipt {
+        accepted: taken.accepted,
+        duplicate: taken.duplicate,
+        rejected: unknown
+            .map(|(line, filing)| Rejection {
+                line: *line,
+                reason: format!("market: `{}` is not known", filing.market),
+            })
+            .collect(),
+    })
 }
 
 /// `POST /v1/helius`: what a Helius webhook sends.

@@ -93,6 +93,7 @@ pub fn admin(state: Arc<State>) -> Router {
     Router::new()
         .route("/v1/signals", post(intake::signals))
         .route("/v1/swaps", post(intake::swaps))
+        .route("/v1/filings", post(intake::filings))
         .route("/v1/helius", post(intake::helius))
         .route("/v1/accounts", post(admin::create_account))
         .route("/v1/keys", post(admin::create_key))

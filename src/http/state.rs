@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{callers::Callers, config::Config, data::Data};
 use crate::{
     hub::node::Hub,
-    ingest::pipeline::Pipeline,
+    ingest::{insider::intake::Intake, pipeline::Pipeline},
     model::{account::Plans, random::Random, time::Clock},
     store::db::Db,
 };
@@ -47,6 +47,8 @@ pub struct State {
     pub hub: Arc<Hub>,
     /// The way in for facts and signals: another one once this process runs the engines.
     pipeline: RwLock<Pipeline>,
+    /// The way in for filings.
+    pub intake: Arc<Intake>,
     /// What plans allow.
     pub plans: Arc<Plans>,
     /// The keys in use.
@@ -75,6 +77,7 @@ impl State {
         db: Db,
         hub: Arc<Hub>,
         pipeline: Pipeline,
+        intake: Arc<Intake>,
         plans: Arc<Plans>,
         callers: Callers,
         clock: Clock,
@@ -89,6 +92,7 @@ impl State {
             db,
             hub,
             pipeline: RwLock::new(pipeline),
+            intake,
             engines_elsewhere: AtomicBool::new(false),
             plans,
             callers,

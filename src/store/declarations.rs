@@ -116,6 +116,23 @@ pub struct Stale {
     pub declarations: i64,
 }
 
+/// How much waits to be judged anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct Backlog {
+    /// Companies.
+    pub companies: i64,
+    /// Of them, those whose returns are to be made before any is scored.
+    pub returns_due: i64,
+}
+
+impl Backlog {
+    /// Steps to the end: returns, and scores.
+    #[must_use]
+    pub fn steps(self) -> u64 {
+        u64::try_from(self.companies + self.returns_due).unwrap_or_default()
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct RecordRow {
     number: i64,
@@ -504,9 +521,17 @@ impl Tx {
 
 impl Db {
     /// How many companies wait to be judged anew.
-    pub async fn count_stale(&self) -> StoreResult<i64> {
+    pub async fn count_stale(&self) -> StoreResult<Backlog> {
+        Ok(read!(self, pool => sqlx::query_as(
+            "select count(*) as companies, count(case when returns_due then 1 end) as returns_due from stale_companies")
+            .fetch_one(pool).await)?)
+    }
+
+    /// How many assessments a version of the score has, all revisions together.
+    pub async fn count_assessments(&self, version: &str) -> StoreResult<i64> {
         Ok(
-            read!(self, pool => sqlx::query_scalar("select count(*) from stale_companies").fetch_one(pool).await)?,
+            read!(self, pool => sqlx::query_scalar("select count(*) from assessments where version = $1")
+            .bind(version).fetch_one(pool).await)?,
         )
     }
 

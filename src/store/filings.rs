@@ -1,6 +1,6 @@
 //! Filings as they were filed: appended in order of arrival, each once, and read back whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::QueryBuilder;
 
@@ -162,6 +162,23 @@ impl Db {
             "select f.number, f.company, f.arrived_at, f.body from filings f join declarations d on d.filing = f.number where d.number = $1")
             .bind(declaration).fetch_optional(pool).await)?;
         row.as_ref().map(read_filing).transpose()
+    }
+
+    /// Which of these ids are known.
+    pub async fn which_filings(&self, ids: &[&str]) -> StoreResult<HashSet<String>> {
+        let mut known = HashSet::new();
+        for some in ids.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("select id from filings where id in (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind(*id);
+            }
+            query.push(")");
+            let rows: Vec<String> =
+                read!(self, pool => query.build_query_scalar().fetch_all(pool).await)?;
+            known.extend(rows);
+        }
+        Ok(known)
     }
 
     /// How many filings there are.

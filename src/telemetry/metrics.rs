@@ -13,6 +13,8 @@ pub struct Metrics {
     pub hub: hub::metrics::Metrics,
     /// The pipeline's.
     pub ingest: ingest::metrics::Metrics,
+    /// Those of the way in of filings.
+    pub insider: ingest::insider::metrics::Metrics,
 }
 
 impl Metrics {
@@ -22,6 +24,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("sigcast");
         self.hub.register(&mut registry);
         self.ingest.register(&mut registry);
+        self.insider.register(&mut registry);
         Arc::new(move || {
             let mut text = String::new();
             // writing to a String does not fail

@@ -19,6 +19,7 @@ mod cut;
 mod disk_full;
 mod drain;
 mod engines;
+mod filings;
 mod hostile;
 mod ingest;
 mod insider_api;

@@ -42,6 +42,23 @@ pub enum Kind {
     OwnerSignature,
 }
 
+impl Kind {
+    /// The table's name, as its file is called.
+    #[must_use]
+    pub fn table(self) -> &'static str {
+        match self {
+            Kind::Submission => "SUBMISSION",
+            Kind::ReportingOwner => "REPORTINGOWNER",
+            Kind::NonderivTrans => "NONDERIV_TRANS",
+            Kind::NonderivHolding => "NONDERIV_HOLDING",
+            Kind::DerivTrans => "DERIV_TRANS",
+            Kind::DerivHolding => "DERIV_HOLDING",
+            Kind::Footnotes => "FOOTNOTES",
+            Kind::OwnerSignature => "OWNER_SIGNATURE",
+        }
+    }
+}
+
 const KINDS: [(&str, Kind); 8] = [
     ("DOCUMENT_TYPE", Kind::Submission),
     ("RPTOWNERCIK", Kind::ReportingOwner),

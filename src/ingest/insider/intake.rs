@@ -25,7 +25,7 @@ use crate::{
         companies::CompanySeen,
         data_version::Touched,
         db::{Db, Tx},
-        declarations::Stale,
+        declarations::{Backlog, Stale},
         error::StoreResult,
         prices::day_of,
     },
@@ -256,11 +256,16 @@ impl Intake {
         self.db.commit(tx).await
     }
 
-    /// How many companies wait to be judged.
-    pub async fn waiting(&self) -> StoreResult<i64> {
+    /// How much waits to be judged.
+    pub async fn waiting(&self) -> StoreResult<Backlog> {
         let waiting = self.db.count_stale().await?;
-        self.metrics.waiting.set(waiting);
+        self.metrics.waiting.set(waiting.companies);
         Ok(waiting)
+    }
+
+    /// Counts lines that are no filings.
+    pub fn refused(&self, lines: u64) {
+        self.metrics.rejected.inc_by(lines);
     }
 
     /// Stores closes of one symbol of a market; what depends on them waits to be judged anew. Whether any was new.

@@ -16,5 +16,7 @@ pub mod live;
 
 pub mod bulk;
 
+pub mod filings;
+
 #[cfg(test)]
 mod proof;

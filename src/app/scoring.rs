@@ -1,0 +1,66 @@
+//! What waits to be judged, judged in the background: in short turns, so that swaps and signals never wait long for the database.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    data_dir::{DirLock, INSIDERS},
+    life::Life,
+};
+use crate::ingest::insider::intake::{Intake, SHORT_TURN};
+
+/// How often it is looked whether anything waits.
+const TICK: Duration = Duration::from_millis(200);
+/// After a failure.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Judges what waits, from other processes or an earlier life, until the process ends.
+///
+/// Of the processes that share a data directory one does so at a time: a command that has begun it is not disturbed.
+pub async fn run(intake: Arc<Intake>, data_dir: PathBuf, life: Life) {
+    let mut own: Option<DirLock> = None;
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = life.hard.cancelled() => return,
+            _ = tick.tick() => {}
+        }
+        let waiting = match intake.waiting().await {
+            Ok(waiting) => waiting.companies,
+            Err(error) => {
+                tracing::warn!(%error, "scoring waits for the database");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        if waiting == 0 {
+            continue;
+        }
+        if own.is_none() {
+            match DirLock::try_take(&data_dir, INSIDERS) {
+                Ok(taken) => own = taken,
+                Err(error) => tracing::warn!(%error, "scoring waits for its lock"),
+            }
+        }
+        if own.is_some() {
+            some_turns(&intake, &life).await;
+        }
+    }
+}
+
+/// Turns until nothing waits, or one fails. Between two of them others get as much time as the turn took.
+async fn some_turns(intake: &Intake, life: &Life) {
+    while !life.hard.is_cancelled() {
+        let begun = tokio::time::Instant::now();
+        match intake.settle_some(SHORT_TURN).await {
+            Ok(settled) if settled.companies == 0 => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(%error, "companies could not be judged; trying again");
+                tokio::time::sleep(PAUSE).await;
+                return;
+            }
+        }
+        tokio::time::sleep(begun.elapsed().min(PAUSE)).await;
+    }
+}
