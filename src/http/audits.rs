@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     gate::insider_view::ScoreQuery, model::time::Time, score::insider::audit::SCORE_VERSION,
-    store::declarations::Served,
+    store::served::Served,
 };
 
 /// A score, and why; or why there is none.

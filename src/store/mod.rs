@@ -32,6 +32,8 @@ pub mod filings;
 
 pub mod declarations;
 
+pub mod served;
+
 pub mod company_list;
 
 pub mod flow_facts;

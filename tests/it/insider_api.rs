@@ -18,7 +18,8 @@ fn keys(object: &Value) -> Vec<&str> {
 fn has(object: &Value, members: &str) {
     let mut expected: Vec<&str> = members.split_whitespace().collect();
     let mut found = keys(object);
-    (expected.sort_unstable(), found.sort_unstable());
+    expected.sort_unstable();
+    found.sort_unstable();
     assert_eq!(found, expected);
 }
 

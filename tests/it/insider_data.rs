@@ -311,7 +311,7 @@ async fn put_market_cap(intake: &Intake) {
         id: Some("0000000007".into()),
         name: Some("Otter".into()),
         description: Some("Dams, mostly".into()),
-        market_caps: vec![(day(300), Decimal::new(1_000_000_05, 2))],
+        market_caps: vec![(day(300), Decimal::new(100_000_005, 2))],
         ..CompanyFact::default()
     };
     assert_eq!(intake.companies(&[fact]).await.unwrap(), 1);

@@ -87,9 +87,7 @@ pub fn revision(
         tracks: audit.is_some_and(|audit| audit.inputs.past_n >= TRACKED),
         signal: entity::signal(assessment, superseded_by, now)?,
         rest: entity::rest(&stored.record, filing, &insider, Some(assessment))?,
-        audit: audit
-            .map(|audit| serde_json::to_string(audit))
-            .transpose()?,
+        audit: audit.map(serde_json::to_string).transpose()?,
         said,
     })
 }
