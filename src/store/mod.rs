@@ -30,6 +30,8 @@ pub mod filings;
 
 pub mod declarations;
 
+pub mod stale;
+
 pub mod company_list;
 
 pub mod returns;

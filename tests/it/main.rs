@@ -21,6 +21,7 @@ mod hostile;
 mod ingest;
 mod intake;
 mod limits;
+mod register;
 mod resume;
 mod seat;
 mod slow;
