@@ -12,11 +12,7 @@ use std::{
 use serde_json::{Value, json};
 use sigcast::{
     config::load,
-    store::{
-        db::Db,
-        declaration_list::Filter,
-        declarations::{Backlog, Served},
-    },
+    store::{db::Db, declaration_list::Filter, served::Served, stale::Backlog},
 };
 
 /// `SIGCAST_SHARED_DATA`, else `../shared/data` beside the project.

@@ -90,34 +90,6 @@ pub struct Revision {
     pub audit: Option<String>,
 }
 
-/// A company that waits to be judged anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct Stale {
-    /// Its number.
-    pub company: i64,
-    /// From when on, microseconds.
-    pub since: i64,
-    /// How many declarations it has.
-    pub declarations: i64,
-}
-
-/// How much waits to be judged anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
-pub struct Backlog {
-    /// Companies.
-    pub companies: i64,
-    /// Of them, those whose returns are to be made before any is scored.
-    pub returns_due: i64,
-}
-
-impl Backlog {
-    /// Steps to the end: returns, and scores.
-    #[must_use]
-    pub fn steps(self) -> u64 {
-        u64::try_from(self.companies + self.returns_due).unwrap_or_default()
-    }
-}
-
 #[derive(sqlx::FromRow)]
 struct RecordRow {
     number: i64,
@@ -363,41 +335,6 @@ impl Tx {
         Ok(changed.rows_affected() > 0)
     }
 
-    /// Notes that a company's declarations from a moment on are to be judged anew: returns first, then scores.
-    pub async fn mark_stale(&mut self, companies: &[(i64, Time)]) -> StoreResult<()> {
-        self.mark(companies, true).await
-    }
-
-    /// Notes that a company's declarations from a moment on are to be scored anew: returns elsewhere changed, its own did not.
-    pub async fn mark_unscored(&mut self, companies: &[(i64, Time)]) -> StoreResult<()> {
-        self.mark(companies, false).await
-    }
-
-    async fn mark(&mut self, companies: &[(i64, Time)], returns_due: bool) -> StoreResult<()> {
-        let mut earliest: HashMap<i64, i64> = HashMap::new();
-        for (company, since) in companies {
-            let known = earliest.entry(*company).or_insert(since.0);
-            *known = since.0.min(*known);
-        }
-        let rows: Vec<(i64, i64)> = earliest.into_iter().collect();
-        for chunk in rows.chunks(ROWS_PER_STATEMENT) {
-            let mut query =
-                QueryBuilder::new("insert into stale_companies (company, since, returns_due) ");
-            query.push_values(chunk, |mut row, (company, since)| {
-                row.push_bind(*company)
-                    .push_bind(*since)
-                    .push_bind(returns_due);
-            });
-            query.push(
-                " on conflict (company) do update set
-                 since = case when excluded.since < stale_companies.since then excluded.since else stale_companies.since end,
-                 returns_due = stale_companies.returns_due or excluded.returns_due",
-            );
-            query.build().execute(&mut *self.0).await?;
-        }
-        Ok(())
-    }
-
     /// Companies with a declaration published at or after a moment whose score asks for the mean of all returns of this direction.
     pub async fn tracking(&mut self, direction: &str, since: Time) -> StoreResult<Vec<i64>> {
         Ok(sqlx::query_scalar(
@@ -437,81 +374,9 @@ impl Tx {
         }
         Ok(found)
     }
-
-    /// Some companies that are to be judged anew, by number: those whose returns are due, or those whose scores alone are.
-    pub async fn stale(&mut self, returns_due: bool, limit: i64) -> StoreResult<Vec<Stale>> {
-        Ok(sqlx::query_as(
-            "select s.company, s.since, c.declarations from stale_companies s join companies c on c.number = s.company
-             where s.returns_due = $1 order by s.company limit $2",
-        )
-        .bind(returns_due)
-        .bind(limit)
-        .fetch_all(&mut *self.0)
-        .await?)
-    }
-
-    /// Notes that all companies there are wait to be judged anew, from their first declaration on.
-    pub async fn mark_all_stale(&mut self) -> StoreResult<()> {
-        sqlx::query(
-            "insert into stale_companies (company, since, returns_due) select number, $1, $2 from companies where declarations > 0
-             on conflict (company) do update set since = excluded.since, returns_due = excluded.returns_due",
-        )
-        .bind(i64::MIN)
-        .bind(true)
-        .execute(&mut *self.0)
-        .await?;
-        Ok(())
-    }
-
-    /// Notes that a company's returns are made, and its scores wait from this moment on.
-    pub async fn returns_done(&mut self, company: i64, since: Time) -> StoreResult<()> {
-        sqlx::query("update stale_companies set since = $2, returns_due = $3 where company = $1")
-            .bind(company)
-            .bind(since.0)
-            .bind(false)
-            .execute(&mut *self.0)
-            .await?;
-        Ok(())
-    }
-
-    /// Those of these companies that are to be judged anew, each with the moment from which on.
-    pub async fn stale_of(&mut self, companies: &[i64]) -> StoreResult<Vec<(i64, Time)>> {
-        let mut found = Vec::new();
-        for some in companies.chunks(KEYS_PER_STATEMENT) {
-            let mut query =
-                QueryBuilder::new("select company, since from stale_companies where company in (");
-            let mut list = query.separated(", ");
-            for company in some {
-                list.push_bind(*company);
-            }
-            query.push(") order by company");
-            let rows: Vec<(i64, i64)> = query.build_query_as().fetch_all(&mut *self.0).await?;
-            found.extend(
-                rows.into_iter()
-                    .map(|(company, since)| (company, Time(since))),
-            );
-        }
-        Ok(found)
-    }
-
-    /// Notes that a company is judged.
-    pub async fn fresh(&mut self, company: i64) -> StoreResult<()> {
-        sqlx::query("delete from stale_companies where company = $1")
-            .bind(company)
-            .execute(&mut *self.0)
-            .await?;
-        Ok(())
-    }
 }
 
 impl Db {
-    /// How many companies wait to be judged anew.
-    pub async fn count_stale(&self) -> StoreResult<Backlog> {
-        Ok(read!(self, pool => sqlx::query_as(
-            "select count(*) as companies, count(case when returns_due then 1 end) as returns_due from stale_companies")
-            .fetch_one(pool).await)?)
-    }
-
     /// How many assessments a version of the score has, all revisions together.
     pub async fn count_assessments(&self, version: &str) -> StoreResult<i64> {
         Ok(

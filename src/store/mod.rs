@@ -34,6 +34,8 @@ pub mod declarations;
 
 pub mod served;
 
+pub mod stale;
+
 pub mod company_list;
 
 pub mod flow_facts;

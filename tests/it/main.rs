@@ -29,6 +29,7 @@ mod intake;
 mod limits;
 mod openapi;
 mod quota;
+mod register;
 mod rest;
 mod resume;
 mod seat;

@@ -25,9 +25,9 @@ use crate::{
         companies::CompanySeen,
         data_version::Touched,
         db::{Db, Tx},
-        declarations::{Backlog, Stale},
         error::StoreResult,
         prices::day_of,
+        stale::{Backlog, Stale},
     },
 };
 
