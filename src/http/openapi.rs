@@ -111,12 +111,25 @@ impl Modify for Common {
         let plain = ApiKeyValue::with_description("X-Api-Key", "The key alone");
         components.add_security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(plain)));
         for (path, item) in &mut api.paths.paths {
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            for (method, operation) in [("get", &mut item.get), ("post", &mut item.post)] {
+                let Some(operation) = operation else { continue };
+                // handlers of several rooms share their names; paths are each one's own
+                operation.operation_id = Some(operation_id(method, path));
                 complete(path, operation);
             }
             // HEAD is GET without the body; it need not be said again
         }
     }
+}
+
+/// `get`, `/api/v1/companies/{slug}` → `get_v1_companies_slug`.
+fn operation_id(method: &str, path: &str) -> String {
+    let parts = path.split(['/', '{', '}']).filter(|part| !part.is_empty());
+    let named = parts.skip_while(|part| *part == "api");
+    std::iter::once(method)
+        .chain(named)
+        .collect::<Vec<_>>()
+        .join("_")
 }
 
 /// Adds what every operation has.
