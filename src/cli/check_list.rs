@@ -110,7 +110,7 @@ impl Check<'_> {
         let mut progress = Progress::new("rows", length);
         let reader = BufReader::with_capacity(1 << 16, counted);
         let mut table = Table::new(reader, sec_tsv::DIALECT, SecTsv::default());
-        while let Some(row) = table.next() {
+        for row in table.by_ref() {
             match row {
                 Ok(entry @ Entry::Submission(_)) => {
                     self.read += 1;

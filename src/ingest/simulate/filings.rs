@@ -89,7 +89,7 @@ impl Filings {
     /// The square makes the first tenth of the companies file almost a third.
     fn a_company(&mut self) -> u64 {
         let draw = self.dice.below(1 << 20);
-        (draw * draw >> 20) * self.shape.companies.max(1) >> 20
+        (((draw * draw) >> 20) * self.shape.companies.max(1)) >> 20
     }
 
     fn a_code(&mut self) -> &'static str {
