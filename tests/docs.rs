@@ -26,11 +26,11 @@ fn run(block: &str, data: &Path) -> Output {
         .args(["-euo", "pipefail", "-c", block])
         .env(
             "PATH",
-            format!("{}:{path}", binary.parent().unwrap().display()),
+            format!("{}:{path}", binary.parent().expect("a folder").display()),
         )
         .env("SIGCAST_SERVER__DATA_DIR", data)
         .output()
-        .unwrap()
+        .expect("a shell")
 }
 
 #[test]

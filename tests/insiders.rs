@@ -290,6 +290,55 @@ fn an_amendment_takes_its_place_and_what_was_served_stays_to_be_read() {
     });
 }
 
+#[test]
+fn what_is_withdrawn_stays_withdrawn_in_whatever_order_it_is_told() {
+    let told = |status: Status| {
+        let mut one = filing(1, 11, "P", on("2023-06-01"), date("2023-06-01"));
+        one.status = status;
+        one
+    };
+    let orders = [
+        vec![vec![Status::Current, Status::Revised, Status::Cancelled]],
+        vec![
+            vec![Status::Cancelled, Status::Current],
+            vec![Status::Revised],
+        ],
+        vec![
+            vec![Status::Revised],
+            vec![Status::Current],
+            vec![Status::Cancelled],
+        ],
+    ];
+    let mut said = Vec::new();
+    for order in orders {
+        said.push(run(async {
+            let house = House::new().await;
+            let other = filing(2, 12, "P", on("2023-06-02"), date("2023-06-02"));
+            let (mut accepted, mut duplicate) = (0, 0);
+            for batch in order {
+                let mut filings: Vec<Filing> = batch.into_iter().map(told).collect();
+                filings.push(other.clone());
+                let taken = house
+                    .intake
+                    .filings(&filings, When::Later, true, Instant::now());
+                let taken = taken.await.unwrap();
+                accepted += taken.accepted;
+                duplicate += taken.duplicate;
+                house.settle().await;
+            }
+            assert!(accepted >= 2 && duplicate >= 1, "{accepted} {duplicate}");
+            house.said().await
+        }));
+    }
+    assert!(
+        said[0][0].1.contains("\"reason\":\"cancelled\""),
+        "{said:?}"
+    );
+    assert!(said[0][1].1.contains("\"clusterN\":1"), "{said:?}");
+    assert_eq!(said[0], said[1]);
+    assert_eq!(said[0], said[2]);
+}
+
 /// A company's history over half a year, with prices that make returns.
 fn history() -> Vec<Filing> {
     let days = [

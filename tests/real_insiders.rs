@@ -1,6 +1,10 @@
 //! The real files of insider filings through the commands, where they are at hand: everything in once, judged, and nothing by a second run.
 
-#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a skipped test says so; all of it is tests, what helps them as well"
+)]
 
 use std::{
     collections::BTreeMap,

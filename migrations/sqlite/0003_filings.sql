@@ -131,7 +131,7 @@ create table declarations (
     revision bigint not null,
     assessed_at bigint not null,    -- arrival of the latest revision
     may_fire boolean not null,      -- its first score may become a signal: no history
-    said text not null,             -- all that the latest assessment says, but for times: a new one that says the same is no revision
+    said text not null,             -- a digest of all that the latest assessment says, but for times: a new one that says the same is no revision
     record text not null,           -- what the engine needs of it to assess others
     head text not null,             -- JSON up to the company, which changes on its own
     rest text not null,             -- JSON between company and signal

@@ -204,6 +204,7 @@ mod tests {
         let variables = [
             ("SIGCAST_STREAM__PING_SECONDS", "6"),
             ("SIGCAST_SERVER__LISTEN", "0.0.0.0:2"),
+            ("SIGCAST_INSIDER__SIGNAL_MIN_SCORE", "55.5"),
             ("PATH", "x"),
         ];
         let settings = loaded(file, &variables, &[("server.listen", "0.0.0.0:3".into())]).unwrap();
@@ -211,6 +212,9 @@ mod tests {
         assert_eq!(settings.stream.ping_seconds, 6);
         assert_eq!(settings.server.listen.port(), 3);
         assert_eq!(settings.stream.ring_frames, 8192, "a default");
+        let insider = &settings.insider;
+        assert!((insider.signal_min_score - 55.5).abs() < 1e-9);
+        assert_eq!(insider.signal_max_age_hours, 24, "a default");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub struct StoredDeclaration {
     pub filing: i64,
     /// Its latest revision; 0 before the first assessment.
     pub revision: i64,
-    /// JSON of its latest audit, or the reason why there is none, with what else was said: see [`Revision::said`].
+    /// What its latest assessment said: see [`Revision::said`]. Empty before the first.
     pub said: String,
     /// Whether its first score may become a signal.
     pub may_fire: bool,
@@ -80,7 +80,7 @@ pub struct Revision {
     pub suspect: bool,
     /// Whether its score asks for the mean of all returns.
     pub tracks: bool,
-    /// All that the assessment says but for times, as JSON: two that say the same are one revision.
+    /// A digest of all that the assessment says but for times: two that say the same are one revision.
     pub said: String,
     /// JSON of the signal.
     pub signal: String,

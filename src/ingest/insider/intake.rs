@@ -45,7 +45,7 @@ pub enum When {
 /// Companies judged in one transaction, at most.
 const SETTLE_AT_ONCE: i64 = 500;
 /// Declarations of the companies judged in one transaction, but for a company that has more by itself, where others wait to write.
-pub const SHORT_TURN: i64 = 400;
+pub const SHORT_TURN: i64 = 100;
 /// The same, where nobody is kept waiting.
 pub const LONG_TURN: i64 = 10_000;
 
@@ -134,6 +134,9 @@ impl Intake {
         history: bool,
         seen: Instant,
     ) -> StoreResult<Taken> {
+        if filings.is_empty() {
+            return Ok(Taken::default());
+        }
         let mut judge = self.judge.lock().await;
         let taken = self.take(&mut judge, filings, when, history, seen).await;
         let taken = taken.inspect_err(|_| self.failed(&mut judge))?;

@@ -390,7 +390,7 @@ impl Judge {
                 superseded_by: by,
             };
             let said = say
-                .text()
+                .digest()
                 .map_err(|e| StoreError::corrupt(stored.record.amf_id.clone(), e))?;
             if said != stored.said {
                 news.push((*stored, *assessment, by, said));

@@ -1,11 +1,12 @@
-//! What an assessment says, in one text: two that say the same are one revision, whenever they were made.
+//! What an assessment says, in a digest: two that say the same are one revision, whenever they were made.
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     model::{filing::Filing, name::slug, time::Time},
     score::insider::{
-        audit::{Assessment, Audit},
+        audit::{Assessment, Audit, SCORE_VERSION},
         entity::{self, Insider},
         record::{PersonKey, Totals, Unscored, Verdict},
     },
@@ -26,6 +27,7 @@ pub struct Say<'a> {
 
 #[derive(Serialize)]
 struct Said<'a> {
+    version: &'static str,
     audit: Option<&'a Audit>,
     reason: Option<&'static str>,
     verdicts: &'a [Verdict],
@@ -36,10 +38,12 @@ struct Said<'a> {
 }
 
 impl Say<'_> {
-    /// All of it but for times.
-    pub fn text(&self) -> Result<String, serde_json::Error> {
+    /// Of all of it but for times: 128 bits of SHA-256, in hexadecimal digits. The version of the score is part of it, so that a new one
+    /// stands beside the old in full.
+    pub fn digest(&self) -> Result<String, serde_json::Error> {
         let assessment = self.assessment;
-        serde_json::to_string(&Said {
+        let text = serde_json::to_vec(&Said {
+            version: SCORE_VERSION,
             audit: assessment.outcome.as_ref().ok().map(AsRef::as_ref),
             reason: assessment
                 .outcome
@@ -51,7 +55,12 @@ impl Say<'_> {
             insider: &assessment.insider,
             duplicate_of: assessment.duplicate_of.as_deref(),
             superseded_by: self.superseded_by,
-        })
+        })?;
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        Ok(digest[..16]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     }
 }
 
