@@ -15,7 +15,9 @@ use super::{
 use crate::{
     config::settings::Settings,
     http::{
-        access, callers, router,
+        self, access, callers,
+        proxies::Proxies,
+        router,
         server::Server,
         state::{AdminToken, State},
     },
@@ -122,6 +124,7 @@ impl Node {
             clock.clone(),
             random,
             AdminToken::new(&token.text),
+            metrics.http.clone(),
             metrics.encoder(),
             life.hard.clone(),
         );
@@ -180,26 +183,36 @@ impl Node {
         metrics: &Metrics,
     ) {
         let cap = system::connection_cap(settings.http.max_connections);
-        let server = |router, soft, cap| Server {
+        metrics.http.connections_max.set(system::as_gauge(cap));
+        let server = |router, soft, cap, config| Server {
             router,
-            config: settings.http.clone(),
+            proxies: Proxies::new(&settings.http.trusted_proxies),
+            config,
             cap,
             unanswered_for: Duration::from_secs(settings.stream.unanswered_seconds.max(1)),
-            metrics: metrics.hub.clone(),
+            hub_metrics: metrics.hub.clone(),
+            metrics: None,
             soft,
             hard: self.life.hard.clone(),
             tracker: self.life.connections.clone(),
         };
-        let main_server = server(
+        let mut main_server = server(
             router::main(self.state.clone()),
             self.life.soft.clone(),
             cap,
+            settings.http.clone(),
         );
+        main_server.metrics = Some(metrics.http.clone());
         // the admin listener answers for as long as the process lives: a drain wants to be watched
         let admin_server = server(
             router::admin(self.state.clone()),
             self.life.hard.clone(),
             cap.min(256),
+            // clients' limits are not the operator's
+            http::config::Config {
+                max_connections_per_address: 0,
+                ..settings.http.clone()
+            },
         );
         tokio::spawn(main_server.run(main));
         tokio::spawn(admin_server.run(admin));

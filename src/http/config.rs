@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::model::address::Network;
+
 /// What the door lets in.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -10,8 +12,12 @@ pub struct Config {
     pub header_seconds: u64,
     /// Connections at once; 0: the descriptor limit less 256.
     pub max_connections: usize,
-    /// Connections at once from one address; 0: no limit.
+    /// Connections at once from one address, an IPv6 /64 counting as one; 0: no limit.
     pub max_connections_per_address: usize,
+    /// Streams that one key may open within a minute; 0: no limit.
+    pub connects_per_minute: usize,
+    /// Networks of proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Bytes of a request's body, but for admin ingest.
     pub max_body_bytes: usize,
     /// Origins that browsers may call from; `*` is any.

@@ -21,6 +21,16 @@ pub struct ApiError {
     message: String,
     details: Option<Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    limit: Option<&'static str>,
+}
+
+/// On the response of an error, for those who count.
+#[derive(Clone, Copy, Debug)]
+pub struct Refusal {
+    /// The code in its body.
+    pub code: &'static str,
+    /// The limit that stopped it, if one did.
+    pub limit: Option<&'static str>,
 }
 
 /// What a handler comes to.
@@ -35,6 +45,7 @@ impl ApiError {
             message: message.into(),
             details: None,
             headers: Vec::new(),
+            limit: None,
         }
     }
 
@@ -140,11 +151,13 @@ impl ApiError {
         )
     }
 
-    /// 429 for a key that asks too fast, or has asked for all that its plan allows. `which`: burst, day or month.
-    pub fn rate_limited(which: &str, message: String, retry_after: u32) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
+    /// 429 for a key that asks too fast, or has asked for all that its plan allows. `which`: burst, day, month or connects.
+    pub fn rate_limited(which: &'static str, message: String, retry_after: u32) -> Self {
+        let mut error = Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", message)
             .details(json!({"limit": which}))
-            .retry_after(retry_after)
+            .retry_after(retry_after);
+        error.limit = Some(which);
+        error
     }
 
     /// 503 while the server goes down.
@@ -246,6 +259,10 @@ impl IntoResponse for ApiError {
             .headers_mut()
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.headers_mut().extend(self.headers);
+        response.extensions_mut().insert(Refusal {
+            code: self.code,
+            limit: self.limit,
+        });
         response
     }
 }

@@ -15,12 +15,15 @@ use tracing::Instrument as _;
 use super::{
     call::{Arrival, Known},
     callers::{Allowance, Stopped},
-    error::{ApiError, ApiResult},
-    limits, reply,
+    error::{ApiError, ApiResult, Refusal},
+    limits,
+    metrics::{AnswerLabel, ErrorLabel, LimitLabel},
+    reply,
     state::State,
 };
 use crate::model::{
     account::{Holder, Plan},
+    address::ClientAddress,
     key::KeyText,
 };
 
@@ -43,7 +46,7 @@ pub async fn every_request(
     request: Request,
     next: Next,
 ) -> Response {
-    named(&state, request, async |request| {
+    named(&state, "main", request, async |request| {
         let as_stream = reply::wants_stream(request.headers());
         let above_cap = request.extensions().get::<AboveCap>().is_some();
         let mut response = match may_begin(&state, &request) {
@@ -63,9 +66,10 @@ pub async fn every_request(
     .await
 }
 
-/// Gives a request its name, for its handler, its answer and whatever is logged meanwhile.
+/// Gives a request its name, for its handler, its answer and whatever is logged meanwhile; and counts what became of it.
 async fn named(
     state: &State,
+    listener: &'static str,
     mut request: Request,
     answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
@@ -77,12 +81,28 @@ async fn named(
     request
         .extensions_mut()
         .insert(Arrival { id: id.clone(), at });
-    let span = tracing::info_span!("request", %id);
+    let client = request.extensions().get::<ClientAddress>();
+    let client = client.map(tracing::field::display);
+    let span = tracing::info_span!("request", %id, client);
     let mut response = answer(request).instrument(span).await;
+    count(state, listener, &response);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+fn count(state: &State, listener: &'static str, response: &Response) {
+    let metrics = &state.metrics;
+    let status = response.status().as_u16();
+    let answer = AnswerLabel { listener, status };
+    metrics.answers.get_or_create(&answer).inc();
+    if let Some(Refusal { code, limit }) = response.extensions().get() {
+        metrics.errors.get_or_create(&ErrorLabel { code }).inc();
+        if let Some(limit) = limit {
+            metrics.limited.get_or_create(&LimitLabel { limit }).inc();
+        }
+    }
 }
 
 /// The name that the client gave, if it is one that can stand in a log. A key put there by mistake cannot.
@@ -228,12 +248,15 @@ pub async fn every_admin_request(
     request: Request,
     next: Next,
 ) -> Response {
-    named(&state, request, async |request| {
-        match may_administer(&state, &request) {
+    named(
+        &state,
+        "admin",
+        request,
+        async |request| match may_administer(&state, &request) {
             Ok(()) => next.run(request).await,
             Err(error) => error.into_response(),
-        }
-    })
+        },
+    )
     .await
 }
 

@@ -2,6 +2,14 @@
 
 pub mod config;
 
+pub mod metrics;
+
+pub mod proxies;
+
+pub mod connections;
+
+pub mod connects;
+
 pub mod error;
 
 pub mod reply;

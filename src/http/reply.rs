@@ -9,6 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::error::Refusal;
 use crate::hub::frame;
 
 /// 200 with a JSON body.
@@ -134,11 +135,15 @@ pub fn stream_head(body: Body) -> Response {
 }
 
 /// What a stream client gets instead of a 503, which would stop most of them for good: 200, `retry:`, `bye`, the end.
-pub fn come_back(reason: &str, retry_ms: u32) -> Response {
+pub fn come_back(reason: &'static str, retry_ms: u32) -> Response {
     let mut response = stream_head(Body::from(frame::bye(reason, retry_ms)));
     response
         .headers_mut()
         .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response.extensions_mut().insert(Refusal {
+        code: reason,
+        limit: None,
+    });
     response
 }
 

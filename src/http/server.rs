@@ -3,17 +3,23 @@
 use std::{
     convert::Infallible,
     io,
-    net::{IpAddr, SocketAddr},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
-use axum::{Router, body::Body};
-use dashmap::DashMap;
-use hyper::{Request, server::conn::http1, service::service_fn};
+use axum::{
+    Router,
+    body::{Body, Bytes, HttpBody},
+};
+use hyper::{
+    Request, Response,
+    body::{Frame, Incoming, SizeHint},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -21,16 +27,21 @@ use tower::ServiceExt as _;
 
 use super::{
     config::{Config, MAX_HEAD_BYTES, MAX_HEAD_FIELDS},
+    connections::{Connections, CountedAddress},
     guard::AboveCap,
+    metrics::{Metrics, RefusedLabel},
+    proxies::Proxies,
 };
 use crate::hub::{
-    metrics::Metrics,
+    self,
     socket::{Socket, SocketIo},
 };
 
 /// Connections above the cap that are still told so.
 const TOLD: usize = 64;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// While accepting fails, it is said this often.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// One listener and its connections.
 pub struct Server {
@@ -38,12 +49,16 @@ pub struct Server {
     pub router: Router,
     /// Settings.
     pub config: Config,
+    /// Whose word is taken for clients' addresses.
+    pub proxies: Proxies,
     /// Connections at once.
     pub cap: usize,
     /// How long a peer may leave what is written without any answer.
     pub unanswered_for: Duration,
     /// For latencies.
-    pub metrics: Metrics,
+    pub hub_metrics: hub::metrics::Metrics,
+    /// For its connections, where they are counted.
+    pub metrics: Option<Metrics>,
     /// Cancelled: no new connections.
     pub soft: CancellationToken,
     /// Cancelled: connections end after what they are doing.
@@ -52,94 +67,94 @@ pub struct Server {
     pub tracker: TaskTracker,
 }
 
-struct Counts {
-    all: AtomicUsize,
-    by_address: DashMap<IpAddr, usize>,
-}
-
-/// Counts a connection while it lives.
-struct Counted {
-    counts: Arc<Counts>,
-    address: IpAddr,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.counts.all.fetch_sub(1, Ordering::Relaxed);
-        if let Some(mut count) = self.counts.by_address.get_mut(&self.address) {
-            *count -= 1;
-        }
-        self.counts
-            .by_address
-            .remove_if(&self.address, |_, count| *count == 0);
-    }
+/// One connection on its way through the server.
+struct Accepted {
+    socket: Arc<Socket>,
+    connections: Arc<Connections>,
+    /// Above a cap already, for this reason.
+    above: Option<&'static str>,
 }
 
 impl Server {
     /// Accepts until the soft token is cancelled; the listening socket is closed on return.
     pub async fn run(self, listener: TcpListener) {
         let server = Arc::new(self);
-        let counts = Arc::new(Counts {
-            all: AtomicUsize::new(0),
-            by_address: DashMap::new(),
-        });
+        let connections = Arc::new(Connections::default());
+        let mut complained: Option<Instant> = None;
         loop {
             let accepted = tokio::select! {
                 () = server.soft.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((tcp, peer)) => server.clone().admit(tcp, peer, &counts),
+                Ok((tcp, peer)) => server.clone().admit(tcp, peer, &connections),
                 // out of descriptors, most likely: some will come back; the server must not end, nor spin
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "accepting a connection failed; pausing");
+                    if let Some(metrics) = &server.metrics {
+                        metrics.accept_failures.inc();
+                    }
+                    if complained.is_none_or(|at| at.elapsed() >= COMPLAIN_EVERY) {
+                        tracing::warn!(%error, "connections cannot be accepted; trying again and again");
+                        complained = Some(Instant::now());
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    fn admit(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, counts: &Arc<Counts>) {
-        let all = counts.all.fetch_add(1, Ordering::Relaxed) + 1;
-        let of_address = {
-            let mut count = counts.by_address.entry(peer.ip()).or_insert(0);
-            *count += 1;
-            *count
+    fn admit(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, connections: &Arc<Connections>) {
+        let (counted, all) = connections.count();
+        // a trusted proxy's connections are its clients', who are counted by the request
+        let of_address =
+            (!self.proxies.trusts(peer.ip())).then(|| connections.count_address(peer.ip()));
+        let above = if all > self.cap {
+            Some("cap")
+        } else {
+            let from_there = of_address.as_ref().map_or(0, |(_, from_there)| *from_there);
+            self.above_address_cap(from_there)
         };
-        let counted = Counted {
-            counts: counts.clone(),
-            address: peer.ip(),
-        };
-        let per_address = self.config.max_connections_per_address;
-        let above = all > self.cap || (per_address > 0 && of_address > per_address);
-        if all > self.cap + TOLD {
+        if let Some(reason) = above {
+            self.count_refused(reason);
+        }
+        if all > self.cap.saturating_add(TOLD) {
             return;
         }
         let Ok(socket) = Socket::new(tcp, peer, self.unanswered_for) else {
             return;
         };
+        let accepted = Accepted {
+            socket,
+            connections: connections.clone(),
+            above,
+        };
         let tracker = self.tracker.clone();
         tracker.spawn(async move {
-            let _counted = counted;
-            self.serve(socket, above).await;
+            let _counted = (counted, of_address);
+            let _open = self.metrics.as_ref().map(Metrics::open_connection);
+            self.serve(accepted).await;
         });
     }
 
-    async fn serve(&self, socket: Arc<Socket>, above_cap: bool) {
-        let io = TokioIo::new(SocketIo::new(socket.clone(), self.metrics.clone()));
-        let service = service_fn(|request: Request<hyper::body::Incoming>| {
-            let router = self.router.clone();
-            let mut request = request.map(Body::new);
-            request.extensions_mut().insert(socket.clone());
-            if above_cap {
-                request.extensions_mut().insert(AboveCap);
-            }
-            async move {
-                let Ok(response) = router.oneshot(request).await;
-                Ok::<_, Infallible>(response)
-            }
-        });
+    fn above_address_cap(&self, from_there: usize) -> Option<&'static str> {
+        let cap = self.config.max_connections_per_address;
+        (cap > 0 && from_there > cap).then_some("address")
+    }
+
+    fn count_refused(&self, reason: &'static str) {
+        if let Some(metrics) = &self.metrics {
+            metrics
+                .refused
+                .get_or_create(&RefusedLabel { reason })
+                .inc();
+        }
+    }
+
+    async fn serve(&self, accepted: Accepted) {
+        let socket = &accepted.socket;
+        let io = TokioIo::new(SocketIo::new(socket.clone(), self.hub_metrics.clone()));
+        let service = service_fn(|request| self.answer(&accepted, request));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(self.config.header_seconds.max(1)))
@@ -166,6 +181,62 @@ impl Server {
                 }
             }
         }
+    }
+
+    async fn answer(
+        &self,
+        accepted: &Accepted,
+        request: Request<Incoming>,
+    ) -> Result<Response<Counting>, Infallible> {
+        let mut request = request.map(Body::new);
+        let peer = accepted.socket.peer();
+        let client = self.proxies.client(peer, request.headers());
+        let mut above = accepted.above;
+        let mut counted = None;
+        if self.proxies.trusts(peer.ip()) {
+            let (one, from_there) = accepted.connections.count_address(client.ip);
+            counted = Some(one);
+            if let (None, Some(reason)) = (above, self.above_address_cap(from_there)) {
+                self.count_refused(reason);
+                above = Some(reason);
+            }
+        }
+        request.extensions_mut().insert(accepted.socket.clone());
+        request.extensions_mut().insert(client);
+        if above.is_some() {
+            request.extensions_mut().insert(AboveCap);
+        }
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        Ok(response.map(|body| Counting {
+            body,
+            _counted: counted,
+        }))
+    }
+}
+
+/// A response's body: its client counts for as long as it is on its way.
+struct Counting {
+    body: Body,
+    _counted: Option<CountedAddress>,
+}
+
+impl HttpBody for Counting {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

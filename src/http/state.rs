@@ -8,7 +8,7 @@ use std::sync::{
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{callers::Callers, config::Config, data::Data};
+use super::{callers::Callers, config::Config, connects::Connects, data::Data, metrics::Metrics};
 use crate::{
     hub::node::Hub,
     ingest::{insider::intake::Intake, pipeline::Pipeline},
@@ -53,6 +53,10 @@ pub struct State {
     pub plans: Arc<Plans>,
     /// The keys in use.
     pub callers: Callers,
+    /// How often each key opens its stream.
+    pub connects: Connects,
+    /// What the door counts.
+    pub metrics: Metrics,
     /// What is known of the insider data: how fresh it is, which markets there are, and what was counted of it.
     pub data: Data,
     /// The time.
@@ -83,10 +87,12 @@ impl State {
         clock: Clock,
         random: Random,
         admin_token: AdminToken,
+        metrics: Metrics,
         encode_metrics: EncodeMetrics,
         ending: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(State {
+            connects: Connects::new(config.connects_per_minute),
             config,
             data: Data::new(&db),
             db,
@@ -99,6 +105,7 @@ impl State {
             clock,
             random,
             admin_token,
+            metrics,
             encode_metrics,
             ending,
             draining: AtomicBool::new(false),

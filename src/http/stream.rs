@@ -1,6 +1,6 @@
 //! `GET /api/signals/stream` and its tickets: who may listen, from where, and the hand-over to the hub.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Extension,
@@ -31,7 +31,7 @@ use crate::{
         socket::Socket,
         stream::{self, Opening, Replay},
     },
-    model::{account::Holder, key::KeyHash, log::LogHead, time::Time},
+    model::{account::Holder, address::ClientAddress, key::KeyHash, log::LogHead, time::Time},
 };
 
 /// `1`: take the seat even from a holder that is alive.
@@ -67,6 +67,7 @@ pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
 pub async fn open(
     Shared(state): Shared<Arc<State>>,
     Extension(socket): Extension<Arc<Socket>>,
+    Extension(client): Extension<ClientAddress>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -78,7 +79,7 @@ pub async fn open(
         holder.check_stream(&state.plans, state.clock.now())?;
         return Ok(reply::stream_head(Body::empty()));
     }
-    match open_checked(&state, &socket, &uri, &headers).await {
+    match open_checked(&state, &socket, client, &uri, &headers).await {
         Err(error)
             if error.status() == StatusCode::SERVICE_UNAVAILABLE
                 && reply::wants_stream(&headers) =>
@@ -92,6 +93,7 @@ pub async fn open(
 async fn open_checked(
     state: &Arc<State>,
     socket: &Arc<Socket>,
+    client: ClientAddress,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> ApiResult {
@@ -114,6 +116,8 @@ async fn open_checked(
         None => (guard::holder(state, headers).await?, None),
     };
     holder.check_stream(&state.plans, state.clock.now())?;
+    let often = state.connects.admit(&holder.key.id, Instant::now());
+    often.map_err(too_many_connects)?;
 
     let explicit = query.takeover || asks_for_takeover(headers)?;
     let claim = if resumes || explicit {
@@ -127,7 +131,7 @@ async fn open_checked(
         holder.account.id.clone(),
         connection,
         state.clock.now(),
-        socket.peer(),
+        client,
         Arc::downgrade(socket),
         access::lapse(&holder),
     );
@@ -237,6 +241,13 @@ fn connection_limit(taken: &Taken) -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "connection_limit", message)
         .details(json!({"connected_at": taken.connected_at, "address": taken.peer.to_string()}))
         .retry_after(if taken.flapping { 30 } else { 5 })
+}
+
+fn too_many_connects(wait: std::time::Duration) -> ApiError {
+    let message = "This key's stream was opened too often within a minute: does the program reconnect in a loop?";
+    // rounded up: who comes back a moment too early is refused again
+    let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(60);
+    ApiError::rate_limited("connects", message.to_owned(), seconds)
 }
 
 fn ticket_hash(ticket: &str) -> KeyHash {

@@ -1,14 +1,11 @@
 //! A seat: one key's one live connection, and what may happen to it from outside.
 
-use std::{
-    net::SocketAddr,
-    sync::{Mutex, OnceLock, PoisonError, Weak},
-};
+use std::sync::{Mutex, OnceLock, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
 use super::{frame::Ending, socket::Socket};
-use crate::model::time::Time;
+use crate::model::{address::ClientAddress, time::Time};
 
 /// Why a stream has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +43,7 @@ pub struct Seat {
     /// Since when.
     pub connected_at: Time,
     /// From where.
-    pub peer: SocketAddr,
+    pub peer: ClientAddress,
     socket: Weak<Socket>,
     lapse: Mutex<Option<Lapse>>,
     lapse_changed: Notify,
@@ -63,7 +60,7 @@ impl Seat {
         account_id: String,
         connection: u64,
         connected_at: Time,
-        peer: SocketAddr,
+        peer: ClientAddress,
         socket: Weak<Socket>,
         lapse: Option<Lapse>,
     ) -> Self {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +16,7 @@ use super::{
     frame::Ending,
     seat::{End, Seat},
 };
-use crate::model::time::Time;
+use crate::model::{address::ClientAddress, time::Time};
 
 /// How a request asks for a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +33,7 @@ pub struct Taken {
     /// Since when.
     pub connected_at: Time,
     /// From where.
-    pub peer: SocketAddr,
+    pub peer: ClientAddress,
     /// Whether it was a takeover that came too often.
     pub flapping: bool,
 }

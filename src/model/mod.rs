@@ -24,6 +24,8 @@ pub mod signal;
 
 pub mod publish;
 
+pub mod address;
+
 pub mod key;
 
 pub mod account;

@@ -6,8 +6,11 @@
     reason = "all of this crate is tests, its helping files as well"
 )]
 
-mod server;
-mod wire;
+// shared with the faults
+#[path = "../harness/mod.rs"]
+mod harness;
+
+use harness::{server, wire};
 
 mod insider_data;
 
@@ -18,6 +21,7 @@ mod crash;
 mod cut;
 mod disk_full;
 mod drain;
+mod edge;
 mod engines;
 mod filings;
 mod hostile;

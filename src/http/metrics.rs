@@ -1,0 +1,116 @@
+//! What the door counts; `telemetry` registers it.
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// Why a connection above a cap was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct RefusedLabel {
+    /// `cap`: all of them; `address`: one address's.
+    pub reason: &'static str,
+}
+
+/// How requests were answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AnswerLabel {
+    /// `main` or `admin`.
+    pub listener: &'static str,
+    /// The status code.
+    pub status: u16,
+}
+
+/// Why requests were refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ErrorLabel {
+    /// The code in the error's body.
+    pub code: &'static str,
+}
+
+/// By which limit of its plan, or of the server, a key was stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct LimitLabel {
+    /// `burst`, `day`, `month` or `connects`.
+    pub limit: &'static str,
+}
+
+/// The door's own counters.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// Open connections of the main listener.
+    pub connections: Gauge<i64, AtomicI64>,
+    /// How many there may be.
+    pub connections_max: Gauge<i64, AtomicI64>,
+    /// Connections of the main listener that were refused.
+    pub refused: Family<RefusedLabel, Counter>,
+    /// Times that no connection could be accepted.
+    pub accept_failures: Counter,
+    /// Requests answered, a stream when it begins.
+    pub answers: Family<AnswerLabel, Counter>,
+    /// Answers that were errors.
+    pub errors: Family<ErrorLabel, Counter>,
+    /// Requests and openings stopped by a limit.
+    pub limited: Family<LimitLabel, Counter>,
+}
+
+/// An open connection, counted while it lives.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge<i64, AtomicI64>);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Counts a connection of the main listener while what it gives lives.
+    #[must_use]
+    pub fn open_connection(&self) -> OpenConnection {
+        self.connections.inc();
+        OpenConnection(self.connections.clone())
+    }
+
+    /// Puts all of them into a registry.
+    pub fn register(&self, to: &mut Registry) {
+        to.register(
+            "connections",
+            "Open connections of the main listener",
+            self.connections.clone(),
+        );
+        to.register(
+            "connections_max",
+            "Connections that the main listener takes at once",
+            self.connections_max.clone(),
+        );
+        to.register(
+            "connections_refused",
+            "Connections of the main listener above a cap",
+            self.refused.clone(),
+        );
+        to.register(
+            "accept_failures",
+            "Times that no connection could be accepted",
+            self.accept_failures.clone(),
+        );
+        to.register(
+            "http_answers",
+            "Requests answered, a stream when it begins",
+            self.answers.clone(),
+        );
+        to.register(
+            "http_errors",
+            "Answers that were errors",
+            self.errors.clone(),
+        );
+        to.register(
+            "limited",
+            "Requests and openings stopped by a limit of their key",
+            self.limited.clone(),
+        );
+    }
+}

@@ -1,0 +1,436 @@
+//! A server of one's own: the real binary on free ports and an empty data directory, ended with the test.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::SocketAddr,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use sigcast::model::time::{Clock, Time};
+use sqlx::Connection as _;
+use tempfile::TempDir;
+
+use super::wire::{Reply, Stream, request};
+
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// The admin token of every test server.
+const ADMIN_TOKEN: &str = "a-token-for-this-test-alone-0123456789";
+
+/// A running server, killed when dropped.
+pub struct Server {
+    data: PathBuf,
+    /// Gone with the server, where the server made it.
+    _own: Option<TempDir>,
+    /// No file of the process may grow beyond this.
+    file_limit: Option<u64>,
+    settings: Vec<(String, String)>,
+    child: Child,
+    stderr: Arc<Mutex<String>>,
+    /// The main listener.
+    pub main: SocketAddr,
+    /// The admin listener.
+    pub admin: SocketAddr,
+}
+
+/// A key as it was handed out.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub id: String,
+    pub text: String,
+}
+
+impl Server {
+    pub const TOKEN: &str = ADMIN_TOKEN;
+
+    pub fn start() -> Self {
+        Self::with(&[])
+    }
+
+    /// With settings from the environment, such as `("SIGCAST_STREAM__PING_SECONDS", "1")`.
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut server = Self::at(data.path().to_owned(), settings, None);
+        server._own = Some(data);
+        server
+    }
+
+    /// In a data directory that the caller made, and keeps.
+    pub fn at(data: PathBuf, settings: &[(&str, &str)], file_limit: Option<u64>) -> Self {
+        Self::everything(data, settings, "127.0.0.1:0", file_limit)
+    }
+
+    /// With its main listener at this address.
+    pub fn listening(address: &str) -> Self {
+        Self::listening_with(address, &[])
+    }
+
+    /// The same, with settings.
+    pub fn listening_with(address: &str, settings: &[(&str, &str)]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut server = Self::everything(data.path().to_owned(), settings, address, None);
+        server._own = Some(data);
+        server
+    }
+
+    fn everything(
+        data: PathBuf,
+        settings: &[(&str, &str)],
+        main: &str,
+        file_limit: Option<u64>,
+    ) -> Self {
+        let settings: Vec<_> = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
+        let (child, stderr, main, admin) = spawn(&data, &settings, main, admin, file_limit);
+        Server {
+            data,
+            _own: None,
+            file_limit,
+            settings,
+            child,
+            stderr,
+            main,
+            admin,
+        }
+    }
+
+    /// The same data and addresses, a new process; the old one is killed if it still runs.
+    pub fn restart(&mut self) {
+        self.kill();
+        let (child, stderr, main, admin) = spawn(
+            &self.data,
+            &self.settings,
+            self.main,
+            self.admin,
+            self.file_limit,
+        );
+        (self.child, self.stderr, self.main, self.admin) = (child, stderr, main, admin);
+    }
+
+    /// SIGTERM.
+    pub fn terminate(&self) {
+        // proof: the child has not been waited for, so the id is still its own
+        let sent = unsafe { libc::kill(self.pid(), libc::SIGTERM) };
+        assert_eq!(sent, 0, "SIGTERM could not be sent");
+    }
+
+    /// SIGKILL, as a crash is.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits for the process to end by itself.
+    pub fn exit_within(&mut self, within: Duration) -> ExitStatus {
+        let end = until(within, || self.child.try_wait().unwrap());
+        end.unwrap_or_else(|| panic!("still running after {within:?}\n{}", self.stderr()))
+    }
+
+    /// What it wrote to stderr so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.main)
+    }
+
+    /// A request to the admin listener, with its token.
+    pub fn admin(&self, method: &str, path: &str, body: &str) -> Reply {
+        let bearer = format!("Bearer {ADMIN_TOKEN}");
+        let kind = "application/json";
+        let headers = [("authorization", bearer.as_str()), ("content-type", kind)];
+        request(self.admin, method, path, &headers, body.as_bytes())
+    }
+
+    /// A request to the main listener, with a key.
+    pub fn get(&self, path: &str, key: &Key) -> Reply {
+        let bearer = format!("Bearer {}", key.text);
+        request(self.main, "GET", path, &[("authorization", &bearer)], b"")
+    }
+
+    /// Makes an account on this plan; its id.
+    pub fn account(&self, plan: &str) -> String {
+        let body = json!({"name": "somebody", "plan": plan}).to_string();
+        let made = self.admin("POST", "/v1/accounts", &body).ok_json();
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Makes a key for the account.
+    pub fn key(&self, account: &str) -> Key {
+        let body = json!({"account_id": account}).to_string();
+        let made = self.admin("POST", "/v1/keys", &body).ok_json();
+        let text = |name: &str| made[name].as_str().expect(name).to_owned();
+        Key {
+            id: text("id"),
+            text: text("key"),
+        }
+    }
+
+    /// An account on `alpha` and a key of it.
+    pub fn alpha_key(&self) -> Key {
+        self.key(&self.account("alpha"))
+    }
+
+    /// Publishes one signal: `{"id","seq","duplicate"}`.
+    pub fn publish(&self, signal: &Value) -> Value {
+        self.admin("POST", "/v1/signals", &signal.to_string())
+            .ok_json()
+    }
+
+    /// Publishes signals in one request.
+    pub fn publish_all(&self, signals: impl Iterator<Item = Value>) {
+        let bearer = format!("Bearer {ADMIN_TOKEN}");
+        let kind = "application/x-ndjson";
+        let headers = [("authorization", bearer.as_str()), ("content-type", kind)];
+        let lines: String = signals.map(|signal| format!("{signal}\n")).collect();
+        let reply = request(
+            self.admin,
+            "POST",
+            "/v1/signals",
+            &headers,
+            lines.as_bytes(),
+        );
+        assert_eq!(reply.head.status, 200, "{}", reply.text());
+        assert!(!reply.text().contains("error"), "{}", reply.text());
+    }
+
+    /// A counter or gauge of `/metrics`; 0 where it has not been touched.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = self.admin("GET", "/metrics", "").text();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
+    }
+
+    /// Publishes the `n`th sample, and gives its id.
+    pub fn publish_sample(&self, n: u32) -> String {
+        let signal = sample(n);
+        self.publish(&signal);
+        signal["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Opens a stream, whatever the answer is. `query` begins with `?`, or is empty.
+    pub fn stream(&self, key: &Key, query: &str, headers: &[(&str, &str)]) -> Stream {
+        let bearer = format!("Bearer {}", key.text);
+        let mut all = vec![("authorization", bearer.as_str())];
+        all.extend(headers);
+        Stream::open(self.main, query, &all)
+    }
+
+    /// Opens a stream that must be granted, and reads its `hello`.
+    pub fn listen(&self, key: &Key, query: &str, headers: &[(&str, &str)]) -> Stream {
+        let mut stream = self.stream(key, query, headers);
+        stream.expect_hello();
+        stream
+    }
+
+    /// Changes the database behind the server's back.
+    pub fn sql(&self, statements: &str) {
+        self.with_database(statements, || ());
+    }
+
+    /// Does something while another program holds the database's lock for writing.
+    pub fn while_locked(&self, what: impl FnOnce()) {
+        self.with_database("begin immediate", what);
+    }
+
+    fn with_database(&self, statements: &str, then: impl FnOnce()) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            let file = self.data.join("sigcast.db");
+            let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
+            let mut db = sqlx::SqliteConnection::connect_with(&options)
+                .await
+                .unwrap();
+            let statements = sqlx::AssertSqlSafe(statements.to_owned());
+            sqlx::raw_sql(statements).execute(&mut db).await.unwrap();
+            then();
+            db.close().await.unwrap();
+        });
+    }
+
+    /// The log's epoch.
+    pub fn epoch(&self, key: &Key) -> String {
+        let list = self.get("/api/signals?limit=1", key).ok_json();
+        list["epoch"].as_str().expect("an epoch").to_owned()
+    }
+
+    /// The process's id.
+    pub fn pid(&self) -> i32 {
+        self.child.id() as i32
+    }
+
+    /// A command on the server's data directory, not yet run.
+    pub fn on_data(&self, args: &[&str]) -> Command {
+        let mut command = sigcast();
+        command.args(args).arg("--data-dir").arg(&self.data);
+        command
+    }
+
+    /// Runs a command on the data directory while the server runs.
+    pub fn command(&self, args: &[&str]) -> Output {
+        let output = self.on_data(args).output().unwrap();
+        assert!(output.status.success(), "sigcast {args:?}: {output:?}");
+        output
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+        if thread::panicking() {
+            eprintln!("--- the server's stderr\n{}", self.stderr());
+        }
+    }
+}
+
+/// The binary, without what this process's environment would tell it.
+pub fn sigcast() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sigcast"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("SIGCAST_") || text.starts_with("SIGMATE_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+type Spawned = (Child, Arc<Mutex<String>>, SocketAddr, SocketAddr);
+
+fn spawn(
+    data: &Path,
+    settings: &[(String, String)],
+    main: SocketAddr,
+    admin: SocketAddr,
+    file_limit: Option<u64>,
+) -> Spawned {
+    let mut command = sigcast();
+    if let Some(bytes) = file_limit {
+        // SAFETY: between fork and exec both calls are allowed; the limit and the ignored signal outlive the exec.
+        unsafe {
+            command.pre_exec(move || {
+                libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                let limit = libc::rlimit {
+                    rlim_cur: bytes,
+                    rlim_max: libc::RLIM_INFINITY,
+                };
+                match libc::setrlimit(libc::RLIMIT_FSIZE, &limit) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                }
+            })
+        };
+    }
+    let mut child = command
+        .args(["serve", "--listen", &main.to_string()])
+        .args(["--admin-listen", &admin.to_string(), "--data-dir"])
+        .arg(data)
+        .env("SIGCAST_ADMIN_TOKEN", ADMIN_TOKEN)
+        .env("RUST_LOG", "info")
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = Arc::new(Mutex::new(String::new()));
+    collect(child.stderr.take().unwrap(), stderr.clone());
+    let lines = lines_of(child.stdout.take().unwrap());
+
+    let deadline = Instant::now() + READY_WITHIN;
+    let (mut main, mut admin) = (None, None);
+    while main.is_none() || admin.is_none() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let Ok(line) = lines.recv_timeout(left) else {
+            let _ = child.kill();
+            let ended = child.wait();
+            panic!(
+                "the server was not ready ({ended:?}); its stderr:\n{}",
+                stderr.lock().unwrap()
+            );
+        };
+        let address = |prefix: &str| line.strip_prefix(prefix)?.trim().parse().ok();
+        main = main.or_else(|| address("listening on http://"));
+        admin = admin.or_else(|| address("admin on http://"));
+    }
+    // proof: the loop ends with both
+    (child, stderr, main.unwrap(), admin.unwrap())
+}
+
+/// The lines of a pipe, read to its end so that the writer never blocks.
+pub fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
+    let (to, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            let _ = to.send(line);
+        }
+    });
+    lines
+}
+
+/// Gathers a pipe's text as it comes.
+pub fn collect(mut pipe: impl std::io::Read + Send + 'static, text: Arc<Mutex<String>>) {
+    thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(n @ 1..) = pipe.read(&mut piece) {
+            let mut text = text.lock().unwrap();
+            text.push_str(&String::from_utf8_lossy(&piece[..n]));
+        }
+    });
+}
+
+/// Asks until there is an answer, or the time is over.
+pub fn until<T>(within: Duration, mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A moment so many seconds from now, as the command line takes it.
+pub fn from_now(seconds: f64) -> String {
+    now()
+        .plus((seconds * Time::SECOND as f64) as i64)
+        .to_string()
+}
+
+pub fn now() -> Time {
+    Clock::system().now()
+}
+
+/// A signal with the reference's shape; `n` names it and makes its id.
+pub fn sample(n: u32) -> Value {
+    json!({
+        "id": format!("00000000-0000-4000-8000-{n:012}"),
+        "detected_at": "2026-04-24T09:32:14.117Z",
+        "signal_type": "consensus_buy",
+        "rank": "S",
+        "rank_score": 94.2,
+        "market": "crypto",
+        "token": {"address": "7GCihgDB8fe6KNjn2MYtkzZcRjQy3t9GHdC8uHYmW2hr", "symbol": "WIF"},
+        "wallet_count": 7,
+        "latency_ms": 412,
+    })
+}
