@@ -8,6 +8,8 @@ pub mod data_dir;
 
 pub mod life;
 
+pub mod manager;
+
 mod engines;
 
 pub mod scoring;

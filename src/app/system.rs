@@ -71,3 +71,69 @@ pub fn ignores_hangup() -> bool {
             && now.assume_init().sa_sigaction == libc::SIG_IGN
     }
 }
+
+/// A count as a gauge takes it.
+#[must_use]
+pub fn as_gauge(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Room on the disk that holds a path, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// For this user.
+    pub free: u64,
+    /// In all.
+    pub all: u64,
+}
+
+/// How much room there is where a path lies.
+#[expect(
+    clippy::useless_conversion,
+    reason = "the fields' types differ between systems"
+)]
+pub fn room(path: &std::path::Path) -> std::io::Result<Room> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
+    let mut disk = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: the path ends with a zero, and `disk` is read only where the call has filled it.
+    let disk = unsafe {
+        if libc::statvfs(path.as_ptr(), disk.as_mut_ptr()) != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        disk.assume_init()
+    };
+    let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize.into());
+    Ok(Room {
+        free: bytes(disk.f_bavail.into()),
+        all: bytes(disk.f_blocks.into()),
+    })
+}
+
+/// Whether a time service keeps the machine's clock; `None` where the system does not say.
+#[must_use]
+pub fn is_clock_kept() -> Option<bool> {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: all fields are numbers, for which zero is a value; with no mode set, nothing is changed.
+        let mut clock: libc::timex = unsafe { std::mem::zeroed() };
+        // SAFETY: the struct is ours and outlives the call.
+        match unsafe { libc::adjtimex(&raw mut clock) } {
+            -1 => None,
+            state => Some(state != libc::TIME_ERROR),
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// How many descriptors this process may raise itself to.
+#[must_use]
+pub fn descriptor_limit() -> Option<u64> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the struct is ours and outlives the call.
+    (unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0).then_some(limit.rlim_max)
+}

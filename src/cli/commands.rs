@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use super::{
     accounts::{self, AccountsArgs},
     demo::{self, DemoArgs},
+    doctor::{self, DoctorArgs},
     ingest::{self, IngestArgs},
     keys::{self, KeysArgs},
     outcome::{Outcome, complain},
@@ -51,6 +52,11 @@ enum Command {
     Rescore(RescoreArgs),
     /// Append ready-made signals to the log
     Publish(PublishArgs),
+    /// Look for what stands in the way: database, clock, limits, settings, and proxies that hold the stream back
+    ///
+    /// Every check says what it found, what that means, and what to do. Ends with 0 where all is well, with 2 where something may
+    /// surprise you one day, with 1 where something must be mended. Works beside a running server, and publishes nothing.
+    Doctor(DoctorArgs),
     /// Watch a stream, here or anywhere; the key comes from SIGCAST_KEY
     Tail(TailArgs),
 }
@@ -104,6 +110,7 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Ingest(args) => Box::pin(ingest::run(args)).await,
         Command::Rescore(args) => Box::pin(rescore::run(args)).await,
         Command::Publish(args) => Box::pin(publish::run(args)).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await.map(|()| Outcome::Good),
     }
 }

@@ -11,7 +11,7 @@ use hyper::{
     client::conn::http1,
     header::{self, HeaderValue},
 };
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::{
     ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
@@ -39,8 +39,15 @@ pub struct Target {
 pub struct Answer {
     /// Head and body.
     pub response: Response<Incoming>,
+    /// The server's certificate as it was sent, where there was one.
+    pub certificate: Option<Vec<u8>>,
     _driver: Driver,
 }
+
+/// The connection stands, and no answer came.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer in time")]
+pub struct NoAnswer;
 
 /// The task that moves the connection's bytes, ended with the answer.
 struct Driver(tokio::task::JoinHandle<()>);
@@ -126,10 +133,16 @@ impl Target {
     /// Whether the key would cross a network in the clear.
     #[must_use]
     pub fn is_exposed(&self) -> bool {
+        let local = self.is_near(|ip| ip.is_loopback());
+        self.address.scheme_str() == Some("http") && !local
+    }
+
+    /// Whether it names this machine, or an address that `near` says is near.
+    #[must_use]
+    pub fn is_near(&self, near: impl FnOnce(IpAddr) -> bool) -> bool {
         let host = self.address.host().unwrap_or_default();
         let address = host.trim_start_matches('[').trim_end_matches(']').parse();
-        let local = host == "localhost" || address.is_ok_and(|ip: IpAddr| ip.is_loopback());
-        self.address.scheme_str() == Some("http") && !local
+        host == "localhost" || address.is_ok_and(near)
     }
 
     /// Connects and sends the request. `within` bounds the connecting and, once more, the wait for the answer's head.
@@ -149,6 +162,14 @@ impl Target {
             .await
             .context("no connection in time")?
             .map_err(|e| anyhow::anyhow!("cannot connect to {host}: {}", deepest(&*e)))?;
+        let certificate = match &stream {
+            MaybeHttpsStream::Http(_) => None,
+            MaybeHttpsStream::Https(tls) => {
+                let (_, session) = tls.inner().get_ref();
+                let chain = session.peer_certificates().unwrap_or_default();
+                chain.first().map(|certificate| certificate.to_vec())
+            }
+        };
         let (mut sender, connection) = http1::handshake(stream).await?;
         let driver = Driver(tokio::spawn(async move {
             // What goes wrong here shows as the body's error.
@@ -171,10 +192,11 @@ impl Target {
         let request = request.body(Empty::<Bytes>::new())?;
         let response = timeout(within, sender.send_request(request))
             .await
-            .context("no answer in time")?
+            .map_err(|_| NoAnswer)?
             .context("the connection ended before an answer")?;
         Ok(Answer {
             response,
+            certificate,
             _driver: driver,
         })
     }

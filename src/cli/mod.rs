@@ -46,6 +46,8 @@ mod publish;
 
 mod demo;
 
+mod doctor;
+
 mod commands;
 
 pub use commands::main;

@@ -13,6 +13,8 @@ pub enum Outcome {
     Good,
     /// Some input was bad, and was listed; the rest went in: 2.
     SomeBad,
+    /// What was asked is answered, and the answer is bad: 1.
+    Bad,
 }
 
 impl From<Outcome> for ExitCode {
@@ -20,6 +22,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Good => ExitCode::SUCCESS,
             Outcome::SomeBad => ExitCode::from(2),
+            Outcome::Bad => ExitCode::FAILURE,
         }
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Refusal {
     pub(super) code: String,
     message: String,
     holder_since: Option<String>,
-    holder_address: Option<String>,
+    pub(super) holder_address: Option<String>,
 }
 
 impl Refusal {

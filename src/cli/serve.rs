@@ -1,6 +1,6 @@
 //! `sigcast serve`: the server, until it is told to end.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
 
 use super::{
@@ -8,7 +8,11 @@ use super::{
     outcome::{Outcome, complain, say},
 };
 use crate::{
-    app::{life::Life, node::Node},
+    app::{
+        life::Life,
+        manager::{Manager, Told},
+        node::Node,
+    },
     telemetry::logs,
 };
 
@@ -37,8 +41,9 @@ pub async fn run(args: ServeArgs) -> Result<Outcome> {
     ])?;
     let life = Life::default();
     life.listen_to_signals()?;
+    let manager = manager()?;
     let token = std::env::var("SIGCAST_ADMIN_TOKEN").ok();
-    let node = Node::start(settings, token, life).await?;
+    let node = Node::start(settings, token, life.clone()).await?;
     if let Some(path) = &node.token.made {
         complain(format!(
             "admin token, shown this once and kept in {}: {}",
@@ -48,6 +53,21 @@ pub async fn run(args: ServeArgs) -> Result<Outcome> {
     }
     say(format!("listening on http://{}", node.address));
     say(format!("admin on http://{}", node.admin_address));
+    if let Some(manager) = manager {
+        manager.ready();
+        tokio::spawn(manager.watch(life));
+    }
     node.run().await;
     Ok(Outcome::Good)
+}
+
+/// The service manager, if one has started this process and waits for word.
+fn manager() -> Result<Option<Manager>> {
+    let text = |name| std::env::var(name).ok();
+    let told = Told {
+        socket: std::env::var_os("NOTIFY_SOCKET"),
+        watchdog_us: text("WATCHDOG_USEC"),
+        watchdog_pid: text("WATCHDOG_PID"),
+    };
+    Manager::of(&told).context("the service manager's NOTIFY_SOCKET cannot be reached")
 }

@@ -49,6 +49,10 @@ pub struct Metrics {
     pub refused: Family<RefusedLabel, Counter>,
     /// Times that no connection could be accepted.
     pub accept_failures: Counter,
+    /// Keys that hold a seat on this node; read when they are asked for.
+    pub seats: Gauge<i64, AtomicI64>,
+    /// Keys whose quota this node looks after; read when they are asked for.
+    pub keys_in_use: Gauge<i64, AtomicI64>,
     /// Requests answered, a stream when it begins.
     pub answers: Family<AnswerLabel, Counter>,
     /// Answers that were errors.
@@ -87,6 +91,13 @@ impl Metrics {
             "Connections that the main listener takes at once",
             self.connections_max.clone(),
         );
+        // what may happen is there from the beginning: a counter that appears with its first count shows no increase
+        for reason in ["cap", "address"] {
+            drop(self.refused.get_or_create(&RefusedLabel { reason }));
+        }
+        for limit in ["burst", "day", "month", "connects"] {
+            drop(self.limited.get_or_create(&LimitLabel { limit }));
+        }
         to.register(
             "connections_refused",
             "Connections of the main listener above a cap",
@@ -96,6 +107,16 @@ impl Metrics {
             "accept_failures",
             "Times that no connection could be accepted",
             self.accept_failures.clone(),
+        );
+        to.register(
+            "seats",
+            "Keys that hold a seat on this node",
+            self.seats.clone(),
+        );
+        to.register(
+            "keys_in_use",
+            "Keys whose quota this node looks after",
+            self.keys_in_use.clone(),
         );
         to.register(
             "http_answers",

@@ -1,6 +1,6 @@
 //! Frames of the stream: their bytes, `id:` last, made once and shared by all who get them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -24,6 +24,8 @@ pub struct Frame {
     pub accepted: Option<Instant>,
     /// When this node read it from the log.
     pub read: Instant,
+    /// How long before that it was published; only of what was read as news.
+    pub age: Option<Duration>,
     /// As `event: signal`, or as `signal_exit` where it is one.
     usual: Bytes,
     /// As `event: signal_update`, where it may be one.
@@ -57,6 +59,7 @@ impl Frame {
             facets,
             accepted,
             read,
+            age: None,
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Metrics {
     pub closes: Family<CloseLabel, Counter>,
     /// Seconds from the acceptance of the firing fact to the write of the frame to a socket.
     pub detection: Histogram,
+    /// Seconds from the publication of a signal, on whatever node, to the write of its frame to a socket.
+    pub publishing: Histogram,
     /// Seconds from the reading of a committed row to the write of its frame to a socket.
     pub delivery: Histogram,
     /// Failed readings of the log.
@@ -51,6 +53,7 @@ impl Default for Metrics {
             frames: Counter::default(),
             closes: Family::default(),
             detection: latency(),
+            publishing: latency(),
             delivery: latency(),
             log_failures: Counter::default(),
         }
@@ -81,6 +84,11 @@ impl Metrics {
             "detection_seconds",
             "From the acceptance of the fact that fired to the write of the frame",
             self.detection.clone(),
+        );
+        to.register(
+            "publish_seconds",
+            "From a signal's publication to the write of its frame",
+            self.publishing.clone(),
         );
         to.register(
             "delivery_seconds",

@@ -40,10 +40,14 @@ pub async fn read_on(hub: &Hub) {
             }
         };
         let more = rows.len() == BATCH;
-        let now = Instant::now();
-        let frames = rows
-            .iter()
-            .map(|row| Frame::new(&hub.epoch, row, hub.take_accepted(row.seq), now));
+        let (now, time) = (Instant::now(), hub.clock.now());
+        let frames = rows.iter().map(|row| {
+            let mut frame = Frame::new(&hub.epoch, row, hub.take_accepted(row.seq), now);
+            // another node's clock may be ahead of ours
+            let age = u64::try_from(time.0.saturating_sub(row.published_at.0)).unwrap_or(0);
+            frame.age = Some(Duration::from_micros(age));
+            frame
+        });
         hub.ring.push(frames.collect());
         hub.metrics.ring_frames.set(hub.ring.len() as i64);
         if !more {

@@ -38,6 +38,14 @@ pub struct Condition {
     pub heard: Option<Duration>,
 }
 
+/// What is measured of a frame when its bytes leave.
+#[derive(Debug)]
+struct Mark {
+    accepted: Option<Instant>,
+    age: Option<Duration>,
+    read: Instant,
+}
+
 /// One accepted connection.
 #[derive(Debug)]
 pub struct Socket {
@@ -47,8 +55,8 @@ pub struct Socket {
     written: AtomicU64,
     closed: AtomicBool,
     killed: Notify,
-    /// Frames handed over whose bytes have not left yet: (accepted, read from the log).
-    marks: Mutex<Vec<(Option<Instant>, Instant)>>,
+    /// Frames handed over whose bytes have not left yet.
+    marks: Mutex<Vec<Mark>>,
 }
 
 impl Socket {
@@ -184,7 +192,11 @@ impl Socket {
     /// The next successful write carries this frame.
     pub fn mark(&self, frame: &Frame) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        marks.push((frame.accepted, frame.read));
+        marks.push(Mark {
+            accepted: frame.accepted,
+            age: frame.age,
+            read: frame.read,
+        });
     }
 }
 
@@ -211,9 +223,16 @@ impl SocketIo {
             .marks
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        for (accepted, read) in marks.drain(..) {
-            self.metrics.delivery.observe(read.elapsed().as_secs_f64());
-            if let Some(accepted) = accepted {
+        for mark in marks.drain(..) {
+            let since_read = mark.read.elapsed();
+            self.metrics.delivery.observe(since_read.as_secs_f64());
+            if let Some(age) = mark.age {
+                let since_published = age + since_read;
+                self.metrics
+                    .publishing
+                    .observe(since_published.as_secs_f64());
+            }
+            if let Some(accepted) = mark.accepted {
                 self.metrics
                     .detection
                     .observe(accepted.elapsed().as_secs_f64());

@@ -4,6 +4,8 @@ pub mod error;
 
 pub mod db;
 
+pub mod checkup;
+
 pub mod log;
 
 pub mod accounts;

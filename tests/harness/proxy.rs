@@ -1,4 +1,5 @@
-//! A small TCP proxy that can do to connections what networks do: reset them, swallow all they send, hold them up.
+//! A small TCP proxy that can do to connections what networks and proxies do: reset them, swallow all they send, hold them up, keep
+//! what they send until there is more of it.
 
 use std::{
     io::{Read as _, Write as _},
@@ -6,7 +7,7 @@ use std::{
     os::fd::AsRawFd as _,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -21,6 +22,8 @@ struct Weather {
     swallows: AtomicBool,
     /// Each piece waits for so many milliseconds.
     delay_ms: AtomicU64,
+    /// What the server sends is kept until it is so many bytes.
+    keeps: AtomicUsize,
     /// Bytes swallowed.
     swallowed: AtomicU64,
     ended: AtomicBool,
@@ -52,8 +55,8 @@ impl Proxy {
                     continue;
                 };
                 let clone = |tcp: &TcpStream| tcp.try_clone().unwrap();
-                carry(clone(&client), clone(&server), for_all.clone());
-                carry(clone(&server), clone(&client), for_all.clone());
+                carry(clone(&client), clone(&server), for_all.clone(), false);
+                carry(clone(&server), clone(&client), for_all.clone(), true);
                 all.lock().unwrap().push((client, server));
             }
         });
@@ -87,6 +90,11 @@ impl Proxy {
         self.weather.delay_ms.store(ms, Ordering::Relaxed);
     }
 
+    /// Keeps what the server sends until it is so many bytes, as a proxy that buffers does.
+    pub fn keep(&self, bytes: usize) {
+        self.weather.keeps.store(bytes, Ordering::Relaxed);
+    }
+
     /// Bytes that went nowhere.
     pub fn swallowed(&self) -> u64 {
         self.weather.swallowed.load(Ordering::Relaxed)
@@ -115,11 +123,12 @@ pub fn reset(tcp: &TcpStream) {
     };
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, weather: Arc<Weather>) {
+fn carry(mut from: TcpStream, mut to: TcpStream, weather: Arc<Weather>, to_client: bool) {
     thread::spawn(move || {
         let mut piece = [0; 16 * 1024];
         // a connection that has lost bytes must never carry another: the receiver would read nonsense
         let mut lost = false;
+        let mut kept = Vec::new();
         while let Ok(n @ 1..) = from.read(&mut piece) {
             if lost || weather.swallows.load(Ordering::Relaxed) {
                 lost = true;
@@ -130,11 +139,17 @@ fn carry(mut from: TcpStream, mut to: TcpStream, weather: Arc<Weather>) {
             if delay > 0 {
                 thread::sleep(Duration::from_millis(delay));
             }
-            if to.write_all(&piece[..n]).is_err() {
+            kept.extend_from_slice(&piece[..n]);
+            if to_client && kept.len() < weather.keeps.load(Ordering::Relaxed) {
+                continue;
+            }
+            if to.write_all(&kept).is_err() {
                 break;
             }
+            kept.clear();
         }
         if !lost {
+            let _ = to.write_all(&kept);
             let _ = to.shutdown(Shutdown::Write);
         }
     });

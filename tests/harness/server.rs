@@ -33,6 +33,7 @@ pub struct Server {
     /// No file of the process may grow beyond this.
     file_limit: Option<u64>,
     settings: Vec<(String, String)>,
+    flags: Vec<String>,
     child: Child,
     stderr: Arc<Mutex<String>>,
     /// The main listener.
@@ -63,9 +64,18 @@ impl Server {
         server
     }
 
+    /// With flags of `serve`, and settings.
+    pub fn with_flags(flags: &[&str], settings: &[(&str, &str)]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path().to_owned();
+        let mut server = Self::everything(path, settings, "127.0.0.1:0", None, flags);
+        server._own = Some(data);
+        server
+    }
+
     /// In a data directory that the caller made, and keeps.
     pub fn at(data: PathBuf, settings: &[(&str, &str)], file_limit: Option<u64>) -> Self {
-        Self::everything(data, settings, "127.0.0.1:0", file_limit)
+        Self::everything(data, settings, "127.0.0.1:0", file_limit, &[])
     }
 
     /// With its main listener at this address.
@@ -76,7 +86,7 @@ impl Server {
     /// The same, with settings.
     pub fn listening_with(address: &str, settings: &[(&str, &str)]) -> Self {
         let data = tempfile::tempdir().unwrap();
-        let mut server = Self::everything(data.path().to_owned(), settings, address, None);
+        let mut server = Self::everything(data.path().to_owned(), settings, address, None, &[]);
         server._own = Some(data);
         server
     }
@@ -86,18 +96,21 @@ impl Server {
         settings: &[(&str, &str)],
         main: &str,
         file_limit: Option<u64>,
+        flags: &[&str],
     ) -> Self {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let settings: Vec<_> = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
-        let (child, stderr, main, admin) = spawn(&data, &settings, main, admin, file_limit);
+        let (child, stderr, main, admin) = spawn(&data, &settings, &flags, main, admin, file_limit);
         Server {
             data,
             _own: None,
             file_limit,
             settings,
+            flags,
             child,
             stderr,
             main,
@@ -111,6 +124,7 @@ impl Server {
         let (child, stderr, main, admin) = spawn(
             &self.data,
             &self.settings,
+            &self.flags,
             self.main,
             self.admin,
             self.file_limit,
@@ -316,6 +330,7 @@ type Spawned = (Child, Arc<Mutex<String>>, SocketAddr, SocketAddr);
 fn spawn(
     data: &Path,
     settings: &[(String, String)],
+    flags: &[String],
     main: SocketAddr,
     admin: SocketAddr,
     file_limit: Option<u64>,
@@ -341,6 +356,7 @@ fn spawn(
         .args(["serve", "--listen", &main.to_string()])
         .args(["--admin-listen", &admin.to_string(), "--data-dir"])
         .arg(data)
+        .args(flags)
         .env("SIGCAST_ADMIN_TOKEN", ADMIN_TOKEN)
         .env("RUST_LOG", "info")
         .envs(settings.iter().map(|(name, value)| (name, value)))

@@ -21,10 +21,10 @@ use super::{
     wire::PATIENCE,
 };
 
-/// A proxy that speaks TLS to clients and plain HTTP to the server. Its thread ends with the process.
-struct Front {
+/// A proxy that speaks TLS to clients and plain HTTP to the server. Its threads end with the process.
+pub struct Front {
     folder: TempDir,
-    port: u16,
+    pub port: u16,
     /// The requests' heads, as they came.
     heads: Arc<Mutex<Vec<String>>>,
     open: Arc<Mutex<Option<TcpStream>>>,
@@ -32,16 +32,24 @@ struct Front {
 
 impl Front {
     fn of(server: &Server) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        Self::until(server, 2199, 1, 1)
+    }
+
+    /// With a certificate that holds until this day.
+    pub fn until(server: &Server, year: i32, month: u8, day: u8) -> Self {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, month, day);
+        let signing_key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&signing_key).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("ca.pem"), made.cert.pem()).unwrap();
-        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
+        fs::write(folder.path().join("ca.pem"), made.pem()).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(signing_key.serialize_der()));
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_no_client_auth()
-            .with_single_cert(vec![made.cert.der().clone()], key);
+            .with_single_cert(vec![made.der().clone()], key);
         let config = Arc::new(config.unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let front = Front {
@@ -54,14 +62,14 @@ impl Front {
         thread::spawn(move || {
             for tcp in listener.incoming().map_while(Result::ok) {
                 let _ = tcp.try_clone().map(|tcp| open.lock().unwrap().replace(tcp));
-                // one after the other: `tail` has one connection at a time
-                let _ = forward(tcp, config.clone(), to, &heads);
+                let (config, heads) = (config.clone(), heads.clone());
+                thread::spawn(move || forward(tcp, config, to, &heads));
             }
         });
         front
     }
 
-    fn ca_file(&self) -> PathBuf {
+    pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 

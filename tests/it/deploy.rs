@@ -1,0 +1,213 @@
+//! What is handed out for operation works as it stands: the unit, nginx's configuration, and what the doctor says of both proxies.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+
+use super::{
+    clients::{skip, succeed},
+    server::{Server, until},
+    wire::{PATIENCE, request},
+};
+
+fn deploy(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("deploy")
+        .join(file);
+    fs::read_to_string(path).unwrap()
+}
+
+/// Where a program is, also where only root looks for it.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    places
+        .map(|place| place.join(name))
+        .find(|file| file.is_file())
+}
+
+#[test]
+fn systemd_takes_the_unit() {
+    let Some(analyze) = find("systemd-analyze") else {
+        return skip("the unit", "no systemd-analyze");
+    };
+    let unit = deploy("sigcast.service");
+    let binary = "/usr/local/bin/sigcast";
+    assert!(unit.contains(&format!("ExecStart={binary} serve ")));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("sigcast.service");
+    // as if it were installed
+    fs::write(&file, unit.replace(binary, env!("CARGO_BIN_EXE_sigcast"))).unwrap();
+    let output = Command::new(analyze)
+        .arg("verify")
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && !said.contains("sigcast.service:"),
+        "{said}"
+    );
+}
+
+/// The flags and settings that the unit and the images name are the program's.
+#[test]
+fn the_program_takes_what_the_files_give_it() {
+    let server = Server::with_flags(
+        &["--log-json"],
+        &[
+            ("SIGCAST_SERVER__LISTEN", "127.0.0.1:0"),
+            ("SIGCAST_HTTP__TRUSTED_PROXIES", r#"["172.30.0.0/24"]"#),
+        ],
+    );
+    assert_eq!(
+        request(server.main, "GET", "/readyz", &[], b"").head.status,
+        200
+    );
+    let image = deploy("Dockerfile");
+    assert!(
+        image.contains("SIGCAST_SERVER__LISTEN=") && image.contains("SIGCAST_SERVER__DATA_DIR=")
+    );
+    assert!(image.contains("USER sigcast"), "not root");
+    // what the image's health check runs, on this server's port
+    let check = image
+        .lines()
+        .find(|line| line.starts_with("HEALTHCHECK"))
+        .unwrap();
+    let words: Vec<String> = serde_json::from_str(&check[check.find('[').unwrap()..]).unwrap();
+    let run = |port: u16| {
+        let script = words[2].replace("/8080", &format!("/{port}"));
+        Command::new(&words[0])
+            .args([&words[1], &script])
+            .stderr(Stdio::null())
+            .status()
+            .unwrap()
+    };
+    assert!(run(server.main.port()).success());
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    assert!(!run(free.port()).success(), "nobody is there");
+}
+
+/// nginx in front of a server, ended with the test.
+struct Nginx {
+    child: Child,
+    url: String,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Nginx {
+    /// With our configuration, changed by `adjust`; `None` where there is no nginx.
+    fn before(server: &Server, adjust: impl Fn(String) -> String) -> Option<Self> {
+        let nginx = find("nginx")?;
+        let folder = tempfile::tempdir().unwrap();
+        let listen = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|kind| format!("    {kind}_temp_path {}/{kind};\n", folder.path().display()))
+            .collect();
+        let log = folder.path().join("access.log");
+        let config = deploy("nginx.conf")
+            .replace("http {\n", &format!("http {{\n{temporary}"))
+            .replace("/dev/stdout", log.to_str().unwrap())
+            .replace("listen 8080;", &format!("listen {listen};"))
+            .replace("node-a:8080", &server.main.to_string())
+            .replace("        server node-b:8080 max_fails=1 fail_timeout=2s;\n", "")
+            // one process that is ended by its id
+            .replace("worker_processes auto;", "worker_processes 1; daemon off; master_process off; pid nginx.pid; error_log stderr;");
+        let file = folder.path().join("nginx.conf");
+        fs::write(&file, adjust(config)).unwrap();
+        let command = |more: &[&str]| {
+            let mut command = Command::new(&nginx);
+            command
+                .arg("-p")
+                .arg(folder.path())
+                .arg("-c")
+                .arg(&file)
+                .args(more);
+            command
+        };
+        succeed(&mut command(&["-t"])).unwrap_or_else(|why| panic!("{why}"));
+        let child = command(&[]).stderr(Stdio::null()).spawn().unwrap();
+        let nginx = Nginx {
+            child,
+            url: format!("http://{listen}"),
+            folder,
+        };
+        let up = until(PATIENCE, || std::net::TcpStream::connect(listen).ok());
+        assert!(up.is_some(), "nginx does not listen");
+        Some(nginx)
+    }
+}
+
+fn doctor(server: &Server, url: &str) -> Vec<Value> {
+    let mut command = server.on_data(&["doctor", "--json", "--url", url]);
+    let output = command.output().unwrap();
+    let all: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
+    all["checks"].as_array().unwrap().clone()
+}
+
+fn level(found: &[Value], check: &str) -> String {
+    let one = found.iter().find(|one| one["check"] == check);
+    one.map_or_else(String::new, |one| one["level"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn nginx_as_we_hand_it_out_holds_nothing_back() {
+    let server = Server::with(&[("SIGCAST_HTTP__TRUSTED_PROXIES", r#"["127.0.0.1"]"#)]);
+    let Some(nginx) = Nginx::before(&server, |config| config) else {
+        return skip("nginx", "not installed");
+    };
+    let found = doctor(&server, &nginx.url);
+    assert_eq!(level(&found, "buffering"), "ok", "{found:#?}");
+    let client = found
+        .iter()
+        .find(|one| one["check"] == "client address")
+        .unwrap();
+    assert_eq!(
+        client["found"], "the server takes this client for 127.0.0.1",
+        "without a port: from the header"
+    );
+    let log = fs::read_to_string(nginx.folder.path().join("access.log")).unwrap_or_default();
+    assert!(
+        !log.contains("ticket") && !log.contains("sig_live_"),
+        "{log}"
+    );
+}
+
+#[test]
+fn nginx_that_buffers_is_found_out() {
+    let server = Server::start();
+    let buffering = |config: String| {
+        config
+            .replace(
+                "proxy_buffering off;",
+                "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;",
+            )
+            // chunks are passed on all the same; without them nothing is
+            .replace("proxy_http_version 1.1;", "proxy_http_version 1.0;")
+    };
+    let Some(nginx) = Nginx::before(&server, buffering) else {
+        return skip("nginx", "not installed");
+    };
+    let found = doctor(&server, &nginx.url);
+    assert_eq!(level(&found, "buffering"), "fail", "{found:#?}");
+}
