@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -107,13 +107,15 @@ impl Server {
     fn admit(self: Arc<Self>, tcp: TcpStream, peer: SocketAddr, connections: &Arc<Connections>) {
         let (counted, all) = connections.count();
         // a trusted proxy's connections are its clients', who are counted by the request
-        let of_address =
-            (!self.proxies.trusts(peer.ip())).then(|| connections.count_address(peer.ip()));
+        let (of_address, too_many) = if self.proxies.trusts(peer.ip()) {
+            (None, None)
+        } else {
+            self.count_address(connections, peer.ip())
+        };
         let above = if all > self.cap {
             Some("cap")
         } else {
-            let from_there = of_address.as_ref().map_or(0, |(_, from_there)| *from_there);
-            self.above_address_cap(from_there)
+            too_many
         };
         if let Some(reason) = above {
             self.count_refused(reason);
@@ -137,9 +139,18 @@ impl Server {
         });
     }
 
-    fn above_address_cap(&self, from_there: usize) -> Option<&'static str> {
+    /// Counts one from an address, where there is a cap; and says whether it is one too many.
+    fn count_address(
+        &self,
+        connections: &Arc<Connections>,
+        ip: IpAddr,
+    ) -> (Option<CountedAddress>, Option<&'static str>) {
         let cap = self.config.max_connections_per_address;
-        (cap > 0 && from_there > cap).then_some("address")
+        if cap == 0 {
+            return (None, None);
+        }
+        let (counted, from_there) = connections.count_address(ip);
+        (Some(counted), (from_there > cap).then_some("address"))
     }
 
     fn count_refused(&self, reason: &'static str) {
@@ -194,9 +205,9 @@ impl Server {
         let mut above = accepted.above;
         let mut counted = None;
         if self.proxies.trusts(peer.ip()) {
-            let (one, from_there) = accepted.connections.count_address(client.ip);
-            counted = Some(one);
-            if let (None, Some(reason)) = (above, self.above_address_cap(from_there)) {
+            let (one, too_many) = self.count_address(&accepted.connections, client.ip);
+            counted = one;
+            if let (None, Some(reason)) = (above, too_many) {
                 self.count_refused(reason);
                 above = Some(reason);
             }

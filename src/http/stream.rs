@@ -61,7 +61,7 @@ pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
     responses(
         (status = 200, description = "The stream", content_type = "text/event-stream", body = String),
         (status = 204, description = "A replay that has ended"),
-        (status = 429, description = "The key's stream is open already: `connection_limit`", body = super::schema::ErrorBody),
+        (status = 429, description = "The key's stream is open already: `connection_limit`; or it was opened too often: `rate_limited`", body = super::schema::ErrorBody),
     ),
 )]
 pub async fn open(

@@ -1,5 +1,6 @@
 //! What goes wrong in the world, done to a real server on purpose: `cargo test --test faults`. With `SIGCAST_FAULTS=long` in full
 //! numbers, and with the bounds on times that only a quiet machine keeps (`cargo test --release --test faults -- --nocapture`).
+//! `SIGCAST_FAULTS_SEED` chooses other moments.
 
 #![expect(
     clippy::unwrap_used,
@@ -22,6 +23,7 @@ mod revoked;
 mod slowloris;
 mod soak;
 mod stalled;
+#[cfg(target_os = "linux")]
 mod vanished;
 
 /// Whether the full numbers are asked for.

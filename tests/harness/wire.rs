@@ -105,6 +105,7 @@ impl Wire {
 
     /// From here on the peer vanishes from the network: the kernel drops whatever comes for this socket before it is acknowledged.
     /// What it must not do is send: it would be heard.
+    #[cfg(target_os = "linux")]
     pub fn vanish(&self) {
         let mut nothing = [libc::sock_filter {
             code: (libc::BPF_RET | libc::BPF_K) as u16,

@@ -31,7 +31,7 @@ pub fn skip(what: &str, why: &str) {
 }
 
 /// Runs `install` unless it has succeeded here before for the same `wanted`: later runs need no network.
-fn once_for(
+pub fn once_for(
     place: &Path,
     wanted: &Path,
     install: impl FnOnce() -> Result<(), String>,
@@ -47,6 +47,11 @@ fn once_for(
 
 /// Runs a command to its end; its trouble as text.
 pub fn succeed(command: &mut Command) -> Result<Output, String> {
+    succeed_within(command, INSTALLED_WITHIN)
+}
+
+/// The same, with more time or less.
+pub fn succeed_within(command: &mut Command, within: Duration) -> Result<Output, String> {
     let name = format!("{command:?}");
     let mut child = command
         .stdin(Stdio::null())
@@ -54,7 +59,7 @@ pub fn succeed(command: &mut Command) -> Result<Output, String> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|e| format!("{name}: {e}"))?;
-    if until(INSTALLED_WITHIN, || child.try_wait().ok().flatten()).is_none() {
+    if until(within, || child.try_wait().ok().flatten()).is_none() {
         let _ = child.kill();
     }
     let output = child.wait_with_output().map_err(|e| e.to_string())?;

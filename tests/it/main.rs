@@ -38,6 +38,7 @@ mod manager;
 mod metrics;
 mod openapi;
 mod quota;
+mod real_clients;
 mod register;
 mod rest;
 mod resume;

@@ -1,12 +1,6 @@
 //! Under a service manager: it is told when the server is ready, that it turns, and that it stops.
 
-use std::{
-    os::{
-        linux::net::SocketAddrExt as _,
-        unix::net::{SocketAddr, UnixDatagram},
-    },
-    time::Duration,
-};
+use std::{os::unix::net::UnixDatagram, time::Duration};
 
 use super::{
     server::{Server, sigcast},
@@ -51,8 +45,10 @@ fn a_manager_with_a_path_is_told() {
     is_told(manager, path.to_str().unwrap());
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_manager_with_an_abstract_name_is_told() {
+    use std::os::{linux::net::SocketAddrExt as _, unix::net::SocketAddr};
     let name = format!("sigcast-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     is_told(

@@ -179,29 +179,6 @@ fn a_close_and_a_reconnect_at_once_are_never_refused() {
 }
 
 #[test]
-fn racing_clients_get_one_seat() {
-    let server = Server::start();
-    let key = server.alpha_key();
-    let streams: Vec<_> = std::thread::scope(|scope| {
-        let racers: Vec<_> = (0..8)
-            .map(|_| scope.spawn(|| server.stream(&key, "", &[])))
-            .collect();
-        racers
-            .into_iter()
-            .map(|racer| racer.join().unwrap())
-            .collect()
-    });
-    let (mut granted, refused): (Vec<_>, Vec<_>) = streams
-        .into_iter()
-        .partition(|stream| stream.head.status == 200);
-    assert_eq!(granted.len(), 1, "exactly one is granted");
-    assert!(refused.iter().all(|stream| stream.head.status == 429));
-    let id = server.publish_sample(1);
-    granted[0].expect_hello();
-    granted[0].expect_signal(&id);
-}
-
-#[test]
 fn the_operator_sees_who_is_connected() {
     let server = Server::start();
     let key = server.alpha_key();
