@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
 
 use super::{
     data_dir,
@@ -87,8 +90,8 @@ impl Node {
         let lock = lock.ok_or_else(|| StartError::InUse { path: dir.clone() })?;
         let db = open_database(&settings, &clock, &random).await?;
         // before a token is made: it is shown once, by a start that comes about
-        let listener = bind(settings.server.listen).await?;
-        let admin_listener = bind(settings.server.admin_listen).await?;
+        let listener = bind(settings.server.listen)?;
+        let admin_listener = bind(settings.server.admin_listen)?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         db.close_all_tickets(clock.now()).await?;
         let hub = Hub::open(
@@ -273,10 +276,21 @@ fn local(listener: &TcpListener, address: SocketAddr) -> StartResult<SocketAddr>
         .map_err(|source| StartError::Listen { address, source })
 }
 
-async fn bind(address: SocketAddr) -> StartResult<TcpListener> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen { address, source })
+/// Connections that may wait to be accepted: clients that return all at once after a restart. The system may allow less.
+const BACKLOG: u32 = 4_096;
+
+fn bind(address: SocketAddr) -> StartResult<TcpListener> {
+    let bound = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // a restart need not wait for what the last process left in the kernel
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    bound().map_err(|source| StartError::Listen { address, source })
 }
 
 /// Checks live streams again whenever accounts or keys were changed, by whatever process.

@@ -5,6 +5,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
 use bytes::Bytes;
@@ -18,6 +19,7 @@ pub struct StreamBody {
     pieces: mpsc::Receiver<Piece>,
     seat: Arc<Seat>,
     socket: Arc<Socket>,
+    opened: Instant,
 }
 
 impl StreamBody {
@@ -28,6 +30,7 @@ impl StreamBody {
             pieces,
             seat,
             socket,
+            opened: Instant::now(),
         }
     }
 }
@@ -47,7 +50,10 @@ impl Body for StreamBody {
                 // ended while the signal waited here: it is in the log, the next stream has it
                 Some(Piece::Signal(..)) if self.seat.ending().is_some() => {}
                 Some(Piece::Signal(bytes, frame)) => {
-                    self.socket.mark(&frame);
+                    // what was there before the stream is late by no fault of ours
+                    if frame.read >= self.opened {
+                        self.socket.mark(&frame);
+                    }
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }
             }

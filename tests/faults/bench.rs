@@ -1,6 +1,9 @@
 //! What the faults have in common: keys by the hundred, what a process takes, and times in order.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -75,6 +78,15 @@ pub fn spread(times: &mut [Duration]) -> (Duration, Duration, Duration) {
             .unwrap_or_default()
     };
     (at(0.5), at(0.99), at(1.0))
+}
+
+/// Tells threads to stop when it is dropped, also where a test fails: nobody waits for them in vain.
+pub struct Stop<'a>(pub &'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Numbers that follow from a seed, which is told so that a run can be repeated.

@@ -18,7 +18,11 @@ use crate::harness::{
     server::{Key, Server, sample},
     wire::{head, try_dial},
 };
-use crate::{alone, bench::Dice, size, tell};
+use crate::{
+    alone,
+    bench::{Dice, Stop},
+    size, tell,
+};
 
 const PUBLISHERS: usize = 4;
 
@@ -104,12 +108,12 @@ fn kills_while_publishing_lose_nothing_acknowledged() {
                 }
             });
         }
+        let _stopping = Stop(&stop);
         for _ in 0..kills {
             std::thread::sleep(Duration::from_micros(dice.below(150_000)));
             server.restart();
         }
         std::thread::sleep(Duration::from_millis(100));
-        stop.store(true, Ordering::Relaxed);
     });
     let log = log(&server, &key);
     let gapless = log

@@ -13,7 +13,7 @@ use sigcast::model::time::Time;
 
 use super::{
     alone,
-    bench::{keys, post, spread},
+    bench::{Stop, keys, post, spread},
     is_long, size, tell,
 };
 use crate::harness::{
@@ -163,15 +163,11 @@ fn what_is_revoked_or_lapsed_ends_at_once() {
     let (mut revoked, mut lapsed) = (Vec::new(), Vec::new());
     std::thread::scope(|scope| {
         scope.spawn(|| publish(&server, &noted, &stop));
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            for _ in 0..count.div_ceil(WAVE) {
-                revoked.extend(revoke(&server, &keys(&server, WAVE), &noted));
-                lapsed.extend(lapse(&server, WAVE));
-            }
-        }));
-        // the publisher must end whatever happened here
-        stop.store(true, Ordering::Relaxed);
-        done.unwrap_or_else(|why| std::panic::resume_unwind(why));
+        let _stopping = Stop(&stop);
+        for _ in 0..count.div_ceil(WAVE) {
+            revoked.extend(revoke(&server, &keys(&server, WAVE), &noted));
+            lapsed.extend(lapse(&server, WAVE));
+        }
     });
     for (what, times) in [("revoked", &mut revoked), ("lapsed", &mut lapsed)] {
         assert_eq!(times.len(), count.div_ceil(WAVE) * WAVE);

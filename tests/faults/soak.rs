@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     alone,
-    bench::{descriptors, keys, post, resident_kb},
+    bench::{Stop, descriptors, keys, post, resident_kb},
     is_long, size, tell,
 };
 use crate::harness::{
@@ -72,6 +72,7 @@ fn churn_leaves_nothing_behind() {
                 std::thread::sleep(Duration::from_millis(10));
             }
         });
+        let _stopping = Stop(&stop);
         let begun = Instant::now();
         while begun.elapsed() < lasts {
             std::thread::sleep(Duration::from_millis(500));
@@ -81,7 +82,6 @@ fn churn_leaves_nothing_behind() {
                 samples.push((minutes, resident_kb(server.pid()) as f64));
             }
         }
-        stop.store(true, Ordering::Relaxed);
     });
     let flat = until(PATIENCE, || {
         (descriptors(server.pid()) <= idle + 2).then_some(())

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     alone,
-    bench::{keys, post, resident_kb, spread},
+    bench::{Stop, keys, post, resident_kb, spread},
     is_long, size, tell,
 };
 use crate::harness::{
@@ -72,6 +72,7 @@ fn stalled_readers_cost_the_others_nothing() {
             .iter()
             .map(|key| scope.spawn(|| healthy(&server, key, zero, &stop)))
             .collect();
+        let stopping = Stop(&stop);
         let all = (count + HEALTHY) as u64;
         while server.metric("sigcast_streams") < all {
             std::thread::yield_now();
@@ -89,7 +90,7 @@ fn stalled_readers_cost_the_others_nothing() {
             std::thread::sleep(Duration::from_millis(20));
         }
         let gone_after = begun.elapsed();
-        stop.store(true, Ordering::Relaxed);
+        drop(stopping);
         let took: Vec<Vec<Duration>> = reading.into_iter().map(|r| r.join().unwrap()).collect();
         (took, most_kb, gone_after, published)
     });

@@ -1,9 +1,11 @@
 //! Logs: objects with the ids of requests, and never a secret, however much is logged.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use super::{
-    server::Server,
+    server::{Server, lines_of, sample, sigcast, until},
     wire::{PATIENCE, Wire, request},
 };
 
@@ -118,4 +120,59 @@ fn no_line_holds_a_secret() {
         "{opened}"
     );
     assert_eq!(opened["key"], key.id.as_str(), "by its id");
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_stops_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let mut child = sigcast()
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ])
+        .arg(data.path())
+        .env("SIGCAST_ADMIN_TOKEN", Server::TOKEN)
+        .env("SIGCAST_HTTP__DRAIN_SECONDS", "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = lines_of(child.stdout.take().unwrap());
+    let mut address = |prefix: &str| {
+        let line = lines.recv_timeout(2 * PATIENCE).expect("an address");
+        line.strip_prefix(prefix).expect(prefix).parse().unwrap()
+    };
+    let main = address("listening on http://");
+    let admin = address("admin on http://");
+    drop(child.stderr.take());
+
+    let token = format!("Bearer {}", Server::TOKEN);
+    let post = |path: &str, body: Value| {
+        let fields = [
+            ("authorization", token.as_str()),
+            ("content-type", "application/json"),
+        ];
+        request(admin, "POST", path, &fields, body.to_string().as_bytes()).ok_json()
+    };
+    let account = post("/v1/accounts", json!({"name": "somebody", "plan": "alpha"}));
+    let key = post("/v1/keys", json!({"account_id": account["id"]}));
+    let bearer = format!("Bearer {}", key["key"].as_str().unwrap());
+    let mut stream = super::wire::Stream::open(main, "", &[("authorization", &bearer)]);
+    stream.expect_hello();
+    let signal = sample(1);
+    post("/v1/signals", signal.clone());
+    stream.expect_signal(signal["id"].as_str().unwrap());
+    // SAFETY: the child has not been waited for, so the id is still its own.
+    let sent = unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
+    assert_eq!(sent, 0);
+    stream.expect("bye");
+    let end = until(2 * PATIENCE, || child.try_wait().unwrap());
+    if end.is_none() {
+        let _ = child.kill();
+    }
+    assert_eq!(end.expect("it ends").code(), Some(0));
 }

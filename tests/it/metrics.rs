@@ -77,6 +77,18 @@ fn they_count_what_happens() {
     ] {
         assert!(counted(histogram), "{histogram}");
     }
+    // a stream that goes on from the beginning gets what is old news: no measure of the server
+    let id = format!("{}-0", server.epoch(&key));
+    let mut resumed = server.listen(&server.alpha_key(), "", &[("last-event-id", &id)]);
+    resumed.expect("signal");
+    server.publish_sample(2);
+    resumed.expect("signal");
+    stream.expect("signal");
+    let three = until(PATIENCE, || {
+        (server.metric("sigcast_publish_seconds_count") >= 3).then_some(())
+    });
+    assert!(three.is_some() && server.metric("sigcast_publish_seconds_count") == 3);
+    drop(resumed);
     let limited = until(PATIENCE, || {
         let reply = server.get("/api/signals", &key);
         (reply.head.status == 429).then_some(reply)
@@ -96,7 +108,7 @@ fn they_count_what_happens() {
     assert_eq!(server.metric("sigcast_keys_in_use"), 1);
     drop(stream);
     let closed = until(PATIENCE, || {
-        (server.metric("sigcast_stream_closes_total{reason=\"client_gone\"}") == 1).then_some(())
+        (server.metric("sigcast_stream_closes_total{reason=\"client_gone\"}") == 2).then_some(())
     });
     assert!(
         closed.is_some(),

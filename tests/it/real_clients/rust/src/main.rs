@@ -15,7 +15,9 @@ fn show(event: &str, data: &str) {
 
 async fn reqwest_eventsource(url: &str, bearer: &str) {
     use reqwest_eventsource::{Event, EventSource};
-    let request = reqwest::Client::new().get(url).header("authorization", bearer);
+    let request = reqwest::Client::new()
+        .get(url)
+        .header("authorization", bearer);
     let mut source = EventSource::new(request).expect("a request that can be sent again");
     while let Some(event) = source.next().await {
         match event {
