@@ -1,10 +1,8 @@
 //! Addresses of clients, and networks of addresses.
 
-use std::{
-    fmt,
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-};
+// from `core`, which knows addresses and no sockets
+use core::net::{IpAddr, SocketAddr};
+use std::{fmt, str::FromStr};
 
 use serde::Deserialize;
 

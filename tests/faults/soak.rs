@@ -54,7 +54,11 @@ fn come_and_go(server: &Server, key: &Key, number: u64, rounds: &AtomicU64, stop
 fn churn_leaves_nothing_behind() {
     let _alone = alone();
     let lasts = Duration::from_secs(size(20, 600) as u64);
-    let server = Server::with(&[("SIGCAST_STREAM__RING_FRAMES", "512")]);
+    // what is kept on purpose is soon full: the ring, and the database's cache of pages
+    let server = Server::with(&[
+        ("SIGCAST_STREAM__RING_FRAMES", "512"),
+        ("SIGCAST_STORE__WRITER_CACHE_KB", "1024"),
+    ]);
     let keys = keys(&server, CROWD);
     let idle = descriptors(server.pid());
     let (stop, rounds, published) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU32::new(0));
@@ -88,9 +92,10 @@ fn churn_leaves_nothing_behind() {
     });
     let growth = slope(&samples);
     tell(format_args!(
-        "{lasts:?} of churn: {} streams, {} signals; memory grows by {growth:.0} kB a minute, {:.0} kB at the end; descriptors {idle} before, {} after",
+        "{lasts:?} of churn: {} streams, {} signals; memory grows by {growth:.0} kB a minute, from {:.0} to {:.0} kB; descriptors {idle} before, {} after",
         rounds.load(Ordering::Relaxed),
         published.load(Ordering::Relaxed),
+        samples.first().map_or(0.0, |sample| sample.1),
         samples.last().map_or(0.0, |sample| sample.1),
         descriptors(server.pid())
     ));

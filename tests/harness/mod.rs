@@ -2,6 +2,9 @@
 
 #![expect(dead_code, reason = "each of the programs that share it uses a part")]
 
+#[cfg(target_os = "linux")]
+mod vanish;
+
 pub mod wire;
 
 pub mod server;

@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    os::fd::AsRawFd as _,
     time::{Duration, Instant},
 };
 
@@ -105,29 +104,10 @@ impl Wire {
 
     /// From here on the peer vanishes from the network: the kernel drops whatever comes for this socket before it is acknowledged.
     /// What it must not do is send: it would be heard.
+    /// From here on the peer vanishes from the network.
     #[cfg(target_os = "linux")]
     pub fn vanish(&self) {
-        let mut nothing = [libc::sock_filter {
-            code: (libc::BPF_RET | libc::BPF_K) as u16,
-            jt: 0,
-            jf: 0,
-            k: 0,
-        }];
-        let program = libc::sock_fprog {
-            len: 1,
-            filter: nothing.as_mut_ptr(),
-        };
-        // SAFETY: the kernel copies the program, which outlives the call.
-        let done = unsafe {
-            libc::setsockopt(
-                self.socket.as_raw_fd(),
-                libc::SOL_SOCKET,
-                libc::SO_ATTACH_FILTER,
-                (&raw const program).cast(),
-                size_of_val(&program) as libc::socklen_t,
-            )
-        };
-        assert_eq!(done, 0, "no filter: {}", io::Error::last_os_error());
+        super::vanish::vanish(&self.socket);
     }
 
     pub fn send(&mut self, bytes: &[u8]) {

@@ -142,7 +142,7 @@ fn a_log_that_nobody_reads_any_more_stops_nothing() {
         .spawn()
         .unwrap();
     let lines = lines_of(child.stdout.take().unwrap());
-    let mut address = |prefix: &str| {
+    let address = |prefix: &str| {
         let line = lines.recv_timeout(2 * PATIENCE).expect("an address");
         line.strip_prefix(prefix).expect(prefix).parse().unwrap()
     };
