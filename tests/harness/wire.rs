@@ -102,8 +102,6 @@ impl Wire {
         }
     }
 
-    /// From here on the peer vanishes from the network: the kernel drops whatever comes for this socket before it is acknowledged.
-    /// What it must not do is send: it would be heard.
     /// From here on the peer vanishes from the network.
     #[cfg(target_os = "linux")]
     pub fn vanish(&self) {
