@@ -19,7 +19,7 @@ use crate::{
     model::{publish::NewSignal, swap::Fact, time::Clock},
     score::{config::Config as EngineConfig, consensus},
     store::{
-        db::Db,
+        db::{Db, Lane},
         error::{StoreError, StoreResult},
         fact_keys::Placing,
         log::Published,
@@ -263,7 +263,7 @@ impl Worker {
         let mut placing = Placing::default();
         while self.placing.is_some() {
             // in parts: others write between them
-            let mut tx = self.db.begin().await?;
+            let mut tx = self.db.begin_in(Lane::Facts).await?;
             tx.place_keys(&mut placing, FINISH_PARTS).await?;
             self.db.commit(tx).await?;
             if placing.is_at_start() {
@@ -372,7 +372,12 @@ impl Worker {
     async fn batch(&mut self, arrivals: &[&Arrivals], lists: &[&[NewSignal]]) -> StoreResult<Done> {
         let begun = Instant::now();
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        // who publishes and nothing else waits for no facts
+        let alone = self.applier.is_some() || !arrivals.is_empty() || self.placing.is_some();
+        let mut tx = match alone {
+            true => self.db.begin_in(Lane::Facts).await?,
+            false => self.db.begin().await?,
+        };
         let mut fired = Vec::new();
         let mut more = false;
         if let Some(applier) = &mut self.applier {

@@ -17,7 +17,7 @@ use crate::{
         time::{Clock, Time},
     },
     score::{config::Config as EngineConfig, consensus},
-    store::db::{self, Db},
+    store::{db::Db, sqlite},
 };
 
 struct Setup {
@@ -33,7 +33,7 @@ async fn setup() -> Setup {
 }
 
 async fn open(folder: &TempDir) -> Db {
-    let config = db::Config {
+    let config = sqlite::Config {
         readers: 1,
         writer_cache_kb: 2_000,
         checkpoint_pages: 1_000,

@@ -2,6 +2,14 @@
 
 pub mod error;
 
+mod sql;
+
+pub mod migrations;
+
+pub mod sqlite;
+
+pub mod postgres;
+
 pub mod db;
 
 pub mod log;
