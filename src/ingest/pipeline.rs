@@ -23,6 +23,7 @@ use crate::{
         error::{StoreError, StoreResult},
         fact_keys::Placing,
         log::Published,
+        session::Fence,
     },
 };
 
@@ -181,19 +182,30 @@ pub struct Worker {
     metrics: Metrics,
     /// `None`: another process owns the engine and will apply what we store.
     applier: Option<Applier>,
+    /// Proves that this process owns the engine.
+    fence: Fence,
     /// In bulk: which keys are put in their place next.
     placing: Option<Placing>,
     last_job: Instant,
 }
 
-/// Makes a pipeline. `engine`: the settings of the consensus engine if this process owns it. `hub`: told when facts were seen.
+/// The consensus engine of a process that owns it.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// Its settings.
+    pub config: EngineConfig,
+    /// What proves, in each transaction, that this process owns it.
+    pub fence: Fence,
+}
+
+/// Makes a pipeline. `engine`: the consensus engine, if this process owns it. `hub`: told when facts were seen.
 #[must_use]
 pub fn new(
     db: Db,
     hub: Option<Arc<Hub>>,
     clock: Clock,
     config: Config,
-    engine: Option<EngineConfig>,
+    engine: Option<Engine>,
     metrics: Metrics,
     pace: Pace,
 ) -> (Pipeline, Worker) {
@@ -204,6 +216,7 @@ pub fn new(
         Pace::Live => (0, None),
         Pace::Bulk => (config.bulk_state_facts, Some(Placing::default())),
     };
+    let (engine, fence) = engine.map(|own| (own.config, own.fence)).unzip();
     let applier = engine.map(|engine| Applier::new(engine, wallets, mints, store_every));
     (
         Pipeline(sender),
@@ -215,6 +228,7 @@ pub fn new(
             config,
             metrics,
             applier,
+            fence: fence.unwrap_or_default(),
             placing,
             last_job: Instant::now(),
         },
@@ -378,6 +392,7 @@ impl Worker {
             true => self.db.begin_in(Lane::Facts).await?,
             false => self.db.begin().await?,
         };
+        tx.prove(&self.fence).await?;
         let mut fired = Vec::new();
         let mut more = false;
         if let Some(applier) = &mut self.applier {

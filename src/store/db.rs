@@ -152,6 +152,11 @@ impl Db {
         Ok(Db::new(pools, opened.migrated))
     }
 
+    /// Whether a PostgreSQL database has tables of this program.
+    pub async fn is_made(config: &postgres::Config) -> StoreResult<bool> {
+        postgres::is_made(config).await
+    }
+
     fn new(pools: Pools, migrated: Vec<Migration>) -> Self {
         Db(Arc::new(Inner {
             pools,

@@ -12,6 +12,10 @@ pub mod postgres;
 
 pub mod db;
 
+pub mod session;
+
+mod listen;
+
 pub mod log;
 
 pub mod accounts;

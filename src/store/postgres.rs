@@ -122,6 +122,23 @@ pub(crate) struct Opened {
     pub(crate) migrated: Vec<Migration>,
 }
 
+/// Whether the database has tables of this program.
+pub(crate) async fn is_made(config: &Config) -> StoreResult<bool> {
+    let options = options(config)?;
+    let patience = Duration::from_secs(config.connect_seconds.max(1));
+    let mut connection = connect(&options, patience).await?;
+    let made = sqlx::query_scalar("select to_regclass('log_head') is not null")
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(made)
+}
+
+fn options(config: &Config) -> StoreResult<PgConnectOptions> {
+    let options = config.url.0.as_deref().cloned();
+    options.ok_or_else(|| StoreError::Refused("no database URL is set".to_owned()))
+}
+
 /// How long a connection may take to say that it is still there.
 const PING: Duration = Duration::from_secs(2);
 /// A connection that was used so lately is not asked whether it is still there.
@@ -129,9 +146,7 @@ const SURELY_THERE: Duration = Duration::from_secs(1);
 
 /// Connects to the database, and brings its tables up to date.
 pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
-    let Some(options) = config.url.0.as_deref().cloned() else {
-        return Err(StoreError::Refused("no database URL is set".to_owned()));
-    };
+    let options = options(config)?;
     let connect = Duration::from_secs(config.connect_seconds.max(1));
     let migrated = migrate(&options, connect).await?;
     // as statements, not as options of the start: poolers between do not know those

@@ -40,17 +40,26 @@ pub struct Database {
 impl Database {
     /// An empty one, its tables made.
     pub fn fresh() -> Self {
+        Self::make(server().template.as_deref())
+    }
+
+    fn make(template: Option<&str>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sigcast_test_{}_{number}", std::process::id());
         let server = server();
-        let from = match &server.template {
-            Some(template) => format!(" template {template}"),
-            None => String::new(),
-        };
-        server.run(format!("create database {name}{from}"));
+        // where there is no template of ours, the tables are made by whoever opens it first
+        let template = template.unwrap_or("template0");
+        server.run(format!(
+            "create database {name} encoding 'UTF8' template {template}"
+        ));
         let url = server.url_of(&name);
         Database { name, url }
+    }
+
+    /// Another one with the same in it. Nobody may be connected to this one.
+    pub fn copy(&self) -> Self {
+        Self::make(Some(&self.name))
     }
 
     /// Settings to open it with.
