@@ -26,7 +26,7 @@ use sigcast::{
     store::{
         companies::Named,
         db::Db,
-        declaration_list::{Filter, Sort},
+        declaration_list::{Filter, Slice, Sort},
     },
 };
 use tempfile::TempDir;
@@ -100,7 +100,7 @@ impl House {
         };
         let listed = self
             .db
-            .list_declarations(&filter, 1_000, 0, true)
+            .list_declarations(&filter, &Slice::of(1_000, 0), true)
             .await
             .unwrap();
         let mut all = Vec::new();
@@ -212,8 +212,7 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
                     sort: Sort::SignalScore,
                     ..Filter::default()
                 },
-                10,
-                0,
+                &Slice::of(10, 0),
                 false,
             )
             .await
@@ -223,13 +222,11 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
             ids,
             ["SEC:0000000000-23-000001", "SEC:0000000000-23-000002"]
         );
-        let found = house
-            .db
-            .search(Named::Company, "OTT", Some("us"), 8)
-            .await
-            .unwrap();
+        let numbers = house.db.search_numbers("OTT", Some("us"), 8, 0).await;
+        let found = house.db.found(&numbers.unwrap()).await.unwrap();
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].declarations, 2);
+        assert_eq!(found[0].kind, Named::Company as i64);
+        assert_eq!(found[0].found.declarations, 2);
     });
 }
 

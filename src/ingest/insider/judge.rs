@@ -70,6 +70,8 @@ impl Fired {
 pub struct Judged {
     /// Assessments that say something new.
     pub revisions: u64,
+    /// Backtests made anew.
+    pub backtests: u64,
     /// Signals for the log.
     pub fired: Vec<Fired>,
 }
@@ -202,9 +204,10 @@ impl Judge {
         for case in cases {
             self.score(tx, case, seen, now, &mut judged).await?;
         }
-        if judged.revisions > 0 {
+        // a backtest is part of what lists say, also where its score stays
+        if judged.revisions > 0 || judged.backtests > 0 {
             let touched = Touched {
-                scores_at: Some(now.0),
+                scores_at: (judged.revisions > 0).then_some(now.0),
                 ..Touched::default()
             };
             tx.touch(touched).await?;
@@ -363,6 +366,7 @@ impl Judge {
             &assessments,
             now,
         )?;
+        judged.backtests += backtests.len() as u64;
         tx.put_backtests(&backtests, now).await
     }
 
