@@ -25,6 +25,13 @@ pub async fn run(intake: Arc<Intake>, data_dir: PathBuf, life: Life) {
             () = life.hard.cancelled() => return,
             _ = tick.tick() => {}
         }
+        // whether anything waits or not: what a command stores is then judged here, from where its signals are sent
+        if own.is_none() {
+            match DirLock::try_take(&data_dir, INSIDERS) {
+                Ok(taken) => own = taken,
+                Err(error) => tracing::warn!(%error, "scoring waits for its lock"),
+            }
+        }
         let waiting = match intake.waiting().await {
             Ok(waiting) => waiting.companies,
             Err(error) => {
@@ -35,12 +42,6 @@ pub async fn run(intake: Arc<Intake>, data_dir: PathBuf, life: Life) {
         };
         if waiting == 0 {
             continue;
-        }
-        if own.is_none() {
-            match DirLock::try_take(&data_dir, INSIDERS) {
-                Ok(taken) => own = taken,
-                Err(error) => tracing::warn!(%error, "scoring waits for its lock"),
-            }
         }
         if own.is_some() {
             some_turns(&intake, &life).await;

@@ -29,6 +29,14 @@ pub struct Settled {
     pub waiting: i64,
 }
 
+/// Judges until nothing waits, unless another process is at it: it judges what is new as well.
+pub async fn settle_if_free(intake: &Intake, data_dir: &Path) -> Result<()> {
+    if let Some(_own) = DirLock::try_take(data_dir, INSIDERS)? {
+        while intake.settle().await?.companies > 0 {}
+    }
+    Ok(())
+}
+
 /// Judges until nothing waits. Stopped at any moment, the next ingest or server goes on.
 pub async fn settle(intake: &Intake, data_dir: &Path) -> Result<Settled> {
     let begun = intake.waiting().await?.steps();

@@ -425,7 +425,7 @@ impl Worker {
                 .zip(&placed)
                 .filter(|(_, place)| !place.duplicate)
             {
-                hub.note_accepted(place.seq, signal.seen);
+                hub.note_accepted(place.seq, signal.seen, None);
             }
         }
         let mut published = Vec::new();

@@ -36,6 +36,8 @@ pub mod served;
 
 pub mod stale;
 
+pub mod sources;
+
 pub mod company_list;
 
 pub mod flow_facts;

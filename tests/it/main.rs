@@ -18,6 +18,8 @@ mod crash;
 mod cut;
 mod disk_full;
 mod drain;
+mod edgar;
+mod edgar_site;
 mod engines;
 mod filings;
 mod hostile;

@@ -42,6 +42,8 @@ pub struct Fired {
     draft: Draft,
     /// When its filing was first seen.
     seen: Instant,
+    /// When a followed feed was first seen to name it.
+    sighted: Option<Time>,
     score_ms: f64,
 }
 
@@ -62,6 +64,12 @@ impl Fired {
     #[must_use]
     pub fn seen(&self) -> Instant {
         self.seen
+    }
+
+    /// When a followed feed was first seen to name it, by whatever process.
+    #[must_use]
+    pub fn sighted(&self) -> Option<Time> {
+        self.sighted
     }
 }
 
@@ -340,14 +348,15 @@ impl Judge {
         let revisions = self.revisions(tx, &sweep, &changed, now).await?;
         let score_ms = begun.elapsed().as_secs_f64() * 1000.0;
         for ((stored, assessment), revision) in &revisions {
-            judged.fired.extend(
-                self.fire(case, stored, assessment, &revision.rest, now)?
-                    .map(|draft| Fired {
-                        draft,
-                        seen,
-                        score_ms,
-                    }),
-            );
+            let Some(draft) = self.fire(case, stored, assessment, &revision.rest, now)? else {
+                continue;
+            };
+            judged.fired.push(Fired {
+                draft,
+                seen,
+                sighted: tx.sighting(stored.filing).await?,
+                score_ms,
+            });
         }
         let revisions: Vec<_> = revisions
             .into_iter()
