@@ -81,10 +81,10 @@ enum Command {
     ///
     /// Any table with a `ticker`, a `name` or a `cik`. What depends on a market capitalisation is scored anew.
     Companies(CompaniesArgs),
-    /// Daily closes, from CSV: for returns, track records and backtests
+    /// Daily closes and splits, from CSV: for returns, track records, backtests, and to tell prices that cannot be
     ///
-    /// Adjusted for splits and dividends. `date,close` in a file called as its ticker, a `date` and a column for each ticker, or
-    /// `date,ticker,close`. What depends on them is scored anew.
+    /// Closes are adjusted for splits and dividends. `date,close` in a file called as its ticker, a `date` and a column for each ticker, or
+    /// `date,ticker,close`; a column `split` beside them, or by itself, holds new shares for one old. What depends on them is scored anew.
     Prices(PricesArgs),
 }
 

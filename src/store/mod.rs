@@ -24,6 +24,8 @@ pub mod companies;
 
 pub mod prices;
 
+pub mod splits;
+
 pub mod search;
 
 pub mod declaration_list;

@@ -36,6 +36,7 @@ mod rest;
 mod resume;
 mod seat;
 mod slow;
+mod splits;
 mod start;
 mod stdout;
 mod stream;

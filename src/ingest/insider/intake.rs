@@ -14,7 +14,7 @@ use super::{
 use crate::{
     hub::node::Hub,
     model::{
-        company::{Close, CompanyFact},
+        company::{Close, CompanyFact, SymbolSplit},
         filing::Filing,
         market::Market,
         name::normalised,
@@ -370,6 +370,29 @@ impl Intake {
         })
         .await?;
         tx.touch_prices().await?;
+        self.db.commit(tx).await?;
+        Ok(true)
+    }
+
+    /// Stores splits of one symbol of a market; companies with it wait to be judged anew, from their first filing on. Whether any was new.
+    pub async fn splits(
+        &self,
+        market: &str,
+        symbol: &str,
+        splits: &[SymbolSplit],
+    ) -> StoreResult<bool> {
+        let _judge = self.judge.lock().await;
+        let mut tx = self.db.begin().await?;
+        if !tx.put_splits(market, symbol, splits).await? {
+            return Ok(false);
+        }
+        // any price filed before a split may have been doubted, and those after it are held against it
+        let companies = tx.companies_with_symbol(market, symbol).await?;
+        let stale: Vec<(i64, Time)> = (companies.into_iter())
+            .map(|company| (company, Time(i64::MIN)))
+            .collect();
+        tx.mark_stale(&stale).await?;
+        tx.touch(Touched::default()).await?;
         self.db.commit(tx).await?;
         Ok(true)
     }

@@ -22,7 +22,7 @@ use crate::{
             days,
             elsewhere::{Nothing, Returns},
             fire::{self, CompanyBrief, Fire},
-            record::{DeclarationRecord, Direction, Matured},
+            record::{DeclarationRecord, Direction, Matured, Split},
             signal::signal_id,
         },
         record::Draft,
@@ -230,6 +230,8 @@ impl Judge {
         let mut known = Company::unknown(&market.currency, days::zone(market));
         if let Some(symbol) = &row.symbol {
             known.closes = Series::new(tx.closes(&row.market, symbol).await?);
+            let splits = tx.splits(&row.market, symbol).await?.into_iter();
+            known.splits = splits.map(|(date, ratio)| Split { date, ratio }).collect();
         }
         known.benchmark = self.benchmark(tx, &row.market).await?;
         known.market_caps = Series::new(tx.market_caps(number).await?);
