@@ -118,7 +118,7 @@ impl Rows for Closes {
                 return;
             }
         };
-        let mut read = |at: usize, symbol: &Option<String>, of: fn(&str, Date, &str) -> Said| {
+        let read = |at: usize, symbol: &Option<String>, of: fn(&str, Date, &str) -> Said| {
             let text = record.text(Some(at))?;
             let symbol = match (symbol, record.text(self.ticker)) {
                 (Some(symbol), _) => symbol,
