@@ -374,6 +374,13 @@ impl Judge {
             &assessments,
             now,
         )?;
+        // what has a score no more has no backtest either; what was never assessed before has none to lose
+        let kept: HashSet<i64> = backtests.iter().map(|one| one.declaration).collect();
+        let lost: Vec<i64> = (changed.iter())
+            .filter(|(stored, _)| stored.revision > 0 && !kept.contains(&stored.number))
+            .map(|(stored, _)| stored.number)
+            .collect();
+        tx.drop_backtests(&lost).await?;
         tx.put_backtests(&backtests, now).await
     }
 
