@@ -20,7 +20,10 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{frame::Frame, metrics::Metrics};
+use super::{
+    frame::{Accepted, Frame},
+    metrics::Metrics,
+};
 
 /// With the kernel's defaults a stalled reader hides megabytes of stale signals.
 const SEND_BUFFER: usize = 32 * 1024;
@@ -48,7 +51,7 @@ pub struct Socket {
     closed: AtomicBool,
     killed: Notify,
     /// Frames handed over whose bytes have not left yet: (accepted, read from the log).
-    marks: Mutex<Vec<(Option<Instant>, Instant)>>,
+    marks: Mutex<Vec<(Option<Accepted>, Instant)>>,
 }
 
 impl Socket {
@@ -216,7 +219,12 @@ impl SocketIo {
             if let Some(accepted) = accepted {
                 self.metrics
                     .detection
-                    .observe(accepted.elapsed().as_secs_f64());
+                    .observe(accepted.at.elapsed().as_secs_f64());
+                if let Some(sighted) = accepted.sighted {
+                    self.metrics
+                        .feed_to_frame
+                        .observe(sighted.elapsed().as_secs_f64());
+                }
             }
         }
     }

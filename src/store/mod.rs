@@ -38,6 +38,8 @@ pub mod prices;
 
 mod numbered;
 
+pub mod splits;
+
 pub mod search;
 
 pub mod declaration_list;
@@ -52,6 +54,8 @@ pub mod declarations;
 pub mod served;
 
 pub mod stale;
+
+pub mod sources;
 
 pub mod company_list;
 
