@@ -1,14 +1,10 @@
-//! Filings through the store: judged by what was known when they were published, in whatever order they arrive, and fired while fresh.
-
-#![expect(
-    clippy::unwrap_used,
-    reason = "all of this crate is tests, its helping functions as well"
-)]
+//! What filings come to, whatever the order of their arrival; on the database that the module above says.
 
 use std::time::Instant;
 
 use jiff::civil::Date;
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 use rust_decimal::Decimal;
 use sigcast::{
     config::load,
@@ -30,6 +26,9 @@ use sigcast::{
     },
 };
 use tempfile::TempDir;
+
+use super::ON_POSTGRES;
+use crate::cluster::Database;
 
 fn run<T>(promise: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -56,8 +55,9 @@ fn now() -> Time {
 }
 
 struct House {
-    _folder: TempDir,
     db: Db,
+    _folder: TempDir,
+    _database: Option<Database>,
     intake: Intake,
 }
 
@@ -65,9 +65,12 @@ impl House {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = load::load(None, std::iter::empty(), &[]).unwrap();
-        let db = Db::open_sqlite(folder.path(), &settings.store)
-            .await
-            .unwrap();
+        let database = ON_POSTGRES.then(Database::fresh);
+        let opened = match &database {
+            Some(database) => Db::open_postgres(&database.config()).await,
+            None => Db::open_sqlite(folder.path(), &settings.store).await,
+        };
+        let db = opened.unwrap();
         db.name_log("0123abcd", now()).await.unwrap();
         let config = Config {
             signal_min_score: 40.0,
@@ -79,6 +82,7 @@ impl House {
             .unwrap();
         House {
             _folder: folder,
+            _database: database,
             db,
             intake,
         }
@@ -438,7 +442,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // each makes two databases, which takes PostgreSQL longer
+        cases: if ON_POSTGRES { 8 } else { 24 },
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn any_order_of_arrival_ends_in_the_same_scores(steps in steps()) {

@@ -1,0 +1,6 @@
+//! The promises on PostgreSQL.
+
+const ON_POSTGRES: bool = true;
+
+#[path = "promises.rs"]
+mod promises;
