@@ -192,6 +192,10 @@ async fn is_there(connection: &mut PgConnection) -> bool {
 async fn migrate(options: &PgConnectOptions, patience: Duration) -> StoreResult<Vec<Migration>> {
     // a connection of its own: steps may take long, and wait for another process that takes them
     let mut connection = connect(options, patience).await?;
+    // that a table is there already is no news
+    connection
+        .execute("set client_min_messages = warning")
+        .await?;
     let encoding: String = sqlx::query_scalar("show server_encoding")
         .fetch_one(&mut connection)
         .await?;

@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Mutex, OnceLock,
+        LazyLock, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
@@ -43,6 +43,11 @@ impl Database {
         Self::make(server().template.as_deref())
     }
 
+    /// One without any tables.
+    pub fn bare() -> Self {
+        Self::make(None)
+    }
+
     fn make(template: Option<&str>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -60,6 +65,34 @@ impl Database {
     /// Another one with the same in it. Nobody may be connected to this one.
     pub fn copy(&self) -> Self {
         Self::make(Some(&self.name))
+    }
+
+    /// Ends all connections to it, and makes none until it is back.
+    pub fn go_away(&self) {
+        let name = &self.name;
+        server().run(format!("alter database {name} allow_connections false"));
+        self.end_connections();
+    }
+
+    /// Connections are made again.
+    pub fn come_back(&self) {
+        let name = &self.name;
+        server().run(format!("alter database {name} allow_connections true"));
+    }
+
+    /// Ends all connections to it.
+    pub fn end_connections(&self) {
+        let name = &self.name;
+        server().run(format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        ));
+    }
+
+    /// What must be seen nowhere.
+    pub fn password(&self) -> &str {
+        let (_, rest) = self.url.split_once("://").unwrap();
+        let (user, _) = rest.split_once('@').unwrap();
+        user.split_once(':').map_or("", |(_, password)| password)
     }
 
     /// Settings to open it with.
@@ -141,8 +174,8 @@ impl Server {
 }
 
 fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| match std::env::var("DATABASE_URL") {
+    // where it cannot be had, the first test says why, and the others fail at once
+    static SERVER: LazyLock<Server> = LazyLock::new(|| match std::env::var("DATABASE_URL") {
         Ok(url) if !url.is_empty() => {
             let statements = Mutex::new(administer(url.clone()));
             Server {
@@ -153,7 +186,8 @@ fn server() -> &'static Server {
             }
         }
         _ => throwaway(),
-    })
+    });
+    &SERVER
 }
 
 /// A thread with a connection of its own, that runs statements one after the other.

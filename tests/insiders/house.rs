@@ -17,6 +17,9 @@ use sigcast::{
 };
 use tempfile::TempDir;
 
+use super::ON_POSTGRES;
+use crate::cluster::Database;
+
 pub fn run<T>(promise: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -43,8 +46,9 @@ pub fn now() -> Time {
 
 /// A store of one's own, and the way in.
 pub struct House {
-    _folder: TempDir,
     pub db: Db,
+    _folder: TempDir,
+    _database: Option<Database>,
     pub intake: Intake,
 }
 
@@ -52,9 +56,12 @@ impl House {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let settings = load::load(None, std::iter::empty(), &[]).unwrap();
-        let db = Db::open_sqlite(folder.path(), &settings.store)
-            .await
-            .unwrap();
+        let database = ON_POSTGRES.then(Database::fresh);
+        let opened = match &database {
+            Some(database) => Db::open_postgres(&database.config()).await,
+            None => Db::open_sqlite(folder.path(), &settings.store).await,
+        };
+        let db = opened.unwrap();
         db.name_log("0123abcd", now()).await.unwrap();
         let config = Config {
             signal_min_score: 40.0,
@@ -66,6 +73,7 @@ impl House {
             .unwrap();
         House {
             _folder: folder,
+            _database: database,
             db,
             intake,
         }

@@ -17,6 +17,7 @@ use sigcast::{
     },
 };
 
+use super::ON_POSTGRES;
 use super::house::{House, date, filing, on, run};
 
 #[test]
@@ -294,7 +295,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    // each case makes two databases, which takes PostgreSQL longer
+    #![proptest_config(ProptestConfig { cases: if ON_POSTGRES { 8 } else { 24 }, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_of_arrival_ends_in_the_same_scores(steps in steps()) {

@@ -98,7 +98,7 @@ fn every_filing_arrives_once_whatever_goes_wrong() {
     site.fault(&format!("master.{day}.idx"), Fault::Cut);
     let data = Data::new();
     // five a second: whatever delays a request on its way, ten in a second are never seen
-    let settings = data.0.path().join("sigcast.toml");
+    let settings = data.0.folder.join("sigcast.toml");
     std::fs::write(
         &settings,
         "[edgar]\nrequests_per_second = 6\nrefused_pause_seconds = 1\n",
@@ -186,12 +186,12 @@ fn killed_at_any_moment_it_fetches_only_what_is_not_stored() {
             .args(flags(&site))
             .args(["--since", &yesterday().1, "--data-dir"]);
         command
-            .arg(data.0.path())
+            .arg(&data.0.folder)
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let _killed = Killed(command.spawn().unwrap());
         let seen = until(WITHIN, || {
-            count(data.0.path()).filter(|(filings, _)| *filings >= stored)
+            count(&data.0).filter(|(filings, _)| *filings >= stored)
         });
         seen.unwrap_or_else(|| panic!("{stored} are stored"));
     }
@@ -358,7 +358,7 @@ fn what_the_sec_would_shut_out_is_refused_before_it_is_asked() {
     let said = refused(&["--contact", CONTACT, "--requests-per-second", "11"]);
     assert!(said.contains("11 is not between 1 and 10"), "{said}");
     assert!(
-        !data.0.path().join("sigcast.db").exists(),
+        !data.0.folder.join("sigcast.db").exists(),
         "nothing is made for nothing"
     );
     let mut serve = sigcast();
@@ -371,7 +371,7 @@ fn what_the_sec_would_shut_out_is_refused_before_it_is_asked() {
         "--data-dir",
     ]);
     serve
-        .arg(data.0.path())
+        .arg(&data.0.folder)
         .env("SIGCAST_EDGAR__FOLLOW", "true");
     let output = serve.output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);

@@ -20,16 +20,23 @@ mod server;
 #[path = "insider_data.rs"]
 mod insider_data;
 
+#[path = "register.rs"]
+mod register;
+
 #[path = "access.rs"]
 mod access;
 #[path = "crash.rs"]
 mod crash;
+#[path = "filings.rs"]
+mod filings;
 #[path = "insider_api.rs"]
 mod insider_api;
 #[path = "insider_view.rs"]
 mod insider_view;
 #[path = "intake.rs"]
 mod intake;
+#[path = "nodes.rs"]
+mod nodes;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]

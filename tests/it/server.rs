@@ -36,10 +36,10 @@ const ADMIN_TOKEN: &str = "a-token-for-this-test-alone-0123456789";
 
 /// Where a server's data are: a folder, and a database of its own where it is not in the folder.
 pub struct Place {
-    folder: PathBuf,
+    pub folder: PathBuf,
     /// Gone with it, where it was made for it alone.
     _own: Option<TempDir>,
-    database: Option<Database>,
+    database: Option<Arc<Database>>,
 }
 
 impl Place {
@@ -57,7 +57,7 @@ impl Place {
         Place {
             folder,
             _own: None,
-            database: ON_POSTGRES.then(Database::fresh),
+            database: ON_POSTGRES.then(|| Arc::new(Database::fresh())),
         }
     }
 
@@ -71,8 +71,35 @@ impl Place {
         Place {
             folder: own.path().to_owned(),
             _own: Some(own),
-            database: self.database.as_ref().map(Database::copy),
+            database: self.database.as_ref().map(|one| Arc::new(one.copy())),
         }
+    }
+
+    /// A folder of its own, on the same database: another node's place.
+    #[allow(dead_code, reason = "asked where nodes share a database")]
+    pub fn beside(&self) -> Self {
+        let own = tempfile::tempdir().unwrap();
+        Place {
+            folder: own.path().to_owned(),
+            _own: Some(own),
+            database: self.database.clone(),
+        }
+    }
+
+    /// A command on it, not yet run.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = sigcast();
+        command.args(args).arg("--data-dir").arg(&self.folder);
+        if let Some(database) = &self.database {
+            command.env(DATABASE_URL, &database.url);
+        }
+        command
+    }
+
+    /// The database that is not in the folder.
+    #[allow(dead_code, reason = "asked where it is PostgreSQL")]
+    pub fn database(&self) -> &Database {
+        self.database.as_ref().expect("it is on PostgreSQL")
     }
 
     /// The database, as another process opens it.
@@ -89,7 +116,7 @@ impl Place {
 
 /// A running server, killed when dropped.
 pub struct Server {
-    place: Place,
+    place: Arc<Place>,
     /// No file of the process may grow beyond this.
     file_limit: Option<u64>,
     settings: Vec<(String, String)>,
@@ -123,7 +150,7 @@ impl Server {
     }
 
     /// With the data of a place.
-    pub fn on(place: Place, settings: &[(&str, &str)]) -> Self {
+    pub fn on(place: impl Into<Arc<Place>>, settings: &[(&str, &str)]) -> Self {
         Self::everything(place, settings, "127.0.0.1:0", None)
     }
 
@@ -143,7 +170,7 @@ impl Server {
     }
 
     fn everything(
-        place: Place,
+        place: impl Into<Arc<Place>>,
         settings: &[(&str, &str)],
         main: &str,
         file_limit: Option<u64>,
@@ -152,6 +179,7 @@ impl Server {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+        let place = place.into();
         if let Some(database) = &place.database {
             settings.push((DATABASE_URL.to_owned(), database.url.clone()));
         }
@@ -343,12 +371,7 @@ impl Server {
 
     /// A command on the server's data directory, not yet run.
     pub fn on_data(&self, args: &[&str]) -> Command {
-        let mut command = sigcast();
-        command.args(args).arg("--data-dir").arg(&self.place.folder);
-        if let Some(database) = &self.place.database {
-            command.env(DATABASE_URL, &database.url);
-        }
-        command
+        self.place.command(args)
     }
 
     /// Runs a command on the data directory while the server runs.
