@@ -10,6 +10,7 @@ use sigcast::{
 };
 
 use super::{
+    edgar_site::washington,
     register::{Data, Form, WITHIN, closes, count, declarations, path, without_slug},
     server::{Server, now, sigcast, until},
     wire::{Reply, request},
@@ -52,7 +53,6 @@ fn a_folder_goes_in_once_and_what_is_no_filing_is_named() {
             .signal
             .contains("\"isCluster\":true")
     );
-
     fs::write(folder.path().join("empty.txt"), "").unwrap();
     let page = "<html><head><title>Slow down</title></head></html>";
     fs::write(folder.path().join("page.txt"), page).unwrap();
@@ -262,7 +262,7 @@ fn purchase(number: u32, owner: u32, minutes: i64) -> String {
         "v": 1, "type": "declaration", "id": format!("SEC:0000000000-99-{number:06}"), "market": "us", "form": "4",
         "published_at": at.unix_ms(), "issuer": {"id": "0000000042", "name": "Heron Freight", "symbol": "HERN"},
         "insider": {"id": format!("{owner:010}"), "name": format!("Person {owner}"), "officer": true, "function": "Chief Executive Officer"},
-        "code": "P", "date": &at.to_string()[..10], "instrument": "Common Stock", "shares": 90_000, "price": "12.50",
+        "code": "P", "date": washington(at).date().to_string(), "instrument": "Common Stock", "shares": 90_000, "price": "12.50",
         "shares_after": 100_000, "direct": true,
     })
     .to_string()
