@@ -169,23 +169,26 @@ impl AtWork {
 }
 
 fn answer(json: bool, tally: &Tally, metrics: &Metrics, keeper: &Keeper, settled: &Settled) {
-    let through = keeper.complete_through();
+    let complete = keeper.state().complete();
     let known = tally.duplicate + metrics.known.get();
     let refused = metrics.refused.get();
     if json {
         say(json!({
             "accepted": tally.accepted, "duplicate": known, "rejected": tally.rejected(), "rejected_total": tally.rejected,
-            "refused_requests": refused, "complete_through": through, "assessments": settled.revisions, "signals": settled.signals,
+            "refused_requests": refused,
+            "complete_from": complete.map(|days| days.0), "complete_through": complete.map(|days| days.1), "assessments": settled.revisions, "signals": settled.signals,
             "companies_waiting": settled.waiting,
         }));
         return;
     }
-    let through = through.map_or(String::new(), |day| format!("; complete through {day}"));
+    let complete = complete.map_or(String::new(), |(from, through)| {
+        format!("; complete from {from} through {through}")
+    });
     let signals = settled.signals.map_or(String::new(), |signals| {
         format!("; {signals} signals fired")
     });
     say(format!(
-        "{} accepted, {known} known already, {} rejected{through}{signals}",
+        "{} accepted, {known} known already, {} rejected{complete}{signals}",
         tally.accepted, tally.rejected
     ));
 }

@@ -165,7 +165,7 @@ fn split(symbol: &str, date: Date, text: &str) -> Said {
         return Ok(None);
     }
     let most = Decimal::from(MOST_FOR_ONE);
-    let ratio = new.checked_div(old).ok_or_else(wrong)?;
+    let ratio = new.checked_div(old).ok_or_else(wrong)?.normalize();
     let least = Decimal::ONE / most; // a million is not zero
     if ratio < least || ratio > most {
         return Err(wrong());
@@ -239,7 +239,7 @@ mod tests {
         let want = [
             "NVDA 2024-06-07 120.888",
             "NVDA 2024-06-10 121.79",
-            "NVDA 2024-06-10 x10.0",
+            "NVDA 2024-06-10 x10",
         ];
         assert_eq!(read(text, Some("NVDA")), want);
         let text = "date,ticker,split\n2023-06-02,CNTM,1:20\n2023-06-05,CNTM,0.05\n2023-06-06,CNTM,3:2\n2023-06-07,,2\n\

@@ -123,7 +123,12 @@ fn every_filing_arrives_once_whatever_goes_wrong() {
         (&json!([]), &json!(2)),
         "{said}"
     );
-    assert_eq!(said["complete_through"], yesterday().1, "{said}");
+    let complete = (&said["complete_from"], &said["complete_through"]);
+    assert_eq!(
+        complete,
+        (&json!(yesterday().1), &json!(yesterday().1)),
+        "{said}"
+    );
     let asked = site.asked();
     assert!(
         asked.iter().any(|(_, path)| path.contains("&start=100&")),

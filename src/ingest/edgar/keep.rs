@@ -106,7 +106,9 @@ impl Keeper {
                 .map_err(|e| StoreError::corrupt("the state of following EDGAR", e))?,
             None => State::new(from.unwrap_or(first_day)),
         };
-        last.open_day = from.map_or(last.open_day, |from| from.min(last.open_day));
+        if let Some(from) = from {
+            last.go_back(from);
+        }
         Ok(Keeper {
             intake,
             when,
@@ -119,12 +121,6 @@ impl Keeper {
     #[must_use]
     pub fn state(&self) -> State {
         self.last.clone()
-    }
-
-    /// The last day of which nothing is missing.
-    #[must_use]
-    pub fn complete_through(&self) -> Option<Date> {
-        self.last.open_day.yesterday().ok()
     }
 
     /// Stores all of a batch, or nothing: the same batch may then be tried again.
