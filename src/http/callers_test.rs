@@ -135,9 +135,9 @@ async fn sixty_four_at_the_boundary_get_what_is_left_and_no_more() {
 }
 
 /// A clock that does something each time it is read, before it says when it is.
-fn at_each_look(mut look: impl FnMut(usize) -> Time + Send + 'static) -> Clock {
+fn at_each_look(look: impl FnMut(usize) -> Time + Send + 'static) -> Clock {
     let looks = AtomicUsize::new(0);
-    let look = Mutex::new(move |n| look(n));
+    let look = Mutex::new(look);
     Clock::from_fn(move || {
         let n = looks.fetch_add(1, Ordering::Relaxed);
         // whoever looks while it is looked at sees the beginning
