@@ -33,14 +33,26 @@ pub fn json_text(body: String) -> Response {
 /// 200 with a JSON body and a weak `ETag` over `content`, or 304 where the client has that already. `content` is what
 /// matters of the body: two bodies with the same content are the same to a cache.
 pub fn tagged(headers: &HeaderMap, content: &[u8], body: impl FnOnce() -> Vec<u8>) -> Response {
-    let tag = etag(content);
-    let mut response = if has(headers, &tag) {
-        empty(StatusCode::NOT_MODIFIED)
-    } else {
+    let made = || {
         let mut response = Response::new(Body::from(body()));
         let kind = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response
+    };
+    with_tag(headers, content, made)
+}
+
+/// The same of an answer that is made already, of which `content` is what it follows from.
+pub fn tag(headers: &HeaderMap, content: &[u8], response: Response) -> Response {
+    with_tag(headers, content, || response)
+}
+
+fn with_tag(headers: &HeaderMap, content: &[u8], made: impl FnOnce() -> Response) -> Response {
+    let tag = etag(content);
+    let mut response = if has(headers, &tag) {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        made()
     };
     let fields = response.headers_mut();
     // proof: the tag is hexadecimal digits in quotes
@@ -98,7 +110,7 @@ pub fn wants_csv(headers: &HeaderMap) -> bool {
 }
 
 /// The weight, in thousandths, that a field such as `Accept` gives to what it names; `None` where it does not name it.
-fn weight(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<u32> {
+pub fn weight(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<u32> {
     let lines = headers.get_all(field).iter();
     let named = lines
         .filter_map(|line| line.to_str().ok())
