@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     call::{Asked, Call},
-    csv,
+    csv::{self, Fields, Row},
     declaration_row::DeclarationRow,
     declaration_text::{Declaration, declaration},
     declarations::days_ago,
@@ -86,6 +86,55 @@ impl Strategy {
     }
 }
 
+/// The same as a row of a file.
+struct WinningRow {
+    declaration: DeclarationRow,
+    strategy: Strategy,
+}
+
+/// What a file says of the kind and its record, behind the declaration.
+const STRATEGY: [&str; 7] = [
+    "horizonDays",
+    "n",
+    "wins",
+    "winRate",
+    "winRateLow",
+    "winRateHigh",
+    "winsorisedMean",
+];
+
+impl Row for WinningRow {
+    const COLUMNS: &'static [&'static str] = &{
+        let mut all = [""; DeclarationRow::COLUMNS.len() + STRATEGY.len()];
+        let mut n = 0;
+        while n < all.len() {
+            all[n] = if n < DeclarationRow::COLUMNS.len() {
+                DeclarationRow::COLUMNS[n]
+            } else {
+                STRATEGY[n - DeclarationRow::COLUMNS.len()]
+            };
+            n += 1;
+        }
+        all
+    };
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        self.declaration.fields(fields);
+        let record = &self.strategy.record;
+        fields.plain(Some(self.strategy.horizon_days));
+        fields.plain(Some(record.n));
+        fields.plain(Some(record.wins));
+        for Exact(number) in [
+            record.win_rate,
+            record.win_rate_low,
+            record.win_rate_high,
+            record.winsorised_mean,
+        ] {
+            fields.plain(Some(number.normalize()));
+        }
+    }
+}
+
 /// Filings of the kinds that won
 ///
 /// A kind is a direction, a band and whether it was a cluster. Each filing is measured by the record that its kind had before it was
@@ -118,9 +167,13 @@ pub async fn winning(call: Call, Asked(query): Asked<WinningQuery>) -> ApiResult
             let db = db.clone();
             async move {
                 let mut rows = Vec::new();
-                for (candidate, _) in &some {
+                for (candidate, standing) in &some {
                     let found = db.declaration(&candidate.amf_id, false).await?;
-                    rows.extend(found.map(DeclarationRow::read).transpose()?);
+                    let row = found.map(DeclarationRow::read).transpose()?;
+                    rows.extend(row.map(|declaration| WinningRow {
+                        declaration,
+                        strategy: Strategy::of(candidate.kind, standing),
+                    }));
                 }
                 Ok(Some(rows).filter(|_| !some.is_empty()))
             }
