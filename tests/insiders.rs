@@ -233,6 +233,41 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
     });
 }
 
+/// What is kept of the data holds for one version of it: also what is made of closes later than they come is another.
+#[test]
+fn backtests_that_are_made_later_are_another_version_of_the_data() {
+    run(async {
+        let house = House::new().await;
+        let bought = filing(1, 11, "P", on("2023-05-01"), date("2023-05-01"));
+        let taken = house
+            .intake
+            .filings(&[bought], When::Now, true, Instant::now());
+        assert_eq!(taken.await.unwrap().accepted, 1);
+        let version = async || house.db.data_version().await.unwrap().version;
+        let backtests = async || {
+            let filter = Filter::default();
+            let listed = house.db.list_declarations(&filter, 10, 0, true).await;
+            listed.unwrap()[0].backtest.clone()
+        };
+        assert_eq!(backtests().await, None);
+        let later: Vec<Close> = (2..30)
+            .map(|day| Close {
+                symbol: "OTTR".into(),
+                date: date(&format!("2023-05-{day:02}")),
+                close: Decimal::from(10),
+            })
+            .collect();
+        assert!(house.intake.closes("us", "OTTR", &later).await.unwrap());
+        let stored = version().await;
+        let assessments = house.db.count_assessments("s9.1").await.unwrap();
+        house.settle().await;
+        assert!(backtests().await.is_some());
+        let scored = house.db.count_assessments("s9.1").await.unwrap();
+        assert_eq!(scored, assessments, "no score says anything else");
+        assert!(version().await > stored);
+    });
+}
+
 #[test]
 fn an_amendment_takes_its_place_and_what_was_served_stays_to_be_read() {
     run(async {

@@ -41,6 +41,14 @@ pub struct CompanySeen {
     pub at: Time,
 }
 
+impl CompanySeen {
+    /// What people search it by.
+    fn found_by(&self) -> impl Iterator<Item = &str> {
+        let codes = [&self.symbol, &self.isin].into_iter().flatten();
+        std::iter::once(&self.name).chain(codes).map(String::as_str)
+    }
+}
+
 /// What a filing says of an insider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InsiderSeen {
@@ -190,24 +198,20 @@ impl Tx {
     }
 
     /// Adds to a company what a file says of it; what the file leaves out stays.
-    pub async fn describe_company(
-        &mut self,
-        number: i64,
-        fact: &CompanyFact,
-        now: Time,
-    ) -> StoreResult<()> {
+    pub async fn describe_company(&mut self, number: i64, fact: &CompanyFact) -> StoreResult<()> {
         sqlx::query(
-            "update companies set symbol = coalesce(symbol, $2), isin = coalesce($3, isin), description = coalesce($4, description),
-             changed_at = $5 where number = $1",
+            "update companies set symbol = coalesce(symbol, $2), isin = coalesce($3, isin), description = coalesce($4, description)
+             where number = $1",
         )
         .bind(number)
         .bind(&fact.symbol)
         .bind(&fact.isin)
         .bind(&fact.description)
-        .bind(now.0)
         .execute(&mut *self.0)
         .await?;
-        Ok(())
+        let codes = [&fact.symbol, &fact.isin].into_iter().flatten();
+        let codes: Vec<_> = codes.map(|code| (number, code.as_str())).collect();
+        self.put_words(Named::Company, &codes).await
     }
 
     async fn known(
@@ -247,14 +251,15 @@ impl Tx {
         let keys: Vec<&String> = latest.keys().collect();
         let known = self.known("companies", &keys).await?;
         let mut numbers: HashMap<String, i64> = HashMap::new();
-        let mut fresh = Vec::new();
+        let (mut fresh, mut renamed) = (Vec::new(), Vec::new());
         let mut next = self.next_number("companies").await?;
         for (key, one) in &latest {
             match known.get(key) {
                 Some(row) => {
                     numbers.insert(key.clone(), row.number);
                     if (one.at.0, &one.name) > (row.named_at, &row.name) {
-                        self.rename_company(row.number, one, now).await?;
+                        self.rename_company(row.number, one).await?;
+                        renamed.push(row.number);
                     }
                 }
                 None => {
@@ -266,7 +271,7 @@ impl Tx {
         }
         for chunk in fresh.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into companies (number, key, market, name, named_at, slug, symbol, isin, declarations, insiders, changed_at) ",
+                "insert into companies (number, key, market, name, named_at, slug, symbol, isin, declarations, insiders) ",
             );
             query.push_values(chunk, |mut row, (number, one)| {
                 row.push_bind(*number)
@@ -278,27 +283,23 @@ impl Tx {
                     .push_bind(&one.symbol)
                     .push_bind(&one.isin)
                     .push_bind(0_i64)
-                    .push_bind(0_i64)
-                    .push_bind(now.0);
+                    .push_bind(0_i64);
             });
             query.build().execute(&mut *self.0).await?;
         }
         let named: Vec<(i64, &str)> = (fresh.iter())
-            .map(|(number, one)| (*number, one.name.as_str()))
+            .flat_map(|(number, one)| one.found_by().map(|text| (*number, text)))
             .collect();
         self.put_words(Named::Company, &named).await?;
+        renamed.extend(fresh.iter().map(|(number, _)| *number));
+        self.note_companies(&renamed, now).await?;
         Ok(numbers)
     }
 
-    async fn rename_company(
-        &mut self,
-        number: i64,
-        one: &CompanySeen,
-        now: Time,
-    ) -> StoreResult<()> {
+    async fn rename_company(&mut self, number: i64, one: &CompanySeen) -> StoreResult<()> {
         sqlx::query(
-            "update companies set name = $2, named_at = $3, slug = $4, symbol = coalesce($5, symbol), isin = coalesce($6, isin),
-             changed_at = case when name = $2 and (symbol = $5 or $5 is null) then changed_at else $7 end where number = $1",
+            "update companies set name = $2, named_at = $3, slug = $4, symbol = coalesce($5, symbol), isin = coalesce($6, isin)
+             where number = $1",
         )
         .bind(number)
         .bind(&one.name)
@@ -306,10 +307,10 @@ impl Tx {
         .bind(slug(&one.name, number))
         .bind(&one.symbol)
         .bind(&one.isin)
-        .bind(now.0)
         .execute(&mut *self.0)
         .await?;
-        self.put_words(Named::Company, &[(number, &one.name)]).await
+        let named: Vec<_> = one.found_by().map(|text| (number, text)).collect();
+        self.put_words(Named::Company, &named).await
     }
 
     /// Numbers of insiders by key, as [`Tx::companies`] gives those of companies.
@@ -369,7 +370,7 @@ impl Tx {
         self.put_words(Named::Insider, &[(number, &one.name)]).await
     }
 
-    /// Makes names findable by each of their words. Words of former names stay: people search by what they remember.
+    /// Makes names, and codes that stand for them, findable by each of their words. Words of former names stay: people search by what they remember.
     async fn put_words(&mut self, kind: Named, names: &[(i64, &str)]) -> StoreResult<()> {
         let rows: Vec<(String, i64)> = names
             .iter()

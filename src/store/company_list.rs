@@ -12,12 +12,12 @@ use super::{
 /// By what companies are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CompanySort {
-    /// Name.
+    /// Name, without regard to case and marks.
     #[default]
     Name,
     /// Market capitalisation, whatever the currency; unknown last.
     MarketCap,
-    /// When something of it changed.
+    /// Publication of the latest declaration; those without any last.
     Recent,
 }
 
@@ -161,14 +161,14 @@ impl Db {
         let mut query = QueryBuilder::new(COMPANY);
         filter.push_where(&mut query);
         query.push(match (filter.sort, filter.descending) {
-            (CompanySort::Name, false) => " order by c.name, c.number",
-            (CompanySort::Name, true) => " order by c.name desc, c.number",
+            (CompanySort::Name, false) => " order by c.slug",
+            (CompanySort::Name, true) => " order by c.slug desc",
             (CompanySort::MarketCap, false) => " order by c.market_cap_micros nulls last, c.number",
             (CompanySort::MarketCap, true) => {
                 " order by c.market_cap_micros desc nulls last, c.number"
             }
-            (CompanySort::Recent, false) => " order by c.changed_at, c.number",
-            (CompanySort::Recent, true) => " order by c.changed_at desc, c.number",
+            (CompanySort::Recent, false) => " order by c.latest_at nulls last, c.number",
+            (CompanySort::Recent, true) => " order by c.latest_at desc nulls last, c.number",
         });
         query
             .push(" limit ")
@@ -192,7 +192,7 @@ impl Db {
         Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
     }
 
-    /// A page of insiders, by name.
+    /// A page of insiders, by name, without regard to case and marks.
     pub async fn list_insiders(
         &self,
         q: Option<&str>,
@@ -205,7 +205,7 @@ impl Db {
         );
         push_insiders(&mut query, q, market);
         query
-            .push(" order by i.name, i.number limit ")
+            .push(" order by i.slug limit ")
             .push_bind(limit)
             .push(" offset ")
             .push_bind(offset);

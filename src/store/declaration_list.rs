@@ -43,7 +43,7 @@ pub struct Filter {
     pub min_amount: Option<i64>,
     /// Words of the company's name.
     pub company_name: Option<String>,
-    /// Words of the insider's name.
+    /// Words of the name of anybody whom it is about.
     pub insider_name: Option<String>,
     /// ISIN of the instrument or the company.
     pub isin: Option<String>,
@@ -145,7 +145,12 @@ impl Filter {
             push_words(query, "d.company", Named::Company, name);
         }
         if let Some(name) = &self.insider_name {
-            push_words(query, "d.insider", Named::Insider, name);
+            // whoever reports, not the principal alone
+            query.push(
+                " and d.number in (select p.declaration from declaration_people p where p.insider > 0",
+            );
+            push_words(query, "p.insider", Named::Insider, name);
+            query.push(")");
         }
     }
 

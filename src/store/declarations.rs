@@ -82,6 +82,8 @@ pub struct Revision {
     pub tracks: bool,
     /// A digest of all that the assessment says but for times: two that say the same are one revision.
     pub said: String,
+    /// See [`crate::score::insider::entity::head`].
+    pub head: String,
     /// JSON of the signal.
     pub signal: String,
     /// JSON of the declaration's own members.
@@ -177,7 +179,8 @@ impl Tx {
         self.count_again(
             "update companies set
                 declarations = (select count(*) from declarations where company = companies.number),
-                insiders = (select count(*) from insider_companies where company = companies.number)
+                insiders = (select count(*) from insider_companies where company = companies.number),
+                latest_at = (select max(published_at) from declarations where company = companies.number)
              where number in (",
             companies,
         )
@@ -282,13 +285,14 @@ impl Tx {
     ) -> StoreResult<()> {
         for chunk in revisions.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into assessments (declaration, version, revision, assessed_at, rest, signal, audit) ",
+                "insert into assessments (declaration, version, revision, assessed_at, head, rest, signal, audit) ",
             );
             query.push_values(chunk, |mut row, revision| {
                 row.push_bind(revision.declaration)
                     .push_bind(version)
                     .push_bind(revision.revision)
                     .push_bind(now.0)
+                    .push_bind(&revision.head)
                     .push_bind(&revision.rest)
                     .push_bind(&revision.signal)
                     .push_bind(&revision.audit);

@@ -20,6 +20,8 @@ mod record_row;
 
 pub mod books;
 
+pub mod briefs;
+
 pub mod companies;
 
 pub mod prices;

@@ -161,9 +161,8 @@ impl Intake {
         if taken.accepted == 0 {
             return Ok(taken);
         }
-        let published = filings.iter().map(|filing| filing.published_at.0).max();
         tx.touch(Touched {
-            declarations_at: published,
+            declarations_at: Some(now.0),
             companies_at: Some(now.0),
             ..Touched::default()
         })
@@ -294,9 +293,8 @@ impl Intake {
             .map(|company| (company, since))
             .collect();
         tx.mark_stale(&stale).await?;
-        let last = closes.iter().map(|close| day_of(close.date)).max();
         tx.touch(Touched {
-            prices_at: last.map(|day| day * Time::DAY),
+            prices_at: Some(self.clock.now().0),
             ..Touched::default()
         })
         .await?;
@@ -318,13 +316,14 @@ impl Intake {
             let number = company_of(&mut tx, fact, now).await?;
             let Some(number) = number else { continue };
             put += 1;
-            tx.describe_company(number, fact, now).await?;
+            tx.describe_company(number, fact).await?;
             let before = tx.market_caps(number).await?;
             let fresh: Vec<_> = (fact.market_caps.iter())
                 .filter(|cap| !before.contains(cap))
                 .copied()
                 .collect();
             tx.put_market_caps(number, &fresh).await?;
+            tx.note_companies(&[number], now).await?;
             let first = fresh.iter().map(|(date, _)| day_of(*date)).min();
             if let Some(first) = first {
                 // a zone west of Greenwich begins its day later, one to the east earlier: a day before is early enough

@@ -202,9 +202,10 @@ impl Judge {
         for case in cases {
             self.score(tx, case, seen, now, &mut judged).await?;
         }
-        if judged.revisions > 0 {
+        if !cases.is_empty() {
+            // backtests are made anew also where no score says anything else: whatever was answered of them is over
             let touched = Touched {
-                scores_at: Some(now.0),
+                scores_at: (judged.revisions > 0).then_some(now.0),
                 ..Touched::default()
             };
             tx.touch(touched).await?;
@@ -386,6 +387,7 @@ impl Judge {
         for (stored, assessment) in assessed {
             let by = superseded.get(stored.record.filing.0.as_str()).copied();
             let say = Say {
+                head: &stored.head,
                 assessment,
                 superseded_by: by,
             };

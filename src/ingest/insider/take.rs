@@ -12,11 +12,7 @@ use crate::{
         market::Market,
         time::Time,
     },
-    score::insider::{
-        declaration::split,
-        entity::{self, Insider},
-        record::DeclarationRecord,
-    },
+    score::insider::{declaration::split, entity, record::DeclarationRecord},
     store::{
         companies::{CompanySeen, InsiderSeen},
         db::Tx,
@@ -268,12 +264,6 @@ fn declaration(
         .map(|key| number(insiders, &key.0))
         .collect::<StoreResult<Vec<_>>>()?;
     let principal = people.first().copied().unwrap_or_default();
-    let name = filing
-        .owners
-        .first()
-        .map_or("", |owner| owner.name.as_str());
-    let slug = crate::model::name::slug(name, principal);
-    let insider = Insider { name, slug: &slug };
     let unwritable = |e: serde_json::Error| StoreError::corrupt(record.amf_id.clone(), e);
     Ok(NewDeclaration {
         filing: number_of_filing,
@@ -286,7 +276,7 @@ fn declaration(
             .find_map(|row| row.isin.clone())
             .or_else(|| filing.issuer.isin.clone()),
         head: entity::head(record, filing).map_err(unwritable)?,
-        rest: entity::rest(record, filing, &insider, None).map_err(unwritable)?,
+        rest: entity::pending(record, filing, principal).map_err(unwritable)?,
         people,
         may_fire,
         record: record.clone(),

@@ -171,6 +171,9 @@ fn of_code(
     let unscored = standing(filing).or(match direction {
         None => Some(Unscored::IneligibleCode),
         Some(_) if !shares_only => Some(Unscored::Derivative),
+        Some(_) if trades.is_empty() && main().any(|(_, row)| is_beyond(row)) => {
+            Some(Unscored::Suspect)
+        }
         Some(_) if trades.is_empty() => Some(Unscored::Incomplete),
         Some(_) => None,
     });
@@ -191,8 +194,23 @@ fn of_code(
     }
 }
 
+/// What is said of a row that [`is_beyond`].
+pub const BEYOND: &str = "beyond_reason";
+
+/// Whether a row says a number that no dealing reaches: it is kept as filed, and nothing of it counts.
+#[must_use]
+pub fn is_beyond(row: &Row) -> bool {
+    let product = (row.shares.zip(row.price)).map(|(shares, price)| shares.checked_mul(price));
+    let sums = [row.shares, row.price, row.value].map(|number| number.map(Some));
+    let mut numbers = sums.into_iter().chain([product]).flatten();
+    numbers.any(|number| number.is_none_or(|number| number > MOST))
+}
+
 /// A row with a day and a quantity.
 fn trade(filing: &Filing, place: usize, row: &Row) -> Option<Trade> {
+    if is_beyond(row) {
+        return None;
+    }
     let positive = |number: Option<Decimal>| {
         number.filter(|number| *number > Decimal::ZERO && *number <= MOST)
     };
