@@ -26,7 +26,7 @@ use sigcast::{
     store::{
         companies::Named,
         db::Db,
-        declaration_list::{Filter, Sort},
+        declaration_list::{Filter, Slice, Sort},
     },
 };
 use tempfile::TempDir;
@@ -100,7 +100,7 @@ impl House {
         };
         let listed = self
             .db
-            .list_declarations(&filter, 1_000, 0, true)
+            .list_declarations(&filter, &Slice::of(1_000, 0), true)
             .await
             .unwrap();
         let mut all = Vec::new();
@@ -212,8 +212,7 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
                     sort: Sort::SignalScore,
                     ..Filter::default()
                 },
-                10,
-                0,
+                &Slice::of(10, 0),
                 false,
             )
             .await
@@ -223,13 +222,11 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
             ids,
             ["SEC:0000000000-23-000001", "SEC:0000000000-23-000002"]
         );
-        let found = house
-            .db
-            .search(Named::Company, "OTT", Some("us"), 8)
-            .await
-            .unwrap();
+        let numbers = house.db.search_numbers("OTT", Some("us"), 8, 0).await;
+        let found = house.db.found(&numbers.unwrap()).await.unwrap();
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].declarations, 2);
+        assert_eq!(found[0].kind, Named::Company as i64);
+        assert_eq!(found[0].found.declarations, 2);
     });
 }
 
@@ -246,7 +243,7 @@ fn backtests_that_are_made_later_are_another_version_of_the_data() {
         let version = async || house.db.data_version().await.unwrap().version;
         let backtests = async || {
             let filter = Filter::default();
-            let listed = house.db.list_declarations(&filter, 10, 0, true).await;
+            let listed = house.db.list_declarations(&filter, &Slice::of(10, 0), true).await;
             listed.unwrap()[0].backtest.clone()
         };
         assert_eq!(backtests().await, None);

@@ -16,7 +16,12 @@ use std::{
 use serde_json::{Value, json};
 use sigcast::{
     config::load,
-    store::{db::Db, declaration_list::Filter, served::Served, stale::Backlog},
+    store::{
+        db::Db,
+        declaration_list::{Filter, Slice},
+        served::Served,
+        stale::Backlog,
+    },
 };
 
 /// `SIGCAST_SHARED_DATA`, else `../shared/data` beside the project.
@@ -75,7 +80,9 @@ fn look(data: &Path) -> Seen {
             ascending: true,
             ..Filter::default()
         };
-        let listed = db.list_declarations(&filter, 100_000, 0, false).await;
+        let listed = db
+            .list_declarations(&filter, &Slice::of(100_000, 0), false)
+            .await;
         let mut all = Vec::new();
         for one in listed.unwrap() {
             let served = db.served(one.number, "s9.1", None).await.unwrap();

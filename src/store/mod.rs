@@ -26,9 +26,14 @@ pub mod companies;
 
 pub mod prices;
 
+mod numbered;
+
 pub mod search;
 
 pub mod declaration_list;
+
+#[cfg(test)]
+mod declaration_list_test;
 
 pub mod filings;
 

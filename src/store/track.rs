@@ -15,6 +15,8 @@ use crate::{
 /// A recent declaration with a score that is a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
+    /// Its number.
+    pub number: i64,
     /// Its amfId.
     pub amf_id: String,
     /// When it was published.
@@ -37,6 +39,7 @@ struct OutcomeRow {
 
 #[derive(sqlx::FromRow)]
 struct CandidateRow {
+    number: i64,
     amf_id: String,
     direction: String,
     score: i64,
@@ -81,11 +84,14 @@ impl Db {
         market: Option<&str>,
     ) -> StoreResult<Vec<Candidate>> {
         let mut query = QueryBuilder::new(
-            "select amf_id, direction, score, is_cluster, published_at from declarations where score is not null and published_at >= ",
+            "select number, amf_id, direction, score, is_cluster, published_at from declarations where score + 0 is not null and published_at >= ",
         );
+        // one index holds all of it, by time: no other is to be chosen
         query.push_bind(since.0);
         if let Some(market) = market {
-            query.push(" and market = ").push_bind(market.to_owned());
+            query
+                .push(" and coalesce(market, '') = ")
+                .push_bind(market.to_owned());
         }
         let rows: Vec<CandidateRow> =
             read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
@@ -93,6 +99,7 @@ impl Db {
         for row in rows {
             let kind = kind(&row.amf_id, &row.direction, row.score, row.is_cluster)?;
             candidates.extend(kind.map(|kind| Candidate {
+                number: row.number,
                 published_at: Time(row.published_at),
                 score: row.score,
                 kind,

@@ -24,6 +24,7 @@ mod filings;
 mod hostile;
 mod ingest;
 mod insider_api;
+mod insider_pages;
 mod insider_samples;
 mod insider_view;
 mod intake;

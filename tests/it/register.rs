@@ -14,7 +14,11 @@ use sigcast::{
     config::load,
     model::time::Time,
     store::{
-        data_version::DataVersion, db::Db, declaration_list::Filter, served::Served, stale::Backlog,
+        data_version::DataVersion,
+        db::Db,
+        declaration_list::{Filter, Slice},
+        served::Served,
+        stale::Backlog,
     },
 };
 use tempfile::TempDir;
@@ -175,7 +179,9 @@ pub fn look(data: &Path) -> Seen {
             ..Filter::default()
         };
         let (mut said, mut served) = (Vec::new(), Vec::new());
-        let listed = db.list_declarations(&filter, 10_000, 0, false).await;
+        let listed = db
+            .list_declarations(&filter, &Slice::of(10_000, 0), false)
+            .await;
         for one in listed.unwrap() {
             let Some(now) = db.served(one.number, "s9.1", None).await.unwrap() else {
                 said.push((one.amf_id, String::new()));

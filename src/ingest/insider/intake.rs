@@ -246,6 +246,8 @@ impl Intake {
         }
         if !changed.is_empty() {
             tx.mark_stale(&changed).await?;
+            // lists say at once what was read anew, before it is judged
+            tx.touch(Touched::default()).await?;
             self.db.commit(tx).await?;
         }
         Ok(Some((last, changed.len() as u64)))

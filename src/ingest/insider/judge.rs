@@ -70,6 +70,8 @@ impl Fired {
 pub struct Judged {
     /// Assessments that say something new.
     pub revisions: u64,
+    /// Backtests made anew.
+    pub backtests: u64,
     /// Signals for the log.
     pub fired: Vec<Fired>,
 }
@@ -364,6 +366,7 @@ impl Judge {
             &assessments,
             now,
         )?;
+        judged.backtests += backtests.len() as u64;
         tx.put_backtests(&backtests, now).await
     }
 
