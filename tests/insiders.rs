@@ -235,10 +235,10 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
 fn backtests_that_are_made_later_are_another_version_of_the_data() {
     run(async {
         let house = House::new().await;
-        let bought = filing(1, 11, "P", on("2023-05-01"), date("2023-05-01"));
+        let bought = [filing(1, 11, "P", on("2023-05-01"), date("2023-05-01"))];
         let taken = house
             .intake
-            .filings(&[bought], When::Now, true, Instant::now());
+            .filings(&bought, When::Now, true, Instant::now());
         assert_eq!(taken.await.unwrap().accepted, 1);
         let version = async || house.db.data_version().await.unwrap().version;
         let backtests = async || {
