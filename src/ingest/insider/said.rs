@@ -93,6 +93,7 @@ pub fn revision(
             .map(micros),
         is_cluster: stands.is_some() && assessment.is_cluster,
         suspect: matches!(assessment.outcome, Err(Unscored::Suspect)),
+        superseded_by: superseded_by.map(str::to_owned),
         tracks: audit.is_some_and(|audit| audit.inputs.past_n >= TRACKED),
         signal: entity::signal(assessment, superseded_by, now)?,
         rest: entity::rest(&stored.record, filing, &insider, Some(assessment))?,
