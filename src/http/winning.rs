@@ -181,7 +181,10 @@ async fn file(call: &Call, since: Time, query: &WinningQuery) -> ApiResult {
                 if let Some((kind, standing)) = ranked.get(&row.number) {
                     let strategy = Strategy::of(*kind, standing);
                     let declaration = DeclarationRow::read(row)?;
-                    rows.push(WinningRow { declaration, strategy });
+                    rows.push(WinningRow {
+                        declaration,
+                        strategy,
+                    });
                 }
             }
             Ok(rows)

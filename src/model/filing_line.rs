@@ -188,6 +188,14 @@ fn id(line: &Line<'_>, market: &Market) -> Result<FilingId, LineError> {
         let why = format!("no id of market {}, which {spelled}", market.code);
         return Err(wrong("id", &id, &why));
     }
+    // a filing of several codes is known as several declarations, `<id>:<code>` each: an id of that kind could be another's
+    if let Some((filing, last)) = id.rsplit_once(':')
+        && market.owns(filing)
+        && dealing::code(last).is_some()
+    {
+        let why = "not the id of a filing: it ends with a code, as a declaration's does";
+        return Err(wrong("id", &id, why));
+    }
     Ok(FilingId(id))
 }
 

@@ -10,7 +10,7 @@ use super::{
     db::Tx,
     error::{StoreError, StoreResult},
 };
-use crate::model::company::Close;
+use crate::model::{company::Close, time::Time};
 
 const ROWS_PER_STATEMENT: usize = 500;
 
@@ -136,6 +136,7 @@ impl Tx {
         &mut self,
         company: i64,
         caps: &[(Date, Decimal)],
+        now: Time,
     ) -> StoreResult<()> {
         for (date, amount) in caps {
             sqlx::query(
@@ -148,34 +149,88 @@ impl Tx {
             .execute(&mut *self.0)
             .await?;
         }
-        let latest = self.market_caps(company).await?.pop();
-        if let Some((_, amount)) = latest {
+        self.show_market_cap(company, now).await
+    }
+
+    /// Puts market capitalisations of whichever companies have a ticker, or will have it; [`Tx::show_market_cap`] shows them.
+    pub async fn put_symbol_caps(
+        &mut self,
+        market: &str,
+        symbol: &str,
+        caps: &[(Date, Decimal)],
+    ) -> StoreResult<()> {
+        for (date, amount) in caps {
             sqlx::query(
-                "update companies set market_cap = $2, market_cap_micros = $3 where number = $1",
+                "insert into symbol_caps (market, symbol, day, amount) values ($1, $2, $3, $4)
+                 on conflict (market, symbol, day) do update set amount = excluded.amount",
             )
-            .bind(company)
+            .bind(market)
+            .bind(symbol)
+            .bind(day_of(*date))
             .bind(amount.normalize().to_string())
-            .bind(micros(amount))
             .execute(&mut *self.0)
             .await?;
         }
         Ok(())
     }
 
-    /// All market capitalisations of a company, by day.
-    pub async fn market_caps(&mut self, company: i64) -> StoreResult<Vec<(Date, Decimal)>> {
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("select day, amount from market_caps where company = $1 order by day")
-                .bind(company)
-                .fetch_all(&mut *self.0)
-                .await?;
-        rows.into_iter()
-            .map(|(day, amount)| {
-                let what = || format!("market capitalisation of company {company} on day {day}");
-                Ok((date_of(day), decimal(what, &amount)?))
-            })
-            .collect()
+    /// Makes the latest market capitalisation of a company the one that is shown, and notes since when it is.
+    pub async fn show_market_cap(&mut self, company: i64, now: Time) -> StoreResult<()> {
+        let latest = self.market_caps(company).await?.pop();
+        let amount = latest.map(|(_, amount)| amount);
+        sqlx::query(
+            "update companies set market_cap = $2, market_cap_micros = $3 where number = $1",
+        )
+        .bind(company)
+        .bind(amount.map(|amount| amount.normalize().to_string()))
+        .bind(amount.map(micros))
+        .execute(&mut *self.0)
+        .await?;
+        self.note_companies(&[company], now).await
     }
+
+    /// All market capitalisations of a company, by day: its own, and of days of which there is none, those of its ticker.
+    pub async fn market_caps(&mut self, company: i64) -> StoreResult<Vec<(Date, Decimal)>> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "select day, amount from market_caps where company = $1
+             union all
+             select s.day, s.amount from companies c join symbol_caps s on s.market = c.market and s.symbol = c.symbol
+             where c.number = $1 and not exists (select 1 from market_caps m where m.company = c.number and m.day = s.day)
+             order by 1",
+        )
+        .bind(company)
+        .fetch_all(&mut *self.0)
+        .await?;
+        read_caps(|| format!("company {company}"), rows)
+    }
+
+    /// All market capitalisations of a ticker, by day.
+    pub async fn symbol_caps(
+        &mut self,
+        market: &str,
+        symbol: &str,
+    ) -> StoreResult<Vec<(Date, Decimal)>> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "select day, amount from symbol_caps where market = $1 and symbol = $2 order by day",
+        )
+        .bind(market)
+        .bind(symbol)
+        .fetch_all(&mut *self.0)
+        .await?;
+        read_caps(|| symbol.to_owned(), rows)
+    }
+}
+
+fn read_caps(
+    whose: impl Fn() -> String,
+    rows: Vec<(i64, String)>,
+) -> StoreResult<Vec<(Date, Decimal)>> {
+    rows.into_iter()
+        .map(|(day, amount)| {
+            let what = || format!("market capitalisation of {} on day {day}", whose());
+            Ok((date_of(day), decimal(what, &amount)?))
+        })
+        .collect()
 }
 
 /// Millionths, to sort and filter by; what does not fit is the largest there is.

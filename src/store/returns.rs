@@ -187,6 +187,16 @@ impl Tx {
         Ok(())
     }
 
+    /// Forgets the backtests of a company's declarations from a moment on: what has a score no more, or stands no more, has none.
+    pub async fn forget_backtests(&mut self, company: i64, since: Time) -> StoreResult<()> {
+        sqlx::query("delete from backtests where company = $1 and published_at >= $2")
+            .bind(company)
+            .bind(since.0)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
     /// Puts backtests, each in the place of the one before.
     pub async fn put_backtests(&mut self, backtests: &[Backtest], now: Time) -> StoreResult<()> {
         for chunk in backtests.chunks(ROWS_PER_STATEMENT) {

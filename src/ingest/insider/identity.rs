@@ -11,7 +11,28 @@ pub fn company_key(filing: &Filing) -> String {
     let market = &filing.market;
     match (&issuer.id, &issuer.symbol) {
         (Some(id), _) => format!("{market}:{id}"),
-        (None, Some(symbol)) => format!("{market}:${symbol}"),
+        (None, Some(symbol)) => format!("{market}:${}", ticker(symbol)),
         (None, None) => format!("{market}:{}", normalised(&issuer.name)),
+    }
+}
+
+/// A ticker without the point that London puts behind those of two letters, and most sources leave out: `BP.` is `BP`.
+#[must_use]
+pub fn ticker(symbol: &str) -> &str {
+    let short = symbol.trim_end_matches('.');
+    if short.is_empty() { symbol } else { short }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_behind_it_is_no_part_of_a_ticker() {
+        let check = |symbol: &str, expected: &str| assert_eq!(ticker(symbol), expected);
+        check("BP.", "BP");
+        check("BT.A", "BT.A");
+        check("^FTSE", "^FTSE");
+        check(".", ".");
     }
 }

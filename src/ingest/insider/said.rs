@@ -94,6 +94,7 @@ pub fn revision(
             .map(micros),
         is_cluster: stands.is_some() && assessment.is_cluster,
         suspect: matches!(assessment.outcome, Err(Unscored::Suspect)),
+        superseded_by: superseded_by.map(str::to_owned),
         tracks: audit.is_some_and(|audit| audit.inputs.past_n >= TRACKED),
         head: stored.head.clone(),
         signal: entity::signal(assessment, superseded_by, now)?,

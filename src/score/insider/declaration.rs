@@ -102,6 +102,7 @@ fn is_exercise(code: &Code) -> bool {
 /// What all declarations of a filing have in common.
 fn whole(filing: &Filing, market: &Market, company: &str) -> DeclarationRecord {
     let owners = || filing.owners.iter();
+    let last_dealt = || filing.rows.iter().filter_map(|row| row.date).max();
     DeclarationRecord {
         amf_id: filing.id.0.clone(),
         filing: filing.id.clone(),
@@ -109,7 +110,8 @@ fn whole(filing: &Filing, market: &Market, company: &str) -> DeclarationRecord {
         principal: false,
         published_at: filing.published_at,
         published_estimated: filing.published_estimated,
-        period: filing.period,
+        form: form(&filing.form),
+        period: filing.period.or_else(last_dealt),
         amends: filing.amends.clone(),
         people: owners()
             .map(|owner| key(owner, &market.code, company, &filing.id))
@@ -126,6 +128,15 @@ fn whole(filing: &Filing, market: &Market, company: &str) -> DeclarationRecord {
         currency: market.currency.clone(),
         filed: Totals::default(),
         rows: Vec::new(),
+    }
+}
+
+fn form(form: &str) -> Option<char> {
+    match form.trim().trim_end_matches("/A") {
+        "3" => Some('3'),
+        "4" => Some('4'),
+        "5" => Some('5'),
+        _ => None,
     }
 }
 
