@@ -161,6 +161,7 @@ fn scaled(bound: Decimal, digits: u32) -> Decimal {
     bound.checked_mul(scale).unwrap_or(Decimal::MAX)
 }
 
+const COMPANY_WORDS: &str = "Beginnings of words of the company's name, its ticker or its ISIN";
 /// Amounts are filtered by in millionths, as many as 63 bits hold.
 const MOST_AMOUNT: u64 = i64::MAX as u64 / 1_000_000;
 const SCORES: Kind = Kind::Number {
@@ -217,6 +218,12 @@ pub(super) const fn limit(default: u64, most: u64) -> Parameter {
         default,
     };
     Parameter::new("limit", kind, "Items at most")
+}
+
+const fn sort(words: &'static [&'static str], default: &'static str) -> Parameter {
+    let default = Some(default);
+    let kind = Kind::Word { words, default };
+    Parameter::new("sort", kind, "By what the list is sorted")
 }
 
 const fn order(default: &'static str) -> Parameter {
@@ -316,22 +323,11 @@ pub struct CompaniesQuery {
 
 impl InsiderQuery for CompaniesQuery {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::new(
-            "q",
-            NAME,
-            "Beginnings of words of the company's name, its ticker or its ISIN",
-        ),
+        Parameter::new("q", NAME, COMPANY_WORDS),
         ISIN,
         MARKET,
         Parameter::new("hasLogo", Kind::Flag, "With a logo, or without"),
-        Parameter::new(
-            "sort",
-            Kind::Word {
-                words: CompanySort::WORDS,
-                default: Some("name"),
-            },
-            "By what the list is sorted",
-        ),
+        sort(CompanySort::WORDS, "name"),
         order("asc"),
         LIMIT,
         OFFSET,
@@ -465,26 +461,11 @@ impl InsiderQuery for DeclarationsQuery {
             },
             "Least amount, in the declaration's own currency",
         ),
-        Parameter::new(
-            "company",
-            NAME,
-            "Beginnings of words of the company's name, its ticker or its ISIN",
-        ),
-        Parameter::new(
-            "insider",
-            NAME,
-            "Beginnings of words of the name of anybody who reports in it",
-        ),
+        Parameter::new("company", NAME, COMPANY_WORDS),
+        Parameter::new("insider", NAME, "The same of anybody's name who reports"),
         ISIN,
         MARKET,
-        Parameter::new(
-            "sort",
-            Kind::Word {
-                words: DeclarationSort::WORDS,
-                default: Some("pubDate"),
-            },
-            "By what the list is sorted",
-        ),
+        sort(DeclarationSort::WORDS, "pubDate"),
         order("desc"),
         LIMIT,
         OFFSET,

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     body::HttpBody as _,
     extract::{Request, State as Shared},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -183,24 +183,22 @@ pub async fn fresh_data(
         return ApiError::from(error).into_response();
     }
     // before anything is read: what changes meanwhile may be in the file, but no file is older than its tag
-    let follows_from = follows_from(&state, request.uri());
-    let held = request.headers().clone();
-    let response = next.run(request).await;
-    if response.status() == StatusCode::OK && csv::is_file(&response) {
-        return reply::tag(&held, follows_from.as_bytes(), response);
+    let seen = (state.data.version(), state.data.freshness());
+    let now = state.clock.now();
+    let uri = request.uri().clone();
+    let mut held = HeaderMap::new();
+    for tag in request.headers().get_all(header::IF_NONE_MATCH) {
+        held.append(header::IF_NONE_MATCH, tag.clone());
     }
-    response
-}
-
-fn follows_from(state: &State, uri: &Uri) -> String {
-    let data = &state.data;
-    let (version, fresh) = (data.version(), data.freshness());
-    let minute = MOVING.contains(&uri.path()).then(|| {
-        let now = state.clock.now();
-        now.0.div_euclid(60 * Time::SECOND)
-    });
+    let response = next.run(request).await;
+    if response.status() != StatusCode::OK || !csv::is_file(&response) {
+        return response;
+    }
+    let minute = now.0.div_euclid(60 * Time::SECOND);
+    let minute = MOVING.contains(&uri.path()).then_some(minute);
     let program = env!("CARGO_PKG_VERSION");
-    format!("{program} {version} {fresh:?} {minute:?} {uri}")
+    let follows_from = format!("{program} {seen:?} {minute:?} {uri}");
+    reply::tag(&held, follows_from.as_bytes(), response)
 }
 
 /// Around the endpoints of the signal log: any plan with the stream or REST.

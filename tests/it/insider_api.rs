@@ -100,26 +100,6 @@ fn a_declaration_has_every_field() {
 }
 
 #[test]
-fn a_direction_is_of_what_counts_in_an_item_as_in_the_filter() {
-    let house = House::start();
-    let all = house.get("/declarations?limit=200");
-    let items = all["items"].as_array().unwrap();
-    for word in ["BUY", "SELL"] {
-        let told = items.iter().filter(|item| item["direction"] == word);
-        let filtered = house.get(&format!("/declarations?direction={word}"));
-        assert_eq!(filtered["total"], told.count(), "{word}");
-    }
-    let without: Vec<&str> = items
-        .iter()
-        .filter(|item| item["direction"].is_null())
-        .map(|item| item["signal"]["reason"].as_str().unwrap())
-        .collect();
-    assert_eq!(without, ["suspect", "ineligible_code", "superseded"]);
-    let replaced = house.get(AMENDED);
-    assert_eq!(replaced["transactions"][0]["code"], "P", "as filed");
-}
-
-#[test]
 fn what_was_served_then_is_served_again() {
     let house = House::start();
     let path = "/declarations/SEC:0000000000-00-000001";

@@ -39,6 +39,26 @@ fn slugs(house: &House, path: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_direction_is_of_what_counts_in_an_item_as_in_the_filter() {
+    let house = House::start();
+    let all = house.get("/declarations?limit=200");
+    let items = all["items"].as_array().unwrap();
+    for word in ["BUY", "SELL"] {
+        let told = items.iter().filter(|item| item["direction"] == word);
+        let filtered = house.get(&format!("/declarations?direction={word}"));
+        assert_eq!(filtered["total"], told.count(), "{word}");
+    }
+    let without: Vec<&str> = items
+        .iter()
+        .filter(|item| item["direction"].is_null())
+        .map(|item| item["signal"]["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(without, ["suspect", "ineligible_code", "superseded"]);
+    let replaced = house.get("/declarations/SEC:0000000000-00-000003");
+    assert_eq!(replaced["transactions"][0]["code"], "P", "as filed");
+}
+
+#[test]
 fn the_longest_id_that_is_taken_is_found() {
     let house = House::start();
     let id = format!("SEC:{}", "9".repeat(124));
