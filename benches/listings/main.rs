@@ -1,6 +1,6 @@
 //! What the REST endpoints take over a million declarations, what an export of all of them takes in memory, and how many requests a second
 //! are answered: `cargo bench --bench listings`. A number sets how many declarations (the data set is made once, and kept), a path the
-//! folder for it, a URL (`postgres://…`) another database that holds the same data already.
+//! folder for it. The programs that it starts read the environment: with `SIGCAST_DATABASE_URL` all of it is about that database.
 
 #![expect(
     clippy::print_stdout,
@@ -30,17 +30,17 @@ fn main() {
         .collect();
     let number = |arg: &String| arg.parse::<u64>().ok();
     let declarations = args.iter().find_map(number).unwrap_or(1_000_000);
-    let (urls, folders): (Vec<&String>, Vec<&String>) = args
-        .iter()
-        .filter(|arg| number(arg).is_none())
-        .partition(|arg| arg.contains("://"));
-    let folder = folders.first().map_or_else(
-        || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("listings-{declarations}")),
+    let folder = args.iter().find(|arg| number(arg).is_none());
+    let of = match std::env::var_os("SIGCAST_DATABASE_URL") {
+        Some(_) => "listings-database",
+        None => "listings",
+    };
+    let folder = folder.map_or_else(
+        || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{of}-{declarations}")),
         PathBuf::from,
     );
     let data = data::at_hand(&folder, declarations);
-    let database = urls.first().map(|url| url.as_str());
-    let server = Server::start(&folder, &data.dir, database);
+    let server = Server::start(&folder, &data.dir);
     let missed = latencies(&server, &data) + export(&server) + throughput(&server);
     println!("\n{missed} above their bounds");
 }
@@ -53,15 +53,15 @@ fn verdict(good: bool) -> &'static str {
 fn latencies(server: &Server, data: &data::Data) -> usize {
     let mut connection = server.connect();
     let cases = cases::all(&mut connection, data.end);
-    println!("| request | offset | first ms | p50 ms | p99 ms | of | bound | |");
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    println!("| request | offset | first ms | p50 ms | p99 ms | of | processor ms | bound | |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let mut missed = 0;
     for case in &cases {
-        let taken = measure::latencies(&mut connection, case);
+        let taken = measure::latencies(server, &mut connection, case);
         let good = taken.p99 <= case.most_ms;
         missed += usize::from(!good);
         println!(
-            "| `{}` | {} | {:.1} | {:.1} | {:.1} | {} | {} | {} |",
+            "| `{}` | {} | {:.1} | {:.1} | {:.1} | {} | {:.1} | {} | {} |",
             case.path
                 .trim_start_matches("/api/v1")
                 .trim_end_matches("offset={offset}")
@@ -71,6 +71,7 @@ fn latencies(server: &Server, data: &data::Data) -> usize {
             taken.p50,
             taken.p99,
             taken.requests,
+            taken.processor,
             case.most_ms,
             verdict(good)
         );

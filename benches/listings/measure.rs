@@ -24,10 +24,12 @@ pub struct Taken {
     pub p99: f64,
     /// How many others.
     pub requests: usize,
+    /// Processor time of the server for each of them.
+    pub processor: f64,
 }
 
 /// Asks one after the other.
-pub fn latencies(connection: &mut Connection, case: &Case) -> Taken {
+pub fn latencies(server: &Server, connection: &mut Connection, case: &Case) -> Taken {
     let mut body = Vec::new();
     let mut ask = |n: u64| {
         let mut path = case
@@ -42,6 +44,7 @@ pub fn latencies(connection: &mut Connection, case: &Case) -> Taken {
         began.elapsed().as_secs_f64() * 1e3
     };
     let first = ask(0);
+    let used = server.processor_ms();
     let began = Instant::now();
     let mut taken = Vec::new();
     for n in 1..=MOST_REQUESTS {
@@ -50,6 +53,7 @@ pub fn latencies(connection: &mut Connection, case: &Case) -> Taken {
         }
         taken.push(ask(n));
     }
+    let processor = (server.processor_ms() - used) / taken.len() as f64;
     taken.sort_by(f64::total_cmp);
     let at = |share: f64| taken[((taken.len() as f64 * share).ceil() as usize).max(1) - 1];
     Taken {
@@ -57,6 +61,7 @@ pub fn latencies(connection: &mut Connection, case: &Case) -> Taken {
         p50: at(0.5),
         p99: at(0.99),
         requests: taken.len(),
+        processor,
     }
 }
 

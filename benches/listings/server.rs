@@ -25,7 +25,7 @@ pub struct Server {
 
 impl Server {
     /// Starts it; `folder` is for its settings.
-    pub fn start(folder: &Path, data: &Path, database: Option<&str>) -> Self {
+    pub fn start(folder: &Path, data: &Path) -> Self {
         let config = folder.join("bench.toml");
         std::fs::write(&config, PLAN).expect("a file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_sigcast"));
@@ -44,9 +44,6 @@ impl Server {
             .env("SIGCAST_ADMIN_TOKEN", TOKEN)
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped());
-        if let Some(url) = database {
-            command.arg("--database").arg(url);
-        }
         let mut child = command.spawn().expect("the binary");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe"))
             .lines()
@@ -76,6 +73,19 @@ impl Server {
             reader: BufReader::with_capacity(1 << 18, connect(&self.address)),
             key: self.key.clone(),
         }
+    }
+
+    /// Processor time so far, in milliseconds; in steps of ten.
+    pub fn processor_ms(&self) -> f64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let stat = std::fs::read_to_string(path).unwrap_or_default();
+        // after the name, which may hold anything: the 12th and 13th field are ticks of 10 ms
+        let after = stat.rsplit(')').next().unwrap_or_default();
+        let ticks = after.split_whitespace().skip(11).take(2);
+        ticks
+            .filter_map(|field| field.parse::<f64>().ok())
+            .sum::<f64>()
+            * 10.0
     }
 
     /// Resident memory in kB, now and at the most.

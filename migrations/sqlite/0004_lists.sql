@@ -29,4 +29,9 @@ create index declarations_by_cluster on declarations (published_at desc, amf_id)
 -- Search gives those with the most declarations first: where many are found, they are looked through in this order.
 create index companies_by_declarations on companies (declarations desc, number, market);
 create index insiders_by_declarations on insiders (declarations desc, number, market);
-create index name_words_by_number on name_words (kind, number, word);
+create index name_words_by_number on name_words (number, kind, word);
+
+-- Backtests are summed in this index alone: the rows hold their texts.
+drop index backtests_by_direction;
+create index backtests_by_direction on backtests
+    (direction, score, market, published_at, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730);

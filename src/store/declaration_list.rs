@@ -23,9 +23,9 @@ const MOST_GATHERED: i64 = 100_000;
 /// A way of so many entries is short enough: no other is looked for.
 const SHORT: i64 = 20_000;
 /// What a look into a row costs, in entries of an index.
-const ROW: i64 = 8;
+const ROW: i64 = 100;
 /// What sorting costs for each entry, likewise.
-const SORTED: i64 = 2;
+const SORTED: i64 = 10;
 
 /// By what a list is sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

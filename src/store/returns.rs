@@ -234,7 +234,7 @@ impl Db {
     pub async fn excesses(&self, filter: &BacktestFilter) -> StoreResult<Vec<Excesses>> {
         let mut query = QueryBuilder::new(
             "select direction, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730
-             from backtests where declaration > 0",
+             from backtests where 1 = 1",
         );
         if let Some(direction) = &filter.direction {
             query.push(" and direction = ").push_bind(direction.clone());

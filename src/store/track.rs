@@ -56,9 +56,11 @@ fn kind(amf_id: &str, direction: &str, score: i64, is_cluster: bool) -> StoreRes
 impl Db {
     /// The 90-day returns of all declarations that are signals, each with when it could first be known.
     pub async fn outcomes(&self) -> StoreResult<Vec<Outcome>> {
+        // along an index that holds all that is asked of declarations, and from there to the few returns: the other way around, a long row
+        // would be read for each of them
         let rows: Vec<OutcomeRow> = read!(self, pool => sqlx::query_as(
             "select r.amf_id, r.direction, d.score, d.is_cluster, r.known_at, r.excess
-             from matured_returns r join declarations d on d.amf_id = r.amf_id
+             from declarations d join matured_returns r on r.company = d.company + 0 and r.amf_id = coalesce(d.amf_id, '')
              where d.score is not null and r.until is null order by r.known_at, r.amf_id")
             .fetch_all(pool).await)?;
         let mut outcomes = Vec::with_capacity(rows.len());
