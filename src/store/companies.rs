@@ -258,44 +258,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Keeps what a file says of a ticker, for the companies that have it or will have it.
-    pub async fn describe_symbol(
-        &mut self,
-        market: &str,
-        symbol: &str,
-        fact: &CompanyFact,
-    ) -> StoreResult<()> {
-        sqlx::query(
-            "insert into symbols (market, symbol, isin, description) values ($1, $2, $3, $4)
-             on conflict (market, symbol) do update set isin = coalesce(excluded.isin, symbols.isin),
-             description = coalesce(excluded.description, symbols.description)",
-        )
-        .bind(market)
-        .bind(symbol)
-        .bind(&fact.isin)
-        .bind(&fact.description)
-        .execute(&mut *self.0)
-        .await?;
-        Ok(())
-    }
-
-    /// Takes over for a company what files say of its ticker.
-    pub async fn adopt_symbol(&mut self, number: i64, now: Time) -> StoreResult<()> {
-        sqlx::query(
-            "update companies set changed_at = $2,
-             isin = coalesce(isin, (select s.isin from symbols s where s.market = companies.market and s.symbol = companies.symbol)),
-             description = coalesce(description,
-                (select s.description from symbols s where s.market = companies.market and s.symbol = companies.symbol))
-             where number = $1 and exists
-                (select 1 from symbols s where s.market = companies.market and s.symbol = companies.symbol)",
-        )
-        .bind(number)
-        .bind(now.0)
-        .execute(&mut *self.0)
-        .await?;
-        Ok(())
-    }
-
     async fn known(
         &mut self,
         table: &str,

@@ -24,6 +24,8 @@ pub mod companies;
 
 pub mod prices;
 
+pub mod symbols;
+
 pub mod search;
 
 pub mod declaration_list;
