@@ -234,6 +234,7 @@ struct Closing {
     waiting: BTreeMap<String, Vec<Close>>,
     count: usize,
     changed: std::collections::BTreeSet<String>,
+    warnings: Vec<String>,
     symbols: std::collections::BTreeSet<String>,
 }
 
@@ -257,7 +258,8 @@ pub async fn prices(args: PricesArgs) -> Result<Outcome> {
     if args.table.json {
         say(json!({
             "accepted": tally.accepted, "rejected": tally.rejected(), "rejected_total": tally.rejected,
-            "symbols": symbols, "symbols_changed": changed, "assessments": settled.revisions, "signals": settled.signals,
+            "symbols": symbols, "symbols_changed": changed, "warnings": closing.warnings,
+            "assessments": settled.revisions, "signals": settled.signals,
         }));
     } else {
         say(format!(
@@ -287,8 +289,14 @@ async fn put_closes(
         if closing.count == MOST_CLOSES || ended {
             for (symbol, closes) in std::mem::take(&mut closing.waiting) {
                 let market = &work.market.code;
-                let changed = work.intake.closes(market, &symbol, &closes).await;
-                if changed.context(MENDED)? {
+                let taken = work.intake.closes(market, &symbol, &closes).await;
+                let taken = taken.context(MENDED)?;
+                if let Some(warning) = taken.warning {
+                    let warning = format!("{symbol}: {warning}");
+                    open.progress.note(&warning);
+                    closing.warnings.push(warning);
+                }
+                if taken.changed {
                     closing.changed.insert(symbol.clone());
                 }
                 closing.symbols.insert(symbol);

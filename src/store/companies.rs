@@ -263,49 +263,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Keeps what a file says of a ticker, for the companies that have it or will have it.
-    pub async fn describe_symbol(
-        &mut self,
-        market: &str,
-        symbol: &str,
-        fact: &CompanyFact,
-    ) -> StoreResult<()> {
-        sqlx::query(
-            "insert into symbols (market, symbol, isin, description) values ($1, $2, $3, $4)
-             on conflict (market, symbol) do update set isin = coalesce(excluded.isin, symbols.isin),
-             description = coalesce(excluded.description, symbols.description)",
-        )
-        .bind(market)
-        .bind(symbol)
-        .bind(&fact.isin)
-        .bind(&fact.description)
-        .execute(&mut *self.0)
-        .await?;
-        Ok(())
-    }
-
-    /// Takes over for a company what files say of its ticker.
-    pub async fn adopt_symbol(&mut self, number: i64) -> StoreResult<()> {
-        sqlx::query(
-            "update companies set
-             isin = coalesce(isin, (select s.isin from symbols s where s.market = companies.market and s.symbol = companies.symbol)),
-             description = coalesce(description,
-                (select s.description from symbols s where s.market = companies.market and s.symbol = companies.symbol))
-             where number = $1 and exists
-                (select 1 from symbols s where s.market = companies.market and s.symbol = companies.symbol)",
-        )
-        .bind(number)
-        .execute(&mut *self.0)
-        .await?;
-        let isin: Option<String> =
-            sqlx::query_scalar("select isin from companies where number = $1")
-                .bind(number)
-                .fetch_one(&mut *self.0)
-                .await?;
-        let found_by: Vec<_> = isin.iter().map(|isin| (number, isin.as_str())).collect();
-        self.put_words(Named::Company, &found_by).await
-    }
-
     async fn known(
         &mut self,
         table: &str,
@@ -519,7 +476,7 @@ impl Tx {
     }
 
     /// Makes names, and codes that stand for them, findable by each of their words. Words of former names stay: people search by what they remember.
-    async fn put_words(&mut self, kind: Named, names: &[(i64, &str)]) -> StoreResult<()> {
+    pub(super) async fn put_words(&mut self, kind: Named, names: &[(i64, &str)]) -> StoreResult<()> {
         let rows: Vec<(String, i64)> = names
             .iter()
             .flat_map(|(number, name)| words(name).into_iter().map(|word| (word, *number)))

@@ -26,6 +26,8 @@ pub mod companies;
 
 pub mod prices;
 
+pub mod symbols;
+
 mod numbered;
 
 pub mod search;

@@ -1,6 +1,6 @@
 //! Closes and market capitalisations: put by file, read by company and day.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -10,7 +10,7 @@ use super::{
     db::Tx,
     error::{StoreError, StoreResult},
 };
-use crate::model::{company::Close, time::Time};
+use crate::model::time::Time;
 
 const ROWS_PER_STATEMENT: usize = 500;
 
@@ -37,26 +37,18 @@ fn decimal(what: impl FnOnce() -> String, text: &str) -> StoreResult<Decimal> {
 }
 
 impl Tx {
-    /// Puts closes of one symbol; a later file's close takes the place of an earlier one. Gives the earliest day on which something
+    /// Puts closes of one symbol, by day; each takes the place of an earlier one. Gives the earliest day on which something
     /// is new or changed.
     pub async fn put_closes(
         &mut self,
         market: &str,
         symbol: &str,
-        closes: &[Close],
+        closes: &[(Date, Decimal)],
     ) -> StoreResult<Option<Date>> {
         let known: HashMap<Date, Decimal> =
             self.closes(market, symbol).await?.into_iter().collect();
-        // of two for one session the later line counts
-        let mut changed: BTreeMap<Date, Decimal> = BTreeMap::new();
-        for close in closes {
-            if known.get(&close.date) == Some(&close.close) {
-                changed.remove(&close.date);
-            } else {
-                changed.insert(close.date, close.close);
-            }
-        }
-        let rows: Vec<(Date, Decimal)> = changed.into_iter().collect();
+        let changed = closes.iter().filter(|(date, close)| known.get(date) != Some(close));
+        let rows: Vec<(Date, Decimal)> = changed.copied().collect();
         for chunk in rows.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new("insert into closes (market, symbol, day, close) ");
             query.push_values(chunk, |mut row, (date, close)| {
@@ -152,28 +144,6 @@ impl Tx {
         self.show_market_cap(company, now).await
     }
 
-    /// Puts market capitalisations of whichever companies have a ticker, or will have it; [`Tx::show_market_cap`] shows them.
-    pub async fn put_symbol_caps(
-        &mut self,
-        market: &str,
-        symbol: &str,
-        caps: &[(Date, Decimal)],
-    ) -> StoreResult<()> {
-        for (date, amount) in caps {
-            sqlx::query(
-                "insert into symbol_caps (market, symbol, day, amount) values ($1, $2, $3, $4)
-                 on conflict (market, symbol, day) do update set amount = excluded.amount",
-            )
-            .bind(market)
-            .bind(symbol)
-            .bind(day_of(*date))
-            .bind(amount.normalize().to_string())
-            .execute(&mut *self.0)
-            .await?;
-        }
-        Ok(())
-    }
-
     /// Makes the latest market capitalisation of a company the one that is shown, and notes since when it is.
     pub async fn show_market_cap(&mut self, company: i64, now: Time) -> StoreResult<()> {
         let latest = self.market_caps(company).await?.pop();
@@ -203,25 +173,10 @@ impl Tx {
         .await?;
         read_caps(|| format!("company {company}"), rows)
     }
-
-    /// All market capitalisations of a ticker, by day.
-    pub async fn symbol_caps(
-        &mut self,
-        market: &str,
-        symbol: &str,
-    ) -> StoreResult<Vec<(Date, Decimal)>> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(
-            "select day, amount from symbol_caps where market = $1 and symbol = $2 order by day",
-        )
-        .bind(market)
-        .bind(symbol)
-        .fetch_all(&mut *self.0)
-        .await?;
-        read_caps(|| symbol.to_owned(), rows)
-    }
 }
 
-fn read_caps(
+/// Market capitalisations as they are kept, read.
+pub(super) fn read_caps(
     whose: impl Fn() -> String,
     rows: Vec<(i64, String)>,
 ) -> StoreResult<Vec<(Date, Decimal)>> {

@@ -249,8 +249,8 @@ fn lists_are_sorted_with_what_is_absent_last_and_ties_by_id() {
             assert!(key(&pair[0]) < key(&pair[1]), "{pair:?}");
         }
     }
-    let amounts = house.ids("/declarations?sort=amount&limit=2");
-    assert_eq!(amounts, ["06", "2026DD0000002"], "the suspect one as filed");
+    let amounts = house.ids("/declarations?sort=amount&limit=1");
+    assert_eq!(amounts, ["2026DD0000002"], "what cannot be comes to nothing");
     // page by page it is the same list
     let whole = house.ids("/declarations");
     let mut paged = Vec::new();

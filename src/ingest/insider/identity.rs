@@ -1,6 +1,6 @@
 //! What a filing's company is known by. From the filing alone, so that the order of arrival never makes two of one.
 
-use crate::model::{filing::Filing, name::normalised};
+use crate::model::{company::ticker, filing::Filing, name::normalised};
 
 /// `us:0000320193`: the regulator's number; else the ticker; else the name, normalised. Within its market.
 ///
@@ -13,26 +13,5 @@ pub fn company_key(filing: &Filing) -> String {
         (Some(id), _) => format!("{market}:{id}"),
         (None, Some(symbol)) => format!("{market}:${}", ticker(symbol)),
         (None, None) => format!("{market}:{}", normalised(&issuer.name)),
-    }
-}
-
-/// A ticker without the point that London puts behind those of two letters, and most sources leave out: `BP.` is `BP`.
-#[must_use]
-pub fn ticker(symbol: &str) -> &str {
-    let short = symbol.trim_end_matches('.');
-    if short.is_empty() { symbol } else { short }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_point_behind_it_is_no_part_of_a_ticker() {
-        let check = |symbol: &str, expected: &str| assert_eq!(ticker(symbol), expected);
-        check("BP.", "BP");
-        check("BT.A", "BT.A");
-        check("^FTSE", "^FTSE");
-        check(".", ".");
     }
 }

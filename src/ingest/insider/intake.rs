@@ -8,15 +8,15 @@ use tokio::sync::Mutex;
 
 use super::{
     config::Config,
-    identity::ticker,
     judge::{Judge, Judged},
     metrics::Metrics,
+    scale::on_one_scale,
     take::{self, Taken, split_again, take},
 };
 use crate::{
     hub::node::Hub,
     model::{
-        company::{Close, CompanyFact},
+        company::{Close, CompanyFact, ticker},
         filing::Filing,
         market::Market,
         name::normalised,
@@ -74,6 +74,15 @@ pub struct Settled {
     pub revisions: u64,
     /// Signals fired.
     pub fired: u64,
+}
+
+/// What came of the closes of a symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClosesTaken {
+    /// Whether any was new.
+    pub changed: bool,
+    /// What the operator may want to look at.
+    pub warning: Option<String>,
 }
 
 impl Intake {
@@ -274,14 +283,25 @@ impl Intake {
         self.metrics.rejected.inc_by(lines);
     }
 
-    /// Stores closes of one symbol of a market; what depends on them waits to be judged anew. Whether any was new.
-    pub async fn closes(&self, market: &str, symbol: &str, closes: &[Close]) -> StoreResult<bool> {
+    /// Stores closes of one symbol of a market, on one scale with those that are known; what depends on them waits to be judged anew.
+    pub async fn closes(
+        &self,
+        market: &str,
+        symbol: &str,
+        closes: &[Close],
+    ) -> StoreResult<ClosesTaken> {
         let symbol = ticker(symbol);
         let judge = self.judge.lock().await;
         let mut tx = self.db.begin().await?;
-        let Some(first) = tx.put_closes(market, symbol, closes).await? else {
-            return Ok(false);
+        let scaled = on_one_scale(&tx.closes(market, symbol).await?, closes);
+        let mut taken = ClosesTaken {
+            changed: false,
+            warning: scaled.warning,
         };
+        let Some(first) = tx.put_closes(market, symbol, &scaled.closes).await? else {
+            return Ok(taken);
+        };
+        taken.changed = true;
         let known = judge.markets().get(market);
         let zone = known.map_or(TimeZone::UTC, days::zone);
         let is_benchmark =
@@ -305,7 +325,7 @@ impl Intake {
         .await?;
         tx.touch_prices().await?;
         self.db.commit(tx).await?;
-        Ok(true)
+        Ok(taken)
     }
 
     /// Stores what files say of companies: names, tickers, market capitalisations. How many of them say of whom they speak.

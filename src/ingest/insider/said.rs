@@ -87,10 +87,8 @@ pub fn revision(
         revision: stored.revision + 1,
         score: stands.map(|audit| audit.score.0),
         direction: stands.map(|audit| audit.direction.word()),
-        amount_micros: assessment
-            .totals
+        amount_micros: entity::totals(&stored.record, Some(assessment))
             .amount
-            .or(stored.record.filed.amount)
             .map(micros),
         is_cluster: stands.is_some() && assessment.is_cluster,
         suspect: matches!(assessment.outcome, Err(Unscored::Suspect)),

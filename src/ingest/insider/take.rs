@@ -5,9 +5,10 @@ use std::{
     collections::{BTreeMap, HashMap},
 };
 
-use super::identity::{company_key, ticker};
+use super::identity::company_key;
 use crate::{
     model::{
+        company::ticker,
         filing::{Filing, Status},
         market::Market,
         time::Time,

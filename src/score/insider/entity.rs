@@ -1,5 +1,7 @@
 //! A declaration as the API and the stream write it, in the parts that are kept apart: what is filed, and what the score says of it.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -13,7 +15,7 @@ use crate::model::{
 use super::{
     audit::{Assessment, Band, SCORE_VERSION},
     declaration::{BEYOND, is_beyond},
-    record::{DeclarationRecord, Direction, Unscored, Verdict},
+    record::{DeclarationRecord, Direction, Totals, Unscored, Verdict},
 };
 
 /// The principal insider of a declaration, as it is found in the store.
@@ -129,6 +131,29 @@ pub fn head(record: &DeclarationRecord, filing: &Filing) -> Written {
     Ok(text)
 }
 
+/// What counts, where something does; else what was filed. Of what cannot be, only the day is worth telling: its sums would stand in lists
+/// above all that is true.
+#[must_use]
+pub fn totals<'a>(
+    record: &'a DeclarationRecord,
+    assessment: Option<&'a Assessment>,
+) -> Cow<'a, Totals> {
+    let Some(assessment) = assessment else {
+        return Cow::Borrowed(&record.filed);
+    };
+    let counting = &assessment.totals;
+    if counting.volume.is_some() || counting.amount.is_some() {
+        return Cow::Borrowed(counting);
+    }
+    match assessment.outcome {
+        Err(Unscored::Suspect) => Cow::Owned(Totals {
+            transaction_date: record.filed.transaction_date,
+            ..Totals::default()
+        }),
+        _ => Cow::Borrowed(&record.filed),
+    }
+}
+
 /// `"insider":…,"owners":…`: members without braces. `stands`: the direction of a declaration that counts; what it filed is told by its rows.
 pub fn rest(
     record: &DeclarationRecord,
@@ -142,11 +167,7 @@ pub fn rest(
         .collect();
     let first = rows.first().map(|(_, row)| *row);
     let currency = &record.currency;
-    // what counts, where something does; else what was filed
-    let totals = assessment
-        .map(|assessment| &assessment.totals)
-        .filter(|totals| totals.volume.is_some() || totals.amount.is_some())
-        .unwrap_or(&record.filed);
+    let totals = totals(record, assessment);
     let text = serde_json::to_string(&Rest {
         published_estimated: record.published_estimated,
         form: &filing.form,

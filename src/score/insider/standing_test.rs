@@ -289,6 +289,26 @@ fn one_block_in_several_filings_counts_once() {
 }
 
 #[test]
+fn two_parts_of_one_list_have_rows_in_common_and_are_no_double() {
+    // the balance of the day's end stands beside every row
+    let part = |name: &str, at: &str, counts: &[&str]| {
+        let rows = counts.iter().map(|count| {
+            let row = row("S", "2023-03-29", count, "20");
+            holding("5000", row)
+        });
+        filing(name, at, &[1], rows.collect())
+    };
+    let first = part("first", "2023-03-30T16:00:00Z", &["100", "300"]);
+    let second = part("second", "2023-03-30T16:05:00Z", &["100", "700"]);
+    let said_both = said(&[first.clone(), second]);
+    let sold = said_both.of("second").totals.volume;
+    assert_eq!(sold, Some(number("800")));
+    let again = part("again", "2023-03-30T16:05:00Z", &["300", "100"]);
+    let said = said(&[first, again]);
+    assert_eq!(said.reason("again"), Some(Unscored::DuplicateBlock));
+}
+
+#[test]
 fn an_amendment_is_no_double_of_what_it_replaces() {
     let told = |name: &str, at: &str| {
         filing(
