@@ -476,7 +476,11 @@ impl Tx {
     }
 
     /// Makes names, and codes that stand for them, findable by each of their words. Words of former names stay: people search by what they remember.
-    pub(super) async fn put_words(&mut self, kind: Named, names: &[(i64, &str)]) -> StoreResult<()> {
+    pub(super) async fn put_words(
+        &mut self,
+        kind: Named,
+        names: &[(i64, &str)],
+    ) -> StoreResult<()> {
         let rows: Vec<(String, i64)> = names
             .iter()
             .flat_map(|(number, name)| words(name).into_iter().map(|word| (word, *number)))

@@ -17,7 +17,10 @@ use sigcast::{
         market::Market,
         time::{Clock, Time},
     },
-    store::{db::Db, declaration_list::{Filter, Slice}},
+    store::{
+        db::Db,
+        declaration_list::{Filter, Slice},
+    },
 };
 use tempfile::TempDir;
 
@@ -94,7 +97,9 @@ impl House {
             ascending: true,
             ..Filter::default()
         };
-        let listed = self.db.list_declarations(&filter, &Slice::of(1_000, 0), true);
+        let listed = self
+            .db
+            .list_declarations(&filter, &Slice::of(1_000, 0), true);
         let mut all = Vec::new();
         for one in listed.await.unwrap() {
             let served = self.db.served(one.number, "s9.1", None).await;

@@ -97,7 +97,10 @@ fn backtests_that_are_made_later_are_another_version_of_the_data() {
         let version = async || house.db.data_version().await.unwrap().version;
         let backtests = async || {
             let filter = Filter::default();
-            let listed = house.db.list_declarations(&filter, &Slice::of(10, 0), true).await;
+            let listed = house
+                .db
+                .list_declarations(&filter, &Slice::of(10, 0), true)
+                .await;
             listed.unwrap()[0].backtest.clone()
         };
         assert_eq!(backtests().await, None);
@@ -108,7 +111,14 @@ fn backtests_that_are_made_later_are_another_version_of_the_data() {
                 close: Decimal::from(10),
             })
             .collect();
-        assert!(house.intake.closes("us", "OTTR", &later).await.unwrap().changed);
+        assert!(
+            house
+                .intake
+                .closes("us", "OTTR", &later)
+                .await
+                .unwrap()
+                .changed
+        );
         let stored = version().await;
         let assessments = house.db.count_assessments("s9.1").await.unwrap();
         house.settle().await;

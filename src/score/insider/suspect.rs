@@ -372,10 +372,8 @@ struct Ratio {
 
 /// Of sorted ratios those, sorted, with another one so near at a different share count.
 fn sure_totals(ratios: &[Ratio]) -> Vec<Decimal> {
-    let reach = |low: Decimal, high: Decimal| {
-        low.checked_mul(SAME_RATIO)
-            .is_some_and(|most| high <= most)
-    };
+    let reach =
+        |low: Decimal, high: Decimal| low.checked_mul(SAME_RATIO).is_some_and(|most| high <= most);
     // least and greatest share counts of a window whose ends only move forward; each by place, the next best behind it
     let (mut least, mut most): (VecDeque<usize>, VecDeque<usize>) = Default::default();
     let (mut from, mut to) = (0, 0);
@@ -383,8 +381,14 @@ fn sure_totals(ratios: &[Ratio]) -> Vec<Decimal> {
     for ratio in ratios {
         while to < ratios.len() && reach(ratio.each, ratios[to].each) {
             let shares = ratios[to].shares;
-            while least.pop_back_if(|at| ratios[*at].shares >= shares).is_some() {}
-            while most.pop_back_if(|at| ratios[*at].shares <= shares).is_some() {}
+            while least
+                .pop_back_if(|at| ratios[*at].shares >= shares)
+                .is_some()
+            {}
+            while most
+                .pop_back_if(|at| ratios[*at].shares <= shares)
+                .is_some()
+            {}
             least.push_back(to);
             most.push_back(to);
             to += 1;
