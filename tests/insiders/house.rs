@@ -97,9 +97,8 @@ impl House {
             ascending: true,
             ..Filter::default()
         };
-        let listed = self
-            .db
-            .list_declarations(&filter, &Slice::of(1_000, 0), true);
+        let whole = Slice::of(1_000, 0);
+        let listed = self.db.list_declarations(&filter, &whole, true);
         let mut all = Vec::new();
         for one in listed.await.unwrap() {
             let served = self.db.served(one.number, "s9.1", None).await;
