@@ -35,3 +35,8 @@ create index name_words_by_number on name_words (number, kind, word);
 drop index backtests_by_direction;
 create index backtests_by_direction on backtests
     (direction, score, market, published_at, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730);
+
+-- Both directions end with those of unknown worth, which one index read backwards would begin with.
+drop index companies_by_cap;
+create index companies_by_cap on companies (market_cap_micros, number);
+create index companies_by_cap_descending on companies (market_cap_micros desc nulls last, number);

@@ -12,12 +12,12 @@ use super::{
 /// By what companies are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CompanySort {
-    /// Name.
+    /// Name, without regard to case and marks.
     #[default]
     Name,
     /// Market capitalisation, whatever the currency; unknown last.
     MarketCap,
-    /// When something of it changed.
+    /// Publication of the latest declaration; those without any last.
     Recent,
 }
 
@@ -173,14 +173,14 @@ impl Db {
         let mut query = QueryBuilder::new("select c.number from companies c");
         filter.push_where(&mut query, look.as_ref());
         query.push(match (filter.sort, filter.descending) {
-            (CompanySort::Name, false) => " order by c.name, c.number",
-            (CompanySort::Name, true) => " order by c.name desc, c.number",
+            (CompanySort::Name, false) => " order by c.slug",
+            (CompanySort::Name, true) => " order by c.slug desc",
             (CompanySort::MarketCap, false) => " order by c.market_cap_micros nulls last, c.number",
             (CompanySort::MarketCap, true) => {
                 " order by c.market_cap_micros desc nulls last, c.number"
             }
-            (CompanySort::Recent, false) => " order by c.changed_at, c.number",
-            (CompanySort::Recent, true) => " order by c.changed_at desc, c.number",
+            (CompanySort::Recent, false) => " order by c.latest_at nulls last, c.number",
+            (CompanySort::Recent, true) => " order by c.latest_at desc nulls last, c.number",
         });
         query
             .push(" limit ")
@@ -221,7 +221,7 @@ impl Db {
         query.build_query_scalar().fetch_one(self).await
     }
 
-    /// The numbers of insiders, by name.
+    /// The numbers of insiders, by name, without regard to case and marks.
     pub async fn insider_numbers(
         &self,
         q: Option<&str>,
@@ -234,10 +234,10 @@ impl Db {
         let mut query = QueryBuilder::new("select i.number from insiders i");
         push_insiders(&mut query, look.as_ref(), market);
         query.push(if in_order {
-            " order by i.name, i.number limit "
+            " order by i.slug limit "
         } else {
             // no index is to lead through all names where a few were gathered
-            " order by coalesce(i.name, ''), i.number limit "
+            " order by coalesce(i.slug, '') limit "
         });
         query.push_bind(limit).push(" offset ").push_bind(offset);
         query.build_query_scalar().fetch_all(self).await

@@ -59,7 +59,7 @@ pub struct Filter {
     pub min_amount: Option<i64>,
     /// Words of the company's name.
     pub company_name: Option<String>,
-    /// Words of the insider's name.
+    /// Words of the name of anybody whom it is about.
     pub insider_name: Option<String>,
     /// ISIN of the instrument or the company.
     pub isin: Option<String>,
@@ -327,7 +327,11 @@ impl Filter {
             }
             Part::InsiderName => {
                 let name = self.insider_name.as_deref().unwrap_or_default();
-                push_words(query, &number("d.insider", open), Named::Insider, name);
+                // whoever reports, not the principal alone
+                and(query, &number("d.number", open), " in ")
+                    .push("(select p.declaration from declaration_people p where 1 = 1");
+                push_words(query, "p.insider", Named::Insider, name);
+                query.push(")");
             }
         }
     }

@@ -32,9 +32,13 @@ mod record_row;
 
 pub mod books;
 
+pub mod briefs;
+
 pub mod companies;
 
 pub mod prices;
+
+pub mod symbols;
 
 mod numbered;
 

@@ -15,6 +15,7 @@ mod server;
 mod wire;
 
 mod insider_data;
+mod insider_lists;
 
 mod access;
 mod bad_input;
