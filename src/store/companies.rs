@@ -112,7 +112,13 @@ struct Said<'a> {
 
 impl<'a> Said<'a> {
     /// What was said first comes first.
-    fn hear(&mut self, at: i64, name: &'a String, symbol: &'a Option<String>, isin: &'a Option<String>) {
+    fn hear(
+        &mut self,
+        at: i64,
+        name: &'a String,
+        symbol: &'a Option<String>,
+        isin: &'a Option<String>,
+    ) {
         hear(&mut self.name, Some((at, name)));
         hear(&mut self.symbol, symbol.as_ref().map(|symbol| (at, symbol)));
         hear(&mut self.isin, isin.as_ref().map(|isin| (at, isin)));
@@ -378,7 +384,8 @@ impl Tx {
         hear(&mut after.name, said.name);
         hear(&mut after.symbol, said.symbol);
         hear(&mut after.isin, said.isin);
-        let same = (after.name, after.symbol, after.isin) == (before.name, before.symbol, before.isin);
+        let same =
+            (after.name, after.symbol, after.isin) == (before.name, before.symbol, before.isin);
         let (Some((named_at, name)), false) = (after.name, same) else {
             return Ok(false);
         };
@@ -401,7 +408,8 @@ impl Tx {
         .bind(now.0)
         .execute(&mut *self.0)
         .await?;
-        self.put_words(Named::Company, &[(row.number, name)]).await?;
+        self.put_words(Named::Company, &[(row.number, name)])
+            .await?;
         Ok(moved)
     }
 

@@ -46,7 +46,9 @@ impl Tx {
     ) -> StoreResult<Option<Date>> {
         let known: HashMap<Date, Decimal> =
             self.closes(market, symbol).await?.into_iter().collect();
-        let changed = closes.iter().filter(|(date, close)| known.get(date) != Some(close));
+        let changed = closes
+            .iter()
+            .filter(|(date, close)| known.get(date) != Some(close));
         let rows: Vec<(Date, Decimal)> = changed.copied().collect();
         for chunk in rows.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new("insert into closes (market, symbol, day, close) ");

@@ -60,7 +60,11 @@ fn in_company(mut one: Filing, id: &str, symbol: Option<&str>) -> Filing {
 #[test]
 fn returns_elsewhere_of_whoever_once_filed_jointly_count() {
     let purchase = |number, owner, day: &str, company, symbol| {
-        in_company(filing(number, owner, "P", on(day), date(day)), company, symbol)
+        in_company(
+            filing(number, owner, "P", on(day), date(day)),
+            company,
+            symbol,
+        )
     };
     // 11 and 12 file jointly on one company; 12 deals in another; 11 alone in the first again
     let mut joint = purchase(1, 11, "2021-03-01", "0000000008", None);
@@ -194,7 +198,9 @@ fn what_stands_no_more_has_no_backtest() {
         // amended
         let mut amendment = filing(2, 11, "P", on("2022-03-04"), date(day));
         amendment.amends = Some(Amends::Filing(first.id.clone()));
-        house.take(std::slice::from_ref(&amendment), When::Now).await;
+        house
+            .take(std::slice::from_ref(&amendment), When::Now)
+            .await;
         house.settle().await;
         assert_eq!(tested(&house).await, [amendment.id.0.clone()]);
         // told before, as turns out later: the same shares held through another
@@ -205,7 +211,10 @@ fn what_stands_no_more_has_no_backtest() {
         };
         house.take(std::slice::from_ref(&before), When::Now).await;
         house.settle().await;
-        assert_eq!(house.of(&amendment).await.signal["reason"], "duplicate_block");
+        assert_eq!(
+            house.of(&amendment).await.signal["reason"],
+            "duplicate_block"
+        );
         assert_eq!(tested(&house).await, [before.id.0.clone()]);
         // withdrawn
         before.status = Status::Cancelled;
@@ -227,7 +236,9 @@ fn what_is_published_in_days_to_come_is_refused_and_in_hours_no_news() {
         stated.owners[0].id = Some("0000000012".into());
         stated.published_estimated = true;
         let filings = [tomorrow, evening.clone(), stated.clone()];
-        let taken = house.intake.filings(&filings, When::Now, false, Instant::now());
+        let taken = house
+            .intake
+            .filings(&filings, When::Now, false, Instant::now());
         let taken = taken.await.unwrap();
         assert_eq!((taken.accepted, taken.refused.len()), (2, 1));
         assert_eq!(taken.refused[0].place, 0);

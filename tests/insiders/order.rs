@@ -205,7 +205,11 @@ fn orders() -> impl Strategy<Value = (Vec<Step>, Vec<Step>)> {
         let mut in_order = facts.clone();
         in_order.sort_by_key(|filing| filing.published_at);
         let mut straight = beside();
-        straight.extend(in_order.into_iter().map(|one| Step::Filings(vec![one], true)));
+        straight.extend(
+            in_order
+                .into_iter()
+                .map(|one| Step::Filings(vec![one], true)),
+        );
         let facts = Just(facts).prop_shuffle();
         let others = Just(beside()).prop_shuffle();
         (Just(straight), facts, others).prop_map(move |(straight, facts, others)| {
@@ -250,9 +254,15 @@ fn the_made_up_facts_reach_what_they_are_made_for() {
                 ("scored", said.signal["score"].is_number()),
                 ("superseded", said.signal["reason"] == "superseded"),
                 ("tracked", past >= 3),
-                ("capped", inputs["marketCap"].is_string() || inputs["marketCap"].is_number()),
+                (
+                    "capped",
+                    inputs["marketCap"].is_string() || inputs["marketCap"].is_number(),
+                ),
                 ("backtest", said.backtest.is_some()),
-                ("moved", said.company.0.is_some_and(|symbol| symbol.len() < 4)),
+                (
+                    "moved",
+                    said.company.0.is_some_and(|symbol| symbol.len() < 4),
+                ),
             ];
             for (what, reached) in reached {
                 *found.entry(what).or_default() += usize::from(reached);

@@ -171,7 +171,11 @@ fn lists_are_sorted_with_what_is_absent_last_and_ties_by_id() {
         }
     }
     let amounts = house.ids("/declarations?sort=amount&limit=1");
-    assert_eq!(amounts, ["2026DD0000002"], "what cannot be comes to nothing");
+    assert_eq!(
+        amounts,
+        ["2026DD0000002"],
+        "what cannot be comes to nothing"
+    );
     // page by page it is the same list
     let whole = house.ids("/declarations");
     let mut paged = Vec::new();

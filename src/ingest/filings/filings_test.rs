@@ -28,7 +28,8 @@ fn a_dealing_that_an_announcement_tells_is_not_told_by_a_row_without_its_number_
         told,
         [(Some("AB"), "S"), (Some("AB"), "P"), (Some("CD"), "P")]
     );
-    let why = "1: element 1: rns_id: missing, and an announcement of the file tells of the same dealing";
+    let why =
+        "1: element 1: rns_id: missing, and an announcement of the file tells of the same dealing";
     assert_eq!(refused, [why]);
 }
 

@@ -173,7 +173,10 @@ impl Intake {
             return Ok(taken);
         }
         // the end of a day that is stated may lie ahead
-        let published = filings.iter().map(|filing| filing.published_at.0.min(now.0)).max();
+        let published = filings
+            .iter()
+            .map(|filing| filing.published_at.0.min(now.0))
+            .max();
         tx.touch(Touched {
             declarations_at: published,
             companies_at: Some(now.0),

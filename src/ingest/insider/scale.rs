@@ -102,7 +102,9 @@ fn ratios(known: &[(Date, Decimal)], file: &BTreeMap<Date, Decimal>) -> Vec<(Dat
 /// Where a file begins right after what is known, or ends right before it, at quite another price: by a split, or a mistake.
 fn jump(known: &[(Date, Decimal)], file: &BTreeMap<Date, Decimal>) -> Option<String> {
     let known_ends = (*known.first()?, *known.last()?);
-    let first = file.first_key_value().map(|(date, close)| (*date, *close))?;
+    let first = file
+        .first_key_value()
+        .map(|(date, close)| (*date, *close))?;
     let last = file.last_key_value().map(|(date, close)| (*date, *close))?;
     let (before, after) = match known_ends.1.0 < first.0 {
         true => (known_ends.1, first),

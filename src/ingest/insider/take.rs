@@ -297,7 +297,10 @@ fn companies_of(fresh: &[Fresh<'_>]) -> Vec<CompanySeen> {
                 key: one.company.clone(),
                 market: one.filing.market.clone(),
                 name: issuer.name.clone(),
-                symbol: issuer.symbol.as_deref().map(|symbol| ticker(symbol).to_owned()),
+                symbol: issuer
+                    .symbol
+                    .as_deref()
+                    .map(|symbol| ticker(symbol).to_owned()),
                 isin: issuer.isin.clone(),
                 at: one.filing.published_at,
             }

@@ -267,7 +267,8 @@ fn is_not_common(name: &str) -> bool {
     first(&NO_SHARE).is_some()
         || within(&NO_SHARE_WITHIN)
         || before.is_some_and(|before| ordinary.is_none_or(|ordinary| before < ordinary))
-        || (ordinary.is_none() && (first(&NO_ORDINARY_SHARE).is_some() || within(&NO_ORDINARY_SHARE_WITHIN)))
+        || (ordinary.is_none()
+            && (first(&NO_ORDINARY_SHARE).is_some() || within(&NO_ORDINARY_SHARE_WITHIN)))
 }
 
 fn line(row: &Row) -> String {

@@ -114,11 +114,7 @@ fn an_amendment_replaces_filings_of_its_own_form_alone() {
         // with the Form 3 at hand, and without it
         let first = held("first", "2023-03-20T14:00:00Z", "3");
         let both = [first, dealt.clone(), again.clone()];
-        assert_eq!(
-            replaced(&both),
-            pairs(&[("first", "again")]),
-            "{amends:?}"
-        );
+        assert_eq!(replaced(&both), pairs(&[("first", "again")]), "{amends:?}");
         assert_eq!(replaced(&[dealt.clone(), again]), [], "{amends:?}");
         let mut late = with_form(
             bought("late", "2023-03-22T16:00:00Z", 1, "2023-03-20"),
