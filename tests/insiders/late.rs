@@ -32,7 +32,7 @@ fn agreed(orders: &[Vec<Step>]) -> Vec<Said> {
 }
 
 fn step(filings: &[&Filing]) -> Step {
-    Step::Filings(filings.iter().map(|one| (*one).clone()).collect(), false)
+    Step::Filings(filings.iter().map(|one| (*one).clone()).collect(), true)
 }
 
 fn of<'a>(said: &'a [Said], filing: &Filing) -> &'a Said {
