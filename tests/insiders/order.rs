@@ -93,6 +93,8 @@ struct Draw {
     form: u8,
     /// Amends another one: unnamed, or of a day on which there was none, of its own day, of that one's day.
     amends: Option<(u8, usize)>,
+    /// Tells of the same day and people as another one: two parts of one list.
+    twin: Option<usize>,
     shares: u32,
 }
 
@@ -105,8 +107,9 @@ fn draw() -> impl Strategy<Value = Draw> {
     // few days, so that filings of one day and amendments meet
     let what = (0_i64..60, proptest::bool::weighted(0.2), 0_u8..4, 0_u8..8);
     let amends = proptest::option::weighted(0.25, (0_u8..4, 0_usize..24));
-    (who, what, amends, 1_u32..4).prop_map(
-        |((company, one, other), (day, sold, ticker, form), amends, shares)| Draw {
+    let twin = proptest::option::weighted(0.25, 0_usize..24);
+    (who, what, amends, twin, 1_u32..4).prop_map(
+        |((company, one, other), (day, sold, ticker, form), amends, twin, shares)| Draw {
             company,
             people: (one, other.filter(|other| *other != one)),
             day: day * 14,
@@ -114,6 +117,7 @@ fn draw() -> impl Strategy<Value = Draw> {
             ticker,
             form,
             amends,
+            twin,
             shares,
         },
     )
@@ -136,11 +140,15 @@ fn owner(number: u32) -> Owner {
 fn filings(draws: &[Draw]) -> Vec<Filing> {
     let made = (1_u32..).zip(draws).map(|(number, own)| {
         let amended = own.amends.and_then(|(_, other)| draws.get(other));
-        let draw = amended.unwrap_or(own);
+        let twin = own.twin.and_then(|other| draws.get(other));
+        let draw = amended.or(twin).unwrap_or(own);
         let on_day = day(draw.day);
         let code = if draw.sold { "S" } else { "P" };
         let hour = number % 5;
-        let filed = day(own.day.max(draw.day));
+        let filed = match amended {
+            Some(_) => day(own.day.max(draw.day)),
+            None => on_day,
+        };
         let published = on(&filed.to_string()).plus(i64::from(hour) * 600_000_000);
         let mut one = filing(number, draw.people.0, code, published, on_day);
         let (id, first, second) = COMPANIES[draw.company];
@@ -231,7 +239,11 @@ fn orders() -> impl Strategy<Value = (Vec<Step>, Vec<Step>)> {
                 .map(|(n, some)| Step::Filings(some.to_vec(), seed >> (n % 64) & 1 == 1))
                 .collect();
             for (n, other) in (1_u64..).zip(others) {
-                let place = seed.wrapping_mul(2 * n + 1) >> 33;
+                // every other time before all filings: closes that come later would have everything judged once more
+                let place = match seed & 1 {
+                    0 => 0,
+                    _ => seed.wrapping_mul(2 * n + 1) >> 33,
+                };
                 steps.insert(place as usize % (steps.len() + 1), other);
             }
             (straight, steps)

@@ -38,6 +38,9 @@ const SAME_RATIO: Decimal = Decimal::from_parts(101, 0, 0, false, 2);
 /// Two share counts differ by more than a market moves in the days of one filing: rows of nearly the same count, sold at nearly the same
 /// price, have the same ratio and are nothing strange.
 const DIFFERENT_COUNTS: Decimal = Decimal::from_parts(105, 0, 0, false, 2);
+/// But where all rows of a filing have the very same ratio, so small a difference is enough: chance does not do that.
+const VERY_SAME_RATIO: Decimal = Decimal::from_parts(1001, 0, 0, false, 3);
+const HARDLY_DIFFERENT_COUNTS: Decimal = Decimal::from_parts(101, 0, 0, false, 2);
 /// No share is worth less: rows whose price would then be the total have the same ratio by chance.
 const LEAST_PRICE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
 /// A price may jump so far by a split. Farther off, cents were taken for dollars, or worse.
@@ -333,7 +336,7 @@ fn are_different(one: Decimal, other: Decimal) -> bool {
 }
 
 /// Which rows hold the total as their price: two and more of the same security that have one ratio of price to shares at different share
-/// counts; and, beside such, those of about that ratio.
+/// counts; and, beside such, those of about that ratio. Hardly different counts are enough where that is the ratio of all rows.
 fn totals_as_prices(rows: &[Trade]) -> Vec<bool> {
     let mut of_security: BTreeMap<&str, Vec<Ratio>> = BTreeMap::new();
     for (place, row) in rows.iter().enumerate() {
@@ -350,7 +353,10 @@ fn totals_as_prices(rows: &[Trade]) -> Vec<bool> {
     let mut totals = vec![false; rows.len()];
     for ratios in of_security.values_mut() {
         ratios.sort_unstable_by_key(|ratio| (ratio.each, ratio.place));
-        let sure = sure_totals(ratios);
+        let sure = match are_very_same(ratios) {
+            true => ratios.iter().map(|ratio| ratio.each).collect(),
+            false => sure_totals(ratios),
+        };
         for ratio in &*ratios {
             // of the sure ones the nearest on either side tell for all
             let after = sure.partition_point(|sure| *sure < ratio.each);
@@ -368,6 +374,20 @@ struct Ratio {
     each: Decimal,
     shares: Decimal,
     place: usize,
+}
+
+/// Whether sorted ratios are one, and the share counts are not.
+fn are_very_same(ratios: &[Ratio]) -> bool {
+    let (Some(first), Some(last)) = (ratios.first(), ratios.last()) else {
+        return false;
+    };
+    let counts = || ratios.iter().map(|ratio| ratio.shares);
+    let reaches = |low: Decimal, most: Decimal, high: Decimal| {
+        low.checked_mul(most).is_some_and(|most| high <= most)
+    };
+    let counts = counts().min().zip(counts().max());
+    reaches(first.each, VERY_SAME_RATIO, last.each)
+        && counts.is_some_and(|(few, many)| !reaches(few, HARDLY_DIFFERENT_COUNTS, many))
 }
 
 /// Of sorted ratios those, sorted, with another one so near at a different share count.

@@ -308,6 +308,11 @@ fn a_price_that_grows_with_the_count_is_the_total() {
     );
     // chance: nearly the same count, nearly the same price; and a share that would be worth nothing
     check(&[("1000", "50"), ("1005", "50.2")], &[false, false]);
+    check(&[("1000", "8500"), ("1040", "8840")], &[true, true]); // the very same, for all rows
+    check(
+        &[("1000", "8500"), ("1040", "8840"), ("900", "9100")],
+        &[false; 3],
+    );
     check(&[("548580", "7.91"), ("479039", "6.91")], &[false, false]);
 }
 
@@ -342,8 +347,14 @@ fn many_rows_are_judged_as_by_comparing_each_with_each() {
                 few.unwrap() * number("1.05") < many.unwrap()
             };
             let sure = |one: &Row| rows.iter().any(|b| same(one, b, "1.01") && differ(one, b));
+            let very_same = |row: &Row| {
+                let own = || rows.iter().filter(|other| other.security == row.security);
+                let counts = || own().filter_map(|row| row.shares);
+                let (few, many) = (counts().min().unwrap(), counts().max().unwrap());
+                own().all(|a| own().all(|b| same(a, b, "1.001"))) && few * number("1.01") < many
+            };
             let expected: Vec<bool> = (rows.iter())
-                .map(|row| rows.iter().any(|b| sure(b) && same(row, b, "1.5")))
+                .map(|row| very_same(row) || rows.iter().any(|b| sure(b) && same(row, b, "1.5")))
                 .collect();
             let said = said(&[filing("own", NOON, &[1], rows)]);
             let found: Vec<bool> = match said.0.get("own") {
