@@ -88,6 +88,20 @@ impl Database {
         ));
     }
 
+    /// Host and port of its server.
+    pub fn address(&self) -> String {
+        let (_, rest) = self.url.split_once("://").unwrap();
+        let (before, _) = rest.split_once('/').unwrap();
+        let (_, address) = before.rsplit_once('@').unwrap_or(("", before));
+        address.to_owned()
+    }
+
+    /// Its URL by another port of this machine.
+    pub fn url_at(&self, port: u16) -> String {
+        self.url
+            .replace(&self.address(), &format!("127.0.0.1:{port}"))
+    }
+
     /// What must be seen nowhere.
     pub fn password(&self) -> &str {
         let (_, rest) = self.url.split_once("://").unwrap();

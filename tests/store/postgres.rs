@@ -459,6 +459,80 @@ fn a_lost_ear_is_replaced_and_hears_again() {
     });
 }
 
+/// Hands bytes on between clients and the database, until it is told to hold all that pass on the connections of then. New ones pass.
+struct Proxy {
+    port: u16,
+    held: tokio::sync::watch::Sender<usize>,
+}
+
+impl Proxy {
+    async fn before(database: &Database) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = database.address();
+        let (held, holds) = tokio::sync::watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (server, mut holds) = (server.clone(), holds.clone());
+                let begun = *holds.borrow();
+                tokio::spawn(async move {
+                    let mut server = tokio::net::TcpStream::connect(server).await.unwrap();
+                    let held = async { holds.wait_for(|held| *held > begun).await.is_ok() };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => return,
+                        _ = held => {}
+                    }
+                    // neither closed nor read from: a black hole
+                    std::future::pending::<()>().await;
+                });
+            }
+        });
+        Proxy { port, held }
+    }
+
+    fn hold(&self) {
+        self.held.send_modify(|held| *held += 1);
+    }
+}
+
+#[test]
+fn a_server_that_does_not_answer_holds_nobody_up() {
+    run(async {
+        let database = Database::fresh();
+        drop(named(&database).await);
+        let proxy = Proxy::before(&database).await;
+        let mut config = database.config();
+        config.url =
+            sigcast::store::postgres::DatabaseUrl::parse(&database.url_at(proxy.port)).unwrap();
+        // by this alone, it would be longer than the test waits
+        config.statement_seconds = 600;
+        let db = Db::open_postgres(&config).await.unwrap();
+        let ear = tokio::spawn(db.clone().listen());
+        until(|| async { !backends(&database, "listen%").await.is_empty() }).await;
+        let mut tx = db.begin().await.unwrap();
+        proxy.hold();
+        let batch = signals(0..1);
+        // a read may get a connection that answers, or must learn that its own does not; it ends
+        let (_, written) = tokio::join!(db.head(), tx.publish(&batch, at(0)));
+        assert!(
+            matches!(written, Err(StoreError::Unavailable(_))),
+            "{written:?}"
+        );
+        drop(tx);
+        // and by new connections all is well again
+        until(|| async { db.publish(&batch, at(0)).await.is_ok() }).await;
+        let mut commits = db.commits();
+        until(|| async { !backends(&database, "listen%").await.is_empty() }).await;
+        commits.mark_unchanged();
+        let mut sql = PgConnection::connect(&database.url).await.unwrap();
+        by_sql(&mut sql, &[&signal(1).body]).await.unwrap();
+        let heard = tokio::time::timeout(WITHIN, commits.changed()).await;
+        heard.unwrap().unwrap();
+        assert_eq!(db.head().await.unwrap().seq, 2);
+        ear.abort();
+    });
+}
+
 #[test]
 fn a_lock_is_one_process_alone_and_goes_with_its_connection() {
     run(async {
