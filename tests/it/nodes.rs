@@ -12,7 +12,8 @@ use sigcast::ingest::simulate::{live::Live, past::history};
 
 use super::{
     crash::{fired, lines},
-    server::{Place, Server, from_now, now, sample, sigcast, until},
+    place::{Place, sigcast},
+    server::{Server, from_now, now, sample, until},
     wire::{Next, PATIENCE},
 };
 use crate::cluster::Database;
