@@ -9,6 +9,7 @@ use super::{
     data_dir::DirLock,
     engines::{Engines, Making},
     error::{StartError, StartResult},
+    following::{self, Following, Site},
     life::Life,
     ownership::Duties,
     scoring, system,
@@ -21,7 +22,7 @@ use crate::{
         state::{AdminToken, State},
     },
     hub::{node::Hub, pulse, reader, seat::End},
-    ingest::insider::intake::Intake,
+    ingest::insider::intake::{Intake, When},
     model::{account::Plans, market::Market, random::Random, time::Clock},
     store::{db::Db, log::as_log},
     telemetry::metrics::Metrics,
@@ -86,6 +87,8 @@ impl Node {
     ) -> StartResult<Node> {
         let (clock, random) = (Clock::system(), system::random());
         let metrics = Metrics::default();
+        let edgar = settings.edgar.follow.then(|| Site::new(&settings.edgar));
+        let edgar = edgar.transpose()?;
         let dir = &settings.server.data_dir;
         data_dir::create(dir)?;
         // before anything of the other server's is touched
@@ -116,6 +119,16 @@ impl Node {
         let (pipeline, engines) = Engines::start(making, duties).await?;
         let intake = open_intake(&settings, &db, Some(hub.clone()), &clock).await?;
         let intake = Arc::new(intake.counting(metrics.insider.clone()));
+        let following = edgar.map(|site| {
+            Following::new(
+                site,
+                db.clone(),
+                intake.clone(),
+                clock.clone(),
+                metrics.edgar.clone(),
+                When::WhileFresh,
+            )
+        });
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
@@ -148,6 +161,11 @@ impl Node {
             lock,
         };
         node.start_background(&settings, &db, hub);
+        if let Some(following) = following {
+            let duties = Duties::of(&db, &settings.server.data_dir);
+            let run = following::run(following, duties, node.life.clone());
+            node.background.push(tokio::spawn(run));
+        }
         node.listen(&settings, listener, admin_listener, &metrics);
         Ok(node)
     }

@@ -18,6 +18,8 @@ pub enum Duty {
     Engines,
     /// Judging what waits of insider filings.
     Insiders,
+    /// Following EDGAR.
+    Edgar,
 }
 
 impl Duty {
@@ -25,6 +27,7 @@ impl Duty {
         match self {
             Duty::Engines => data_dir::ENGINES,
             Duty::Insiders => data_dir::INSIDERS,
+            Duty::Edgar => data_dir::EDGAR,
         }
     }
 
@@ -32,6 +35,7 @@ impl Duty {
         match self {
             Duty::Engines => "engines",
             Duty::Insiders => "insiders",
+            Duty::Edgar => "edgar",
         }
     }
 }

@@ -2,5 +2,10 @@
 
 const ON_POSTGRES: bool = false;
 
-#[path = "promises.rs"]
-mod promises;
+#[path = "house.rs"]
+mod house;
+
+#[path = "scores.rs"]
+mod scores;
+#[path = "turns.rs"]
+mod turns;

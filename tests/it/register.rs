@@ -14,7 +14,12 @@ use super::place::Place;
 use serde_json::{Value, json};
 use sigcast::{
     model::time::Time,
-    store::{data_version::DataVersion, declaration_list::Filter, served::Served, stale::Backlog},
+    store::{
+        data_version::DataVersion,
+        declaration_list::{Filter, Slice},
+        served::Served,
+        stale::Backlog,
+    },
 };
 
 pub const WITHIN: Duration = Duration::from_secs(30);
@@ -169,7 +174,9 @@ pub fn look(place: &Place) -> Seen {
             ..Filter::default()
         };
         let (mut said, mut served) = (Vec::new(), Vec::new());
-        let listed = db.list_declarations(&filter, 10_000, 0, false).await;
+        let listed = db
+            .list_declarations(&filter, &Slice::of(10_000, 0), false)
+            .await;
         for one in listed.unwrap() {
             let Some(now) = db.served(one.number, "s9.1", None).await.unwrap() else {
                 said.push((one.amf_id, String::new()));
