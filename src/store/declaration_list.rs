@@ -272,7 +272,7 @@ impl Filter {
             }
             Part::Insider => {
                 for insider in bound(self.insider) {
-                    and(query, &number("d.number", open), " in ")
+                    and(query, number("d.number", open), " in ")
                         .push("(select declaration from declaration_people where insider = ")
                         .push_bind(insider)
                         .push(")");
@@ -280,15 +280,15 @@ impl Filter {
             }
             Part::Isin => {
                 let isin = self.isin.clone().unwrap_or_default();
-                and(query, &text("d.isin", open), " = ").push_bind(isin);
+                and(query, text("d.isin", open), " = ").push_bind(isin);
             }
             Part::Market => {
                 let market = self.market.clone().unwrap_or_default();
-                and(query, &text("d.market", open), " = ").push_bind(market);
+                and(query, text("d.market", open), " = ").push_bind(market);
             }
             Part::Direction => {
                 let direction = self.direction.clone().unwrap_or_default();
-                and(query, &text("d.direction", open), " = ").push_bind(direction);
+                and(query, text("d.direction", open), " = ").push_bind(direction);
             }
             Part::Cluster => {
                 // word for word the condition of the index that holds clusters alone
@@ -309,7 +309,7 @@ impl Filter {
             }
             Part::Amount => {
                 for amount in bound(self.min_amount) {
-                    and(query, &number("d.amount_micros", open), " >= ").push_bind(amount);
+                    and(query, number("d.amount_micros", open), " >= ").push_bind(amount);
                 }
             }
             Part::Time => {
@@ -388,11 +388,9 @@ impl Db {
 
     /// The number of the declaration that came in last; 0 where there is none.
     pub async fn last_declaration(&self) -> StoreResult<i64> {
-        Ok(
-            query_scalar("select coalesce(max(number), 0) from declarations")
-                .fetch_one(self)
-                .await?,
-        )
+        query_scalar("select coalesce(max(number), 0) from declarations")
+            .fetch_one(self)
+            .await
     }
 
     /// How many a part of a filter passes; counting ends at [`MOST_GATHERED`].

@@ -10,7 +10,7 @@ use super::{
     db::{Db, Pools, Tx},
     error::{StoreError, StoreResult},
     postgres,
-    sql::query_scalar,
+    sql::{no_answer, query_scalar},
 };
 
 /// How often the connection is asked whether it is still there.
@@ -94,7 +94,7 @@ impl Db {
             .fetch_one(&mut connection)
             .await
         };
-        let late = |_| StoreError::Unavailable(sqlx::Error::PoolTimedOut);
+        let late = |_| no_answer("no answer in time");
         let (taken, backend) = timeout(*connect, take).await.map_err(late)??;
         if !taken {
             let _ = timeout(*connect, connection.close()).await;

@@ -12,8 +12,9 @@ use sigcast::model::time::Time;
 
 use super::{
     edgar_site::{CONTACT, Fault, Filed, Site, real_submissions, washington, yesterday},
+    place::sigcast,
     register::{Data, Form, WITHIN, count, path},
-    server::{Server, now, sigcast, until},
+    server::{Server, now, until},
 };
 
 /// Submissions of one's own, all different.

@@ -11,6 +11,7 @@ const ON_POSTGRES: bool = false;
 
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod place;
 mod server;
 mod wire;
 

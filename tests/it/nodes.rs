@@ -12,7 +12,8 @@ use sigcast::ingest::simulate::{live::Live, past::history};
 
 use super::{
     crash::{fired, lines},
-    server::{Place, Server, from_now, now, sample, sigcast, until},
+    place::{Place, sigcast},
+    server::{Server, from_now, now, sample, until},
     wire::{Next, PATIENCE},
 };
 use crate::cluster::Database;
@@ -156,13 +157,7 @@ fn one_node_runs_the_engines_and_another_takes_them_over() {
 #[test]
 fn a_database_that_goes_away_and_comes_back_costs_nothing() {
     let place = Arc::new(Place::new());
-    let server = Server::on(
-        place.clone(),
-        &[
-            ("SIGCAST_DATABASE__CONNECT_SECONDS", "1"),
-            ("SIGCAST_STREAM__PING_SECONDS", "1"),
-        ],
-    );
+    let server = Server::on(place.clone(), &[("SIGCAST_STREAM__PING_SECONDS", "1")]);
     let key = server.alpha_key();
     let mut stream = server.listen(&key, "", &[]);
     stream.expect_signal(&server.publish_sample(1));
@@ -238,6 +233,52 @@ fn commands_work_on_the_database_that_a_server_runs_on() {
     assert!(changed.status.success(), "{changed:?}");
     let error = stream.expect("error").json();
     assert_eq!(error["code"], "subscription_expired", "{error}");
+}
+
+/// So many letters that no compression makes fewer.
+fn letters(count: usize, mut seed: u64) -> String {
+    let mut next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'a' + ((seed >> 33) % 26) as u8)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+#[test]
+fn names_may_be_as_long_as_elsewhere_and_hold_any_character() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let at = now().plus(-600_000_000);
+    let filing = |number: u32, company: &str, person: &str| {
+        json!({
+            "v": 1, "type": "declaration", "id": format!("SEC:0000000000-99-{number:06}"), "market": "us", "form": "4",
+            "published_at": at.unix_ms(), "issuer": {"name": company}, "insider": {"name": person, "officer": true},
+            "code": "P", "date": "2026-01-05", "instrument": "Common Stock", "shares": 90_000, "price": "12.50",
+            "shares_after": 100_000, "direct": true,
+        })
+        .to_string()
+    };
+    let (company, person) = (letters(2_048, 1), letters(2_048, 2));
+    let many = [
+        filing(1, &company, &person),
+        filing(2, &company, &person),
+        filing(3, "Zero\u{0}", "Nobody\u{0}"),
+    ];
+    let reply = server.admin("POST", "/v1/filings", &many.join("\n"));
+    assert_eq!(reply.ok_json()["accepted"], 3);
+    let companies = server.get("/api/v1/companies", &key).ok_json();
+    assert_eq!(
+        companies["items"].as_array().unwrap().len(),
+        2,
+        "{companies:.200}"
+    );
+
+    let odd = json!({"id": sample(1)["id"], "signal_type": "a\u{0}b", "rank": "S"});
+    server.publish(&odd);
+    let list = server.get("/api/signals?signal_type=a%00b", &key);
+    assert!(list.head.status < 500, "{}", list.text());
+    let one = server.get("/api/signals", &key).ok_json();
+    assert_eq!(one["items"][0]["signal_type"], "a\u{0}b", "kept as it was");
 }
 
 #[test]

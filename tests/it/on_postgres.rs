@@ -10,6 +10,8 @@ use crate::wire;
 /// See the constant of this name above.
 const ON_POSTGRES: bool = true;
 
+#[path = "place.rs"]
+mod place;
 #[path = "server.rs"]
 #[expect(
     dead_code,

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use super::server::Place;
+use super::place::Place;
 use serde_json::{Value, json};
 use sigcast::{
     model::time::Time,

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    server::{lines_of, sample, sigcast, until},
+    place::sigcast,
+    server::{lines_of, sample, until},
     wire::{PATIENCE, request},
 };
 

@@ -16,5 +16,6 @@ mod facts;
 mod log;
 mod postgres;
 mod prune;
+mod publish_sql;
 mod tickets;
 mod usage;
