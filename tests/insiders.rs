@@ -26,7 +26,8 @@ use sigcast::{
     store::{
         companies::Named,
         db::Db,
-        declaration_list::{Filter, Slice, Sort},
+        declaration_filter::{Filter, Sort},
+        declaration_list::Slice,
     },
 };
 use tempfile::TempDir;

@@ -22,7 +22,8 @@ use crate::{
     score::insider::audit::SCORE_VERSION,
     store::{
         company_list::{Company, Person},
-        declaration_list::{Filter, Slice, Sort},
+        declaration_filter::{Filter, Sort},
+        declaration_list::Slice,
     },
 };
 

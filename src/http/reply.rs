@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn what_a_client_has_is_not_sent_again() {
-        let ask = |headers: &HeaderMap| tagged(headers, b"{}", || b"{}".to_vec());
+        let ask = |headers: &HeaderMap| tagged(headers, b"{}", || Body::from("{}"));
         let first = ask(&HeaderMap::new());
         assert_eq!(first.status(), StatusCode::OK);
         let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();

@@ -28,6 +28,8 @@ mod numbered;
 
 pub mod search;
 
+pub mod declaration_filter;
+
 pub mod declaration_list;
 
 #[cfg(test)]

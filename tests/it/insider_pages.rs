@@ -16,7 +16,7 @@ use super::{
 /// A filing published just now, as a line.
 fn line(number: u32) -> Value {
     json!({
-        "id": format!("BAFIN:{number}"), "market": "de", "form": "MAR", "published_at": now().to_string(),
+        "v": 1, "type": "declaration", "id": format!("BAFIN:{number}"), "market": "de", "form": "MAR", "published_at": now().to_string(),
         "issuer": {"name": "Kiesel AG", "isin": "DE0000000009"}, "owners": [{"name": "Ute Kiesel", "officer": true}],
         "rows": [{"nature": "Kauf", "instrument": "Aktie", "date": "2024-05-02", "shares": "100", "price": "12.50"}]
     })

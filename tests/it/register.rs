@@ -14,11 +14,8 @@ use sigcast::{
     config::load,
     model::time::Time,
     store::{
-        data_version::DataVersion,
-        db::Db,
-        declaration_list::{Filter, Slice},
-        served::Served,
-        stale::Backlog,
+        data_version::DataVersion, db::Db, declaration_filter::Filter, declaration_list::Slice,
+        served::Served, stale::Backlog,
     },
 };
 use tempfile::TempDir;
