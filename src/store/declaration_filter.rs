@@ -138,12 +138,12 @@ impl Filter {
             (Part::Company, self.company.is_some()),
             (Part::Insider, self.insider.is_some()),
             (Part::Isin, self.isin.is_some()),
+            (Part::Time, self.from.or(self.before).is_some()),
             (Part::Market, self.market.is_some()),
             (Part::Direction, self.direction.is_some()),
             (Part::Cluster, self.cluster.is_some()),
             (Part::Score, self.min_score.or(self.max_score).is_some()),
             (Part::Amount, self.min_amount.is_some()),
-            (Part::Time, self.from.or(self.before).is_some()),
             (Part::CompanyName, self.company_name.is_some()),
             (Part::InsiderName, self.insider_name.is_some()),
         ];

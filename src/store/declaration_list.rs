@@ -13,14 +13,13 @@ use super::{
     numbered::{ROWS_PER_STATEMENT, in_order, push_numbers},
 };
 
-/// Where counting how much a filter passes ends, when ways are compared: gathering more never pays.
-const MOST_GATHERED: i64 = 100_000;
 /// A way of so many entries is short enough: no other is looked for.
 const SHORT: i64 = 20_000;
 /// What a look into a row costs, in entries of an index.
 const ROW: i64 = 100;
 /// What sorting costs for each entry, likewise.
 const SORTED: i64 = 10;
+
 /// A declaration in a list, in the parts that are kept apart as each changes on its own.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Listed {
@@ -96,19 +95,16 @@ impl Db {
         )
     }
 
-    /// How many a part of a filter passes; counting ends at [`MOST_GATHERED`].
-    async fn passed_by(&self, filter: &Filter, part: Part) -> StoreResult<i64> {
+    /// How many a part of a filter passes; counting ends at `most`.
+    async fn passed_by(&self, filter: &Filter, part: Part, most: i64) -> StoreResult<i64> {
         let mut query =
             QueryBuilder::new("select count(*) from (select 1 from declarations d where 1 = 1");
         filter.push_part(&mut query, part, true);
-        query
-            .push(" limit ")
-            .push_bind(MOST_GATHERED)
-            .push(") as some");
+        query.push(" limit ").push_bind(most).push(") as some");
         Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
     }
 
-    /// The part by which the fewest entries are gathered, weighed by what each then costs: that, or nothing below `most`.
+    /// The part by which the fewest entries are gathered, weighed by what each then costs; nothing where none costs less than `most`.
     async fn narrowest(
         &self,
         filter: &Filter,
@@ -118,18 +114,16 @@ impl Db {
         let parts = filter.parts();
         let mut best = (most, None);
         for part in parts.iter().copied().filter(|part| filter.gathers(*part)) {
+            let needs_row = !part.covers_all() && (parts.len() > 1 || filter.sort != Sort::PubDate);
+            let each = SORTED + if needs_row { ROW } else { 1 };
+            // what costs more than the best so far is not counted to its end
+            let fewest = best.0 / each;
             let count = match passed {
                 Some(passed) if parts.len() == 1 => passed,
-                _ => self.passed_by(filter, part).await?,
+                _ => self.passed_by(filter, part, fewest).await?,
             };
-            if count >= MOST_GATHERED {
-                continue;
-            }
-            let needs_row = !part.covers_all() && (parts.len() > 1 || filter.sort != Sort::PubDate);
-            let each = if needs_row { ROW } else { 1 };
-            let cost = count.saturating_mul(each + SORTED);
-            if cost < best.0 {
-                best = (cost, Some(part));
+            if count < fewest {
+                best = (count.saturating_mul(each), Some(part));
             }
         }
         Ok(best.1)

@@ -45,6 +45,9 @@ pub mod stale;
 
 pub mod company_list;
 
+#[cfg(test)]
+mod search_test;
+
 pub mod flow_facts;
 
 pub mod overview;
