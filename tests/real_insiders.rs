@@ -17,10 +17,7 @@ use serde_json::{Value, json};
 use sigcast::{
     config::load,
     store::{
-        db::Db,
-        declaration_list::{Filter, Slice},
-        served::Served,
-        stale::Backlog,
+        db::Db, declaration_filter::Filter, declaration_list::Slice, served::Served, stale::Backlog,
     },
 };
 

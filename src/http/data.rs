@@ -19,7 +19,7 @@ use crate::{
         company_list::CompanyFilter,
         data_version::DataVersion,
         db::Db,
-        declaration_list::Filter,
+        declaration_filter::Filter,
         error::StoreResult,
         overview::{KindCount, MarketOverview},
         returns::BacktestFilter,

@@ -23,7 +23,8 @@ use crate::{
     store::{
         company_list::{Company, Person},
         db::Db,
-        declaration_list::{Filter, Listed, Slice, Sort},
+        declaration_filter::{Filter, Sort},
+        declaration_list::{Listed, Slice},
     },
 };
 

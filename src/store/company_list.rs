@@ -144,16 +144,18 @@ impl CompanyFilter {
 }
 
 impl Db {
-    async fn look_for(&self, kind: Named, q: Option<&str>) -> StoreResult<Option<Look>> {
+    async fn look_for(&self, kind: Named, q: Option<&str>, upto: i64) -> StoreResult<Option<Look>> {
         match q {
-            Some(q) => Ok(Some(self.look(kind, q).await?)),
+            Some(q) => Ok(Some(self.look(kind, q, upto).await?)),
             None => Ok(None),
         }
     }
 
     /// How many companies a filter passes.
     pub async fn count_companies(&self, filter: &CompanyFilter) -> StoreResult<i64> {
-        let look = self.look_for(Named::Company, filter.q.as_deref()).await?;
+        let look = self
+            .look_for(Named::Company, filter.q.as_deref(), i64::MAX)
+            .await?;
         if let (Some(look), None, None) = (&look, &filter.isin, &filter.market) {
             return self.count_names(look).await;
         }
@@ -169,7 +171,10 @@ impl Db {
         limit: i64,
         offset: i64,
     ) -> StoreResult<Vec<i64>> {
-        let look = self.look_for(Named::Company, filter.q.as_deref()).await?;
+        // there are so few companies that the order of the table never leads to them faster
+        let look = self
+            .look_for(Named::Company, filter.q.as_deref(), i64::MAX)
+            .await?;
         let mut query = QueryBuilder::new("select c.number from companies c");
         filter.push_where(&mut query, look.as_ref());
         query.push(match (filter.sort, filter.descending) {
@@ -212,7 +217,7 @@ impl Db {
 
     /// How many insiders there are, of a market and with such a name.
     pub async fn count_insiders(&self, q: Option<&str>, market: Option<&str>) -> StoreResult<i64> {
-        let look = self.look_for(Named::Insider, q).await?;
+        let look = self.look_for(Named::Insider, q, i64::MAX).await?;
         if let (Some(look), None) = (&look, market) {
             return self.count_names(look).await;
         }
@@ -229,7 +234,8 @@ impl Db {
         limit: i64,
         offset: i64,
     ) -> StoreResult<Vec<i64>> {
-        let look = self.look_for(Named::Insider, q).await?;
+        let upto = limit.saturating_add(offset);
+        let look = self.look_for(Named::Insider, q, upto).await?;
         let in_order = look.as_ref().is_none_or(Look::is_in_order);
         let mut query = QueryBuilder::new("select i.number from insiders i");
         push_insiders(&mut query, look.as_ref(), market);

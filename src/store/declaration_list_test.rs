@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::declaration_list::{Filter, Known, Slice, Sort, Way};
+use super::declaration_filter::{Filter, Known, Sort, Way};
+use super::declaration_list::Slice;
 use super::{
     companies::Named,
     db::Db,

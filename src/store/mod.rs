@@ -46,6 +46,8 @@ pub mod splits;
 
 pub mod search;
 
+pub mod declaration_filter;
+
 pub mod declaration_list;
 
 #[cfg(test)]
@@ -62,6 +64,9 @@ pub mod stale;
 pub mod sources;
 
 pub mod company_list;
+
+#[cfg(test)]
+mod search_test;
 
 pub mod flow_facts;
 

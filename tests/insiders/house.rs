@@ -17,10 +17,7 @@ use sigcast::{
         market::Market,
         time::{Clock, Time},
     },
-    store::{
-        db::Db,
-        declaration_list::{Filter, Slice},
-    },
+    store::{db::Db, declaration_filter::Filter, declaration_list::Slice},
 };
 use tempfile::TempDir;
 

@@ -13,7 +13,8 @@ use sigcast::{
     },
     store::{
         companies::Named,
-        declaration_list::{Filter, Slice, Sort},
+        declaration_filter::{Filter, Sort},
+        declaration_list::Slice,
     },
 };
 
