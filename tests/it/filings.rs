@@ -255,16 +255,14 @@ fn a_killed_ingest_goes_on_where_it_stopped() {
     assert_eq!(found.said.len(), expected.said.len());
 }
 
-/// A large purchase by a chief executive, published so many minutes ago.
+/// A large purchase by a chief executive, published so many minutes ago; dealt on New York's day, which may still be the one before.
 fn purchase(number: u32, owner: u32, minutes: i64) -> String {
     let at = now().plus(-minutes * 60 * Time::SECOND);
-    // New York's day may still be the one before
-    let dealt = at.plus(-5 * 3_600 * Time::SECOND);
     json!({
         "v": 1, "type": "declaration", "id": format!("SEC:0000000000-99-{number:06}"), "market": "us", "form": "4",
         "published_at": at.unix_ms(), "issuer": {"id": "0000000042", "name": "Heron Freight", "symbol": "HERN"},
         "insider": {"id": format!("{owner:010}"), "name": format!("Person {owner}"), "officer": true, "function": "Chief Executive Officer"},
-        "code": "P", "date": &dealt.to_string()[..10], "instrument": "Common Stock", "shares": 90_000, "price": "12.50",
+        "code": "P", "date": &at.plus(-5 * 3_600 * Time::SECOND).to_string()[..10], "instrument": "Common Stock", "shares": 90_000, "price": "12.50",
         "shares_after": 100_000, "direct": true,
     })
     .to_string()
