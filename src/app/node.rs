@@ -92,6 +92,7 @@ impl Node {
         let hub = Hub::open(
             settings.stream.clone(),
             as_log(&db),
+            None,
             clock.clone(),
             metrics.hub.clone(),
         )

@@ -39,6 +39,10 @@ pub struct Metrics {
     pub delivery: Histogram,
     /// Failed readings of the log.
     pub log_failures: Counter,
+    /// Heartbeats that did not reach the database.
+    pub heartbeat_failures: Counter,
+    /// 1 while the node may send no signals.
+    pub muted: Gauge<i64, AtomicI64>,
 }
 
 impl Default for Metrics {
@@ -53,6 +57,8 @@ impl Default for Metrics {
             detection: latency(),
             delivery: latency(),
             log_failures: Counter::default(),
+            heartbeat_failures: Counter::default(),
+            muted: Gauge::default(),
         }
     }
 }
@@ -91,6 +97,16 @@ impl Metrics {
             "log_read_failures",
             "Failed readings of the log",
             self.log_failures.clone(),
+        );
+        to.register(
+            "heartbeat_failures",
+            "Heartbeats that did not reach the database",
+            self.heartbeat_failures.clone(),
+        );
+        to.register(
+            "streams_muted",
+            "1 while signals are held back, as the database was not reached for too long",
+            self.muted.clone(),
         );
     }
 }
