@@ -1,4 +1,4 @@
-//! The data directory: its admin token, and the lock that says which process runs the engines.
+//! The data directory: its admin token, and its locks.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},

@@ -26,10 +26,10 @@ pub enum StartError {
         what: &'static str,
     },
     /// The database.
-    #[error("the database in {} cannot be opened", path.display())]
+    #[error("the database cannot be opened ({place})")]
     Database {
-        /// The data directory.
-        path: PathBuf,
+        /// The data directory, or the server.
+        place: String,
         /// Why.
         source: StoreError,
     },

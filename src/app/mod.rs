@@ -6,6 +6,8 @@ pub mod system;
 
 pub mod data_dir;
 
+pub mod ownership;
+
 pub mod life;
 
 mod engines;

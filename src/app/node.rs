@@ -10,6 +10,7 @@ use super::{
     engines::{Engines, Making},
     error::{StartError, StartResult},
     life::Life,
+    ownership::Duties,
     scoring, system,
 };
 use crate::{
@@ -44,13 +45,20 @@ pub struct Node {
     lock: DirLock,
 }
 
-/// Opens the database of a data directory, its log named.
+/// Opens the database that the settings name, or the one of their data directory; its log named.
 pub async fn open_database(settings: &Settings, clock: &Clock, random: &Random) -> StartResult<Db> {
     let dir = &settings.server.data_dir;
     data_dir::create(dir)?;
-    let opened = Db::open_sqlite(dir, &settings.store).await;
+    let url = &settings.database.url;
+    let opened = match url.is_set() {
+        true => Db::open_postgres(&settings.database).await,
+        false => Db::open_sqlite(dir, &settings.store).await,
+    };
     let db = opened.map_err(|source| StartError::Database {
-        path: dir.clone(),
+        place: match url.is_set() {
+            true => url.to_string(),
+            false => dir.display().to_string(),
+        },
         source,
     })?;
     db.name_log(&format!("{:08x}", random.number() as u32), clock.now())
@@ -105,7 +113,8 @@ impl Node {
             engine: settings.consensus.clone(),
             metrics: metrics.ingest.clone(),
         };
-        let (pipeline, engines) = Engines::start(making, dir)?;
+        let duties = Duties::of(&db, dir);
+        let (pipeline, engines) = Engines::start(making, duties).await?;
         let intake = open_intake(&settings, &db, Some(hub.clone()), &clock).await?;
         let intake = Arc::new(intake.counting(metrics.insider.clone()));
         let address = local(&listener, settings.server.listen)?;
@@ -159,10 +168,11 @@ impl Node {
         ));
         let scoring = tokio::spawn(scoring::run(
             self.state.intake.clone(),
-            settings.server.data_dir.clone(),
+            Duties::of(db, &settings.server.data_dir),
             self.life.clone(),
         ));
-        self.background = vec![read, pulse, watch, scoring];
+        let listen = tokio::spawn(db.clone().listen());
+        self.background = vec![read, pulse, watch, scoring, listen];
         if settings.log.retention_days > 0 {
             let days = i64::from(settings.log.retention_days);
             self.background.push(tokio::spawn(prune(

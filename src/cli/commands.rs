@@ -10,6 +10,7 @@ use super::{
     demo::{self, DemoArgs},
     ingest::{self, IngestArgs},
     keys::{self, KeysArgs},
+    migrate::{self, MigrateArgs},
     outcome::{Outcome, complain},
     publish::{self, PublishArgs},
     rescore::{self, RescoreArgs},
@@ -49,6 +50,8 @@ enum Command {
     /// is stored beside what was said before, and served from then on; no signal is sent. After an update of the program this
     /// brings all scores up to date; at any other time it finds nothing to change, and says so. Works beside a running server.
     Rescore(RescoreArgs),
+    /// Make the database's tables, or bring them up to date; every start does so by itself
+    Migrate(MigrateArgs),
     /// Append ready-made signals to the log
     Publish(PublishArgs),
     /// Watch a stream, here or anywhere; the key comes from SIGCAST_KEY
@@ -103,6 +106,7 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Keys(args) => Box::pin(keys::run(args)).await,
         Command::Ingest(args) => Box::pin(ingest::run(args)).await,
         Command::Rescore(args) => Box::pin(rescore::run(args)).await,
+        Command::Migrate(args) => Box::pin(migrate::run(args)).await,
         Command::Publish(args) => Box::pin(publish::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await.map(|()| Outcome::Good),
     }

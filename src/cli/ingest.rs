@@ -23,12 +23,12 @@ use super::{
     tables::{self, CompaniesArgs, PricesArgs},
 };
 use crate::{
-    app::data_dir::{DirLock, ENGINES},
+    app::ownership::{Duties, Duty},
     ingest::{
         facts::Facts,
         filings::open::FilingFormat,
         metrics::Metrics,
-        pipeline::{self, Arrivals, Pace, Pipeline, Receipt, Rejection},
+        pipeline::{self, Arrivals, Engine, Pace, Pipeline, Receipt, Rejection},
         resolve::latest_time,
         source::Format,
     },
@@ -162,12 +162,16 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
             settings.ingest.wallets_mb = settings.ingest.wallets_mb.max(BULK_WALLETS_MB);
         })
         .await?;
-    let lock = DirLock::try_take(&opened.settings.server.data_dir, ENGINES)?;
+    let duties = Duties::of(&opened.db, &opened.settings.server.data_dir);
+    let lock = duties.try_take(Duty::Engines).await?;
     if lock.is_none() {
         complain("a server runs on this data; it applies the facts as they are stored");
     }
     let metrics = Metrics::default();
-    let engine = lock.is_some().then(|| opened.settings.consensus.clone());
+    let engine = lock.as_ref().map(|held| Engine {
+        config: opened.settings.consensus.clone(),
+        fence: held.fence(),
+    });
     let (pipeline, worker) = pipeline::new(
         opened.db.clone(),
         None,

@@ -44,6 +44,8 @@ mod ingest;
 
 mod publish;
 
+mod migrate;
+
 mod demo;
 
 mod commands;

@@ -1,15 +1,12 @@
 //! Companies that wait to be judged, judged to the end: by this process, or by the one that is at it already.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
 use super::{outcome::complain, progress::Progress};
 use crate::{
-    app::data_dir::{DirLock, INSIDERS},
+    app::ownership::{Duties, Duty},
     ingest::insider::intake::Intake,
 };
 
@@ -30,11 +27,11 @@ pub struct Settled {
 }
 
 /// Judges until nothing waits. Stopped at any moment, the next ingest or server goes on.
-pub async fn settle(intake: &Intake, data_dir: &Path) -> Result<Settled> {
+pub async fn settle(intake: &Intake, duties: &Duties) -> Result<Settled> {
     let begun = intake.waiting().await?.steps();
     let mut progress = Progress::counting("steps of scoring", begun);
     let (mut revisions, mut signals, mut done) = (0, 0, 0);
-    let mut own = DirLock::try_take(data_dir, INSIDERS)?;
+    let mut own = duties.try_take(Duty::Insiders).await?;
     let mut foreign = own.is_none();
     if foreign && begun > 0 {
         complain("a server runs on this data, or another command: it scores what was stored");
@@ -54,7 +51,7 @@ pub async fn settle(intake: &Intake, data_dir: &Path) -> Result<Settled> {
             done += settled.companies as u64;
         } else {
             tokio::time::sleep(LOOK_EVERY).await;
-            own = DirLock::try_take(data_dir, INSIDERS)?;
+            own = duties.try_take(Duty::Insiders).await?;
         }
         let left = intake.waiting().await?.steps();
         if own.is_none() && left == 0 {

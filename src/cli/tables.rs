@@ -104,7 +104,7 @@ impl Work {
     }
 
     async fn settle(&self) -> Result<Settled> {
-        settle(&self.intake, &self.opened.settings.server.data_dir).await
+        settle(&self.intake, &self.opened.duties()).await
     }
 
     async fn end(self) -> Result<Outcome> {

@@ -18,10 +18,7 @@ use crate::{
         key::{KeyKind, KeyText},
         time::{Clock, Time},
     },
-    store::{
-        accounts::AccountChange,
-        db::{Config, Db},
-    },
+    store::{accounts::AccountChange, db::Db, sqlite::Config},
 };
 
 const BEGIN: Time = Time(1_776_936_000_000_000);

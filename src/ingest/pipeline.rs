@@ -19,10 +19,11 @@ use crate::{
     model::{publish::NewSignal, swap::Fact, time::Clock},
     score::{config::Config as EngineConfig, consensus},
     store::{
-        db::Db,
+        db::{Db, Lane},
         error::{StoreError, StoreResult},
         fact_keys::Placing,
         log::Published,
+        session::Fence,
     },
 };
 
@@ -181,19 +182,30 @@ pub struct Worker {
     metrics: Metrics,
     /// `None`: another process owns the engine and will apply what we store.
     applier: Option<Applier>,
+    /// Proves that this process owns the engine.
+    fence: Fence,
     /// In bulk: which keys are put in their place next.
     placing: Option<Placing>,
     last_job: Instant,
 }
 
-/// Makes a pipeline. `engine`: the settings of the consensus engine if this process owns it. `hub`: told when facts were seen.
+/// The consensus engine of a process that owns it.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// Its settings.
+    pub config: EngineConfig,
+    /// What proves, in each transaction, that this process owns it.
+    pub fence: Fence,
+}
+
+/// Makes a pipeline. `engine`: the consensus engine, if this process owns it. `hub`: told when facts were seen.
 #[must_use]
 pub fn new(
     db: Db,
     hub: Option<Arc<Hub>>,
     clock: Clock,
     config: Config,
-    engine: Option<EngineConfig>,
+    engine: Option<Engine>,
     metrics: Metrics,
     pace: Pace,
 ) -> (Pipeline, Worker) {
@@ -204,6 +216,7 @@ pub fn new(
         Pace::Live => (0, None),
         Pace::Bulk => (config.bulk_state_facts, Some(Placing::default())),
     };
+    let (engine, fence) = engine.map(|own| (own.config, own.fence)).unzip();
     let applier = engine.map(|engine| Applier::new(engine, wallets, mints, store_every));
     (
         Pipeline(sender),
@@ -215,6 +228,7 @@ pub fn new(
             config,
             metrics,
             applier,
+            fence: fence.unwrap_or_default(),
             placing,
             last_job: Instant::now(),
         },
@@ -263,7 +277,7 @@ impl Worker {
         let mut placing = Placing::default();
         while self.placing.is_some() {
             // in parts: others write between them
-            let mut tx = self.db.begin().await?;
+            let mut tx = self.db.begin_in(Lane::Facts).await?;
             tx.place_keys(&mut placing, FINISH_PARTS).await?;
             self.db.commit(tx).await?;
             if placing.is_at_start() {
@@ -372,7 +386,13 @@ impl Worker {
     async fn batch(&mut self, arrivals: &[&Arrivals], lists: &[&[NewSignal]]) -> StoreResult<Done> {
         let begun = Instant::now();
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        // who publishes and nothing else waits for no facts
+        let alone = self.applier.is_some() || !arrivals.is_empty() || self.placing.is_some();
+        let mut tx = match alone {
+            true => self.db.begin_in(Lane::Facts).await?,
+            false => self.db.begin().await?,
+        };
+        tx.prove(&self.fence).await?;
         let mut fired = Vec::new();
         let mut more = false;
         if let Some(applier) = &mut self.applier {

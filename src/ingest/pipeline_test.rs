@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::{
     metrics::Metrics,
-    pipeline::{self, Arrivals, Config, Pace, Pipeline},
+    pipeline::{self, Arrivals, Config, Engine, Pace, Pipeline},
     simulate::{live::Live, past::history},
 };
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
         time::{Clock, Time},
     },
     score::{config::Config as EngineConfig, consensus},
-    store::db::{self, Db},
+    store::{db::Db, session::Fence, sqlite},
 };
 
 struct Setup {
@@ -33,7 +33,7 @@ async fn setup() -> Setup {
 }
 
 async fn open(folder: &TempDir) -> Db {
-    let config = db::Config {
+    let config = sqlite::Config {
         readers: 1,
         writer_cache_kb: 2_000,
         checkpoint_pages: 1_000,
@@ -57,7 +57,10 @@ fn begin(db: &Db, pace: Pace, wallets_mb: usize) -> (Pipeline, JoinHandle<()>) {
         None,
         Clock::system(),
         config,
-        Some(EngineConfig::default()),
+        Some(Engine {
+            config: EngineConfig::default(),
+            fence: Fence::default(),
+        }),
         Metrics::default(),
         pace,
     );

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::QueryBuilder;
-
-use super::{db::Tx, error::StoreResult};
+use super::{
+    db::Tx,
+    error::StoreResult,
+    sql::{QueryBuilder, query, query_as, query_scalar},
+};
 use crate::model::{
     company::CompanyFact,
     market::Market,
@@ -102,7 +104,7 @@ impl Tx {
     /// Makes the rows of markets what they are to be.
     pub async fn put_markets(&mut self, markets: &[Market]) -> StoreResult<()> {
         for market in markets {
-            sqlx::query(
+            query(
                 "insert into markets (code, regulator, name, currency, time_zone, prefix, benchmarks) values ($1, $2, $3, $4, $5, $6, $7)
                  on conflict (code) do update set regulator = excluded.regulator, name = excluded.name,
                  currency = excluded.currency, time_zone = excluded.time_zone, prefix = excluded.prefix,
@@ -115,7 +117,7 @@ impl Tx {
             .bind(&market.time_zone)
             .bind(&market.prefix)
             .bind(market.benchmarks.join(","))
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         }
         Ok(())
@@ -123,10 +125,10 @@ impl Tx {
 
     /// All markets, by code.
     pub async fn markets(&mut self) -> StoreResult<HashMap<String, Market>> {
-        let rows: Vec<(String, String, String, String, String, String, String)> = sqlx::query_as(
+        let rows: Vec<(String, String, String, String, String, String, String)> = query_as(
             "select code, regulator, name, currency, time_zone, prefix, benchmarks from markets order by code",
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         let market = |(code, regulator, name, currency, time_zone, prefix, benchmarks): (
             _,
@@ -156,12 +158,12 @@ impl Tx {
 
     /// A company by its number.
     pub async fn company(&mut self, number: i64) -> StoreResult<Option<CompanyRow>> {
-        Ok(sqlx::query_as(
+        query_as(
             "select number, market, name, slug, symbol, market_cap from companies where number = $1",
         )
         .bind(number)
-        .fetch_optional(&mut *self.0)
-        .await?)
+        .fetch_optional(&mut *self)
+        .await
     }
 
     /// Numbers of the companies of a market with a ticker.
@@ -170,23 +172,19 @@ impl Tx {
         market: &str,
         symbol: &str,
     ) -> StoreResult<Vec<i64>> {
-        Ok(
-            sqlx::query_scalar("select number from companies where market = $1 and symbol = $2")
-                .bind(market)
-                .bind(symbol)
-                .fetch_all(&mut *self.0)
-                .await?,
-        )
+        query_scalar("select number from companies where market = $1 and symbol = $2")
+            .bind(market)
+            .bind(symbol)
+            .fetch_all(&mut *self)
+            .await
     }
 
     /// Numbers of all companies of a market.
     pub async fn companies_of_market(&mut self, market: &str) -> StoreResult<Vec<i64>> {
-        Ok(
-            sqlx::query_scalar("select number from companies where market = $1 order by number")
-                .bind(market)
-                .fetch_all(&mut *self.0)
-                .await?,
-        )
+        query_scalar("select number from companies where market = $1 order by number")
+            .bind(market)
+            .fetch_all(&mut *self)
+            .await
     }
 
     /// Adds to a company what a file says of it; what the file leaves out stays.
@@ -196,7 +194,7 @@ impl Tx {
         fact: &CompanyFact,
         now: Time,
     ) -> StoreResult<()> {
-        sqlx::query(
+        query(
             "update companies set symbol = coalesce(symbol, $2), isin = coalesce($3, isin), description = coalesce($4, description),
              changed_at = $5 where number = $1",
         )
@@ -205,7 +203,7 @@ impl Tx {
         .bind(&fact.isin)
         .bind(&fact.description)
         .bind(now.0)
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         Ok(())
     }
@@ -224,17 +222,16 @@ impl Tx {
                 list.push_bind(key.as_str());
             }
             query.push(")");
-            let rows: Vec<Known> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            let rows: Vec<Known> = query.build_query_as().fetch_all(&mut *self).await?;
             found.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
         }
         Ok(found)
     }
 
     async fn next_number(&mut self, table: &str) -> StoreResult<i64> {
-        let mut query =
-            QueryBuilder::<sqlx::Sqlite>::new("select coalesce(max(number), 0) + 1 from ");
+        let mut query = QueryBuilder::new("select coalesce(max(number), 0) + 1 from ");
         query.push(table);
-        Ok(query.build_query_scalar().fetch_one(&mut *self.0).await?)
+        query.build_query_scalar().fetch_one(&mut *self).await
     }
 
     /// Numbers of companies by key; those that are new are made, and a later name takes the place of an earlier one.
@@ -281,7 +278,7 @@ impl Tx {
                     .push_bind(0_i64)
                     .push_bind(now.0);
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         let named: Vec<(i64, &str)> = (fresh.iter())
             .map(|(number, one)| (*number, one.name.as_str()))
@@ -296,7 +293,7 @@ impl Tx {
         one: &CompanySeen,
         now: Time,
     ) -> StoreResult<()> {
-        sqlx::query(
+        query(
             "update companies set name = $2, named_at = $3, slug = $4, symbol = coalesce($5, symbol), isin = coalesce($6, isin),
              changed_at = case when name = $2 and (symbol = $5 or $5 is null) then changed_at else $7 end where number = $1",
         )
@@ -307,7 +304,7 @@ impl Tx {
         .bind(&one.symbol)
         .bind(&one.isin)
         .bind(now.0)
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         self.put_words(Named::Company, &[(number, &one.name)]).await
     }
@@ -349,7 +346,7 @@ impl Tx {
                     .push_bind(0_i64)
                     .push_bind(0_i64);
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         let named: Vec<(i64, &str)> = (fresh.iter())
             .map(|(number, one)| (*number, one.name.as_str()))
@@ -359,12 +356,12 @@ impl Tx {
     }
 
     async fn rename_insider(&mut self, number: i64, one: &InsiderSeen) -> StoreResult<()> {
-        sqlx::query("update insiders set name = $2, named_at = $3, slug = $4 where number = $1")
+        query("update insiders set name = $2, named_at = $3, slug = $4 where number = $1")
             .bind(number)
             .bind(&one.name)
             .bind(one.at.0)
             .bind(slug(&one.name, number))
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         self.put_words(Named::Insider, &[(number, &one.name)]).await
     }
@@ -383,7 +380,7 @@ impl Tx {
                     .push_bind(*number);
             });
             query.push(" on conflict do nothing");
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }

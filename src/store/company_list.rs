@@ -1,12 +1,11 @@
 //! Companies and insiders as they are listed and shown.
 
-use sqlx::QueryBuilder;
-
 use super::{
     companies::Named,
-    db::{Db, read},
+    db::Db,
     error::StoreResult,
     search::push_words,
+    sql::{QueryBuilder, query_as},
 };
 
 /// By what companies are sorted.
@@ -129,7 +128,7 @@ impl CompanyFilter {
         }
     }
 
-    fn push_where(&self, query: &mut QueryBuilder<sqlx::Sqlite>) {
+    fn push_where(&self, query: &mut QueryBuilder) {
         query.push(" where c.number > 0");
         if let Some(q) = &self.q {
             push_words(query, "c.number", Named::Company, q);
@@ -148,7 +147,7 @@ impl Db {
     pub async fn count_companies(&self, filter: &CompanyFilter) -> StoreResult<i64> {
         let mut query = QueryBuilder::new("select count(*) from companies c");
         filter.push_where(&mut query);
-        Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
+        query.build_query_scalar().fetch_one(self).await
     }
 
     /// A page of companies.
@@ -175,21 +174,21 @@ impl Db {
             .push_bind(limit)
             .push(" offset ")
             .push_bind(offset);
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 
     /// A company by its number.
     pub async fn company(&self, number: i64) -> StoreResult<Option<Company>> {
         let mut query = QueryBuilder::new(COMPANY);
         query.push(" where c.number = ").push_bind(number);
-        Ok(read!(self, pool => query.build_query_as().fetch_optional(pool).await)?)
+        query.build_query_as().fetch_optional(self).await
     }
 
     /// How many insiders there are, of a market and with such a name.
     pub async fn count_insiders(&self, q: Option<&str>, market: Option<&str>) -> StoreResult<i64> {
         let mut query = QueryBuilder::new("select count(*) from insiders i where i.number > 0");
         push_insiders(&mut query, q, market);
-        Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
+        query.build_query_scalar().fetch_one(self).await
     }
 
     /// A page of insiders, by name.
@@ -209,14 +208,17 @@ impl Db {
             .push_bind(limit)
             .push(" offset ")
             .push_bind(offset);
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 
     /// An insider by its number.
     pub async fn insider(&self, number: i64) -> StoreResult<Option<Person>> {
-        Ok(read!(self, pool => sqlx::query_as(
-            "select number, slug, name, declarations, companies from insiders where number = $1")
-            .bind(number).fetch_optional(pool).await)?)
+        query_as(
+            "select number, slug, name, declarations, companies from insiders where number = $1",
+        )
+        .bind(number)
+        .fetch_optional(self)
+        .await
     }
 
     /// The posts of some insiders, the latest first.
@@ -229,7 +231,7 @@ impl Db {
         );
         push_numbers(&mut query, insiders);
         query.push(" order by i.insider, i.named_at desc, c.number");
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 
     /// What the scores of some insiders come to; those without any are left out.
@@ -243,11 +245,11 @@ impl Db {
         );
         push_numbers(&mut query, insiders);
         query.push(" group by p.insider");
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 }
 
-fn push_insiders(query: &mut QueryBuilder<sqlx::Sqlite>, q: Option<&str>, market: Option<&str>) {
+fn push_insiders(query: &mut QueryBuilder, q: Option<&str>, market: Option<&str>) {
     if let Some(q) = q {
         push_words(query, "i.number", Named::Insider, q);
     }
@@ -257,7 +259,7 @@ fn push_insiders(query: &mut QueryBuilder<sqlx::Sqlite>, q: Option<&str>, market
 }
 
 /// Numbers in a list, with its closing parenthesis.
-fn push_numbers(query: &mut QueryBuilder<sqlx::Sqlite>, numbers: &[i64]) {
+fn push_numbers(query: &mut QueryBuilder, numbers: &[i64]) {
     let mut list = query.separated(", ");
     for number in numbers {
         list.push_bind(*number);

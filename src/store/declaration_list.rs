@@ -1,12 +1,11 @@
 //! Lists of declarations: filtered, sorted, page by page, as they are served now.
 
-use sqlx::QueryBuilder;
-
 use super::{
     companies::Named,
-    db::{Db, read},
+    db::Db,
     error::StoreResult,
     search::push_words,
+    sql::{QueryBuilder, query_scalar},
 };
 use crate::model::time::Time;
 
@@ -99,7 +98,7 @@ impl Filter {
         }
     }
 
-    fn push_where(&self, query: &mut QueryBuilder<sqlx::Sqlite>) {
+    fn push_where(&self, query: &mut QueryBuilder) {
         query.push(" where d.number > 0");
         if let Some(company) = self.company {
             query.push(" and d.company = ").push_bind(company);
@@ -149,7 +148,7 @@ impl Filter {
         }
     }
 
-    fn push_order(&self, query: &mut QueryBuilder<sqlx::Sqlite>) {
+    fn push_order(&self, query: &mut QueryBuilder) {
         query.push(match (self.sort, self.ascending) {
             (Sort::PubDate, false) => " order by d.published_at desc, d.amf_id",
             (Sort::PubDate, true) => " order by d.published_at, d.amf_id",
@@ -166,7 +165,7 @@ impl Db {
     pub async fn count_declarations(&self, filter: &Filter) -> StoreResult<i64> {
         let mut query = QueryBuilder::new("select count(*) from declarations d");
         filter.push_where(&mut query);
-        Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
+        query.build_query_scalar().fetch_one(self).await
     }
 
     /// A page of the declarations that a filter passes.
@@ -199,7 +198,7 @@ impl Db {
             .push_bind(offset)
             .push(")");
         filter.push_order(&mut query);
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 
     /// One declaration by its amfId, or by the bare accession of its filing: then the principal one.
@@ -223,18 +222,21 @@ impl Db {
             query.push(" left join backtests b on b.declaration = d.number");
         }
         query.push(" where d.number = ").push_bind(number);
-        Ok(read!(self, pool => query.build_query_as().fetch_optional(pool).await)?)
+        query.build_query_as().fetch_optional(self).await
     }
 
     /// The number of a declaration by its amfId, or by the bare accession of its filing: then the principal one's.
     pub async fn declaration_number(&self, amf_id: &str) -> StoreResult<Option<i64>> {
-        Ok(read!(self, pool => sqlx::query_scalar(
+        query_scalar(
             "select number from (
                 select number, 0 as choice from declarations where amf_id = $1
                 union all
                 select d.number, 1 from declarations d join filings f on f.number = d.filing
                 where f.id = $1 and d.principal) as found
-             order by choice limit 1")
-            .bind(amf_id).fetch_optional(pool).await)?)
+             order by choice limit 1",
+        )
+        .bind(amf_id)
+        .fetch_optional(self)
+        .await
     }
 }

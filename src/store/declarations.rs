@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Tx},
     error::{StoreError, StoreResult},
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::{model::time::Time, score::insider::record::DeclarationRecord};
 
@@ -109,10 +108,9 @@ impl Tx {
         declarations: &[NewDeclaration],
         now: Time,
     ) -> StoreResult<Vec<i64>> {
-        let first: i64 =
-            sqlx::query_scalar("select coalesce(max(number), 0) + 1 from declarations")
-                .fetch_one(&mut *self.0)
-                .await?;
+        let first: i64 = query_scalar("select coalesce(max(number), 0) + 1 from declarations")
+            .fetch_one(&mut *self)
+            .await?;
         let numbered: Vec<(i64, &NewDeclaration, String)> = (first..)
             .zip(declarations)
             .map(|(number, new)| {
@@ -148,7 +146,7 @@ impl Tx {
                     .push_bind(&new.rest)
                     .push_bind("null");
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         self.put_people(&numbered).await?;
         Ok(numbered.iter().map(|(number, ..)| *number).collect())
@@ -169,7 +167,7 @@ impl Tx {
                 row.push_bind(*insider).push_bind(*at).push_bind(*number);
             });
             query.push(" on conflict do nothing");
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         self.put_functions(numbered).await?;
         let companies: Vec<i64> = numbered.iter().map(|(_, new, _)| new.company).collect();
@@ -223,7 +221,7 @@ impl Tx {
                 " on conflict (insider, company) do update set function = excluded.function, named_at = excluded.named_at
                  where excluded.named_at >= insider_companies.named_at",
             );
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }
@@ -236,24 +234,24 @@ impl Tx {
         numbers.sort_unstable();
         numbers.dedup();
         for some in numbers.chunks(KEYS_PER_STATEMENT) {
-            let mut query = QueryBuilder::<sqlx::Sqlite>::new(update);
+            let mut query = QueryBuilder::new(update);
             let mut list = query.separated(", ");
             for number in some {
                 list.push_bind(*number);
             }
             query.push(")");
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }
 
     /// All declarations of a company, by publication, then amfId.
     pub async fn declarations_of(&mut self, company: i64) -> StoreResult<Vec<StoredDeclaration>> {
-        let rows: Vec<RecordRow> = sqlx::query_as(
+        let rows: Vec<RecordRow> = query_as(
             "select number, filing, revision, said, may_fire, head, insider, record from declarations where company = $1 order by published_at, amf_id",
         )
         .bind(company)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -293,10 +291,10 @@ impl Tx {
                     .push_bind(&revision.signal)
                     .push_bind(&revision.audit);
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         for revision in revisions {
-            sqlx::query(
+            query(
                 "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, tracks = $11, suspect = $12, revision = $6,
                  assessed_at = $7, said = $8, signal = $9, rest = $10 where number = $1",
             )
@@ -312,7 +310,7 @@ impl Tx {
             .bind(&revision.rest)
             .bind(revision.tracks)
             .bind(revision.suspect)
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         }
         Ok(())
@@ -322,7 +320,7 @@ impl Tx {
     pub async fn restate(&mut self, record: &DeclarationRecord, head: &str) -> StoreResult<bool> {
         let text = serde_json::to_string(record)
             .map_err(|e| StoreError::corrupt(record.amf_id.clone(), e))?;
-        let changed = sqlx::query(
+        let changed = query(
             "update declarations set record = $2, head = $3, traded_on = $4
              where amf_id = $1 and (record <> $2 or head <> $3)",
         )
@@ -330,20 +328,20 @@ impl Tx {
         .bind(text)
         .bind(head)
         .bind(record.filed.transaction_date.map(super::prices::day_of))
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
-        Ok(changed.rows_affected() > 0)
+        Ok(changed > 0)
     }
 
     /// Companies with a declaration published at or after a moment whose score asks for the mean of all returns of this direction.
     pub async fn tracking(&mut self, direction: &str, since: Time) -> StoreResult<Vec<i64>> {
-        Ok(sqlx::query_scalar(
+        query_scalar(
             "select distinct company from declarations where tracks and direction = $1 and published_at >= $2",
         )
         .bind(direction)
         .bind(since.0)
-        .fetch_all(&mut *self.0)
-        .await?)
+        .fetch_all(&mut *self)
+        .await
     }
 
     /// Other companies in which any of these people, by their keys, declared something at or after a moment.
@@ -369,7 +367,7 @@ impl Tx {
                 list.push_bind(*key);
             }
             query.push(")");
-            let rows: Vec<i64> = query.build_query_scalar().fetch_all(&mut *self.0).await?;
+            let rows: Vec<i64> = query.build_query_scalar().fetch_all(&mut *self).await?;
             found.extend(rows);
         }
         Ok(found)
@@ -379,9 +377,9 @@ impl Tx {
 impl Db {
     /// How many assessments a version of the score has, all revisions together.
     pub async fn count_assessments(&self, version: &str) -> StoreResult<i64> {
-        Ok(
-            read!(self, pool => sqlx::query_scalar("select count(*) from assessments where version = $1")
-            .bind(version).fetch_one(pool).await)?,
-        )
+        query_scalar("select count(*) from assessments where version = $1")
+            .bind(version)
+            .fetch_one(self)
+            .await
     }
 }

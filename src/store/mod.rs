@@ -2,7 +2,19 @@
 
 pub mod error;
 
+mod sql;
+
+pub mod migrations;
+
+pub mod sqlite;
+
+pub mod postgres;
+
 pub mod db;
+
+pub mod session;
+
+mod listen;
 
 pub mod log;
 

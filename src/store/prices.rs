@@ -2,15 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::civil::Date;
-use rust_decimal::Decimal;
-use sqlx::QueryBuilder;
-
 use super::{
     db::Tx,
     error::{StoreError, StoreResult},
+    sql::{QueryBuilder, query, query_as},
 };
 use crate::model::company::Close;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
 
 const ROWS_PER_STATEMENT: usize = 500;
 
@@ -66,7 +65,7 @@ impl Tx {
                     .push_bind(close.normalize().to_string());
             });
             query.push(" on conflict (market, symbol, day) do update set close = excluded.close");
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         if !rows.is_empty() {
             self.put_price_stats(market, symbol).await?;
@@ -80,12 +79,12 @@ impl Tx {
         market: &str,
         symbol: &str,
     ) -> StoreResult<Vec<(Date, Decimal)>> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(
+        let rows: Vec<(i64, String)> = query_as(
             "select day, close from closes where market = $1 and symbol = $2 order by day",
         )
         .bind(market)
         .bind(symbol)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.into_iter()
             .map(|(day, close)| {
@@ -111,7 +110,7 @@ impl Tx {
             (sum / Decimal::from(latest.len().max(1))).round_dp(6)
         };
         let text = |number: Decimal| number.normalize().to_string();
-        sqlx::query(
+        query(
             "insert into price_stats (market, symbol, last_day, last_close, high_52w, low_52w, average_50d, average_200d)
              values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (market, symbol) do update set last_day = excluded.last_day, last_close = excluded.last_close,
@@ -126,7 +125,7 @@ impl Tx {
         .bind(text(a_year.iter().copied().min().unwrap_or(last)))
         .bind(text(average(50)))
         .bind(text(average(200)))
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         Ok(())
     }
@@ -138,26 +137,24 @@ impl Tx {
         caps: &[(Date, Decimal)],
     ) -> StoreResult<()> {
         for (date, amount) in caps {
-            sqlx::query(
+            query(
                 "insert into market_caps (company, day, amount) values ($1, $2, $3)
                  on conflict (company, day) do update set amount = excluded.amount",
             )
             .bind(company)
             .bind(day_of(*date))
             .bind(amount.normalize().to_string())
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         }
         let latest = self.market_caps(company).await?.pop();
         if let Some((_, amount)) = latest {
-            sqlx::query(
-                "update companies set market_cap = $2, market_cap_micros = $3 where number = $1",
-            )
-            .bind(company)
-            .bind(amount.normalize().to_string())
-            .bind(micros(amount))
-            .execute(&mut *self.0)
-            .await?;
+            query("update companies set market_cap = $2, market_cap_micros = $3 where number = $1")
+                .bind(company)
+                .bind(amount.normalize().to_string())
+                .bind(micros(amount))
+                .execute(&mut *self)
+                .await?;
         }
         Ok(())
     }
@@ -165,9 +162,9 @@ impl Tx {
     /// All market capitalisations of a company, by day.
     pub async fn market_caps(&mut self, company: i64) -> StoreResult<Vec<(Date, Decimal)>> {
         let rows: Vec<(i64, String)> =
-            sqlx::query_as("select day, amount from market_caps where company = $1 order by day")
+            query_as("select day, amount from market_caps where company = $1 order by day")
                 .bind(company)
-                .fetch_all(&mut *self.0)
+                .fetch_all(&mut *self)
                 .await?;
         rows.into_iter()
             .map(|(day, amount)| {

@@ -1,12 +1,6 @@
 //! Search: companies and insiders by the beginnings of the words of their names, the most reported first.
 
-use sqlx::QueryBuilder;
-
-use super::{
-    companies::Named,
-    db::{Db, read},
-    error::StoreResult,
-};
+use super::{companies::Named, db::Db, error::StoreResult, sql::QueryBuilder};
 use crate::model::name::words;
 
 /// A company or insider that was found.
@@ -42,12 +36,7 @@ pub struct FoundAny {
 const MOST_WORDS: usize = 8;
 
 /// Adds ` and <column> in (…)` for each word that the name must have the beginning of; a text without words finds nothing.
-pub(crate) fn push_words(
-    query: &mut QueryBuilder<sqlx::Sqlite>,
-    column: &str,
-    kind: Named,
-    text: &str,
-) {
+pub(crate) fn push_words(query: &mut QueryBuilder, column: &str, kind: Named, text: &str) {
     let words = words(text);
     if words.is_empty() {
         query.push(" and 1 = 0");
@@ -94,7 +83,7 @@ impl Db {
         query
             .push(" order by declarations desc, number limit ")
             .push_bind(limit);
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 
     /// A page of companies and insiders together, as [`Db::search`] finds and orders them; of equals, companies first.
@@ -109,11 +98,11 @@ impl Db {
         for (kind, columns) in [
             (
                 Named::Company,
-                "select 0 as kind, number, name, slug, market, declarations, symbol, isin from companies where number > 0",
+                "select cast(0 as bigint) as kind, number, name, slug, market, declarations, symbol, isin from companies where number > 0",
             ),
             (
                 Named::Insider,
-                " union all select 1, number, name, slug, market, declarations, cast(null as text), cast(null as text)
+                " union all select cast(1 as bigint), number, name, slug, market, declarations, cast(null as text), cast(null as text)
                   from insiders where number > 0",
             ),
         ] {
@@ -128,6 +117,6 @@ impl Db {
             .push_bind(limit)
             .push(" offset ")
             .push_bind(offset);
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 }

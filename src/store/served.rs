@@ -1,9 +1,6 @@
 //! What was served of a declaration, at any moment since it came: every assessment is kept.
 
-use super::{
-    db::{Db, read},
-    error::StoreResult,
-};
+use super::{db::Db, error::StoreResult, sql::query_as};
 use crate::model::time::Time;
 
 /// An assessment as it was served.
@@ -29,10 +26,10 @@ impl Db {
         version: &str,
         as_of: Option<Time>,
     ) -> StoreResult<Option<Served>> {
-        Ok(read!(self, pool => sqlx::query_as(
+        query_as(
             "select revision, assessed_at, rest, signal, audit from assessments
              where declaration = $1 and version = $2 and assessed_at <= $3 order by revision desc limit 1")
             .bind(declaration).bind(version).bind(as_of.map_or(i64::MAX, |time| time.0))
-            .fetch_optional(pool).await)?)
+            .fetch_optional(self).await
     }
 }

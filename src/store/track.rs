@@ -1,11 +1,10 @@
 //! Which kinds of signals did well: the matured returns of scored declarations, and the recent declarations that are measured by them.
 
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, read},
+    db::Db,
     error::{StoreError, StoreResult},
     returns::read_direction,
+    sql::{QueryBuilder, query_as},
 };
 use crate::{
     model::{rank::Tenths, time::Time},
@@ -53,11 +52,13 @@ fn kind(amf_id: &str, direction: &str, score: i64, is_cluster: bool) -> StoreRes
 impl Db {
     /// The 90-day returns of all declarations that are signals, each with when it could first be known.
     pub async fn outcomes(&self) -> StoreResult<Vec<Outcome>> {
-        let rows: Vec<OutcomeRow> = read!(self, pool => sqlx::query_as(
+        let rows: Vec<OutcomeRow> = query_as(
             "select r.amf_id, r.direction, d.score, d.is_cluster, r.known_at, r.excess
              from matured_returns r join declarations d on d.amf_id = r.amf_id
-             where d.score is not null and r.until is null order by r.known_at, r.amf_id")
-            .fetch_all(pool).await)?;
+             where d.score is not null and r.until is null order by r.known_at, r.amf_id",
+        )
+        .fetch_all(self)
+        .await?;
         let mut outcomes = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(kind) = kind(&row.amf_id, &row.direction, row.score, row.is_cluster)? else {
@@ -87,8 +88,7 @@ impl Db {
         if let Some(market) = market {
             query.push(" and market = ").push_bind(market.to_owned());
         }
-        let rows: Vec<CandidateRow> =
-            read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+        let rows: Vec<CandidateRow> = query.build_query_as().fetch_all(self).await?;
         let mut candidates = Vec::new();
         for row in rows {
             let kind = kind(&row.amf_id, &row.direction, row.score, row.is_cluster)?;

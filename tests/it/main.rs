@@ -6,6 +6,11 @@
     reason = "all of this crate is tests, its helping files as well"
 )]
 
+/// Whether the servers of tests in this module keep their data in PostgreSQL.
+const ON_POSTGRES: bool = false;
+
+#[path = "../cluster/mod.rs"]
+mod cluster;
 mod server;
 mod wire;
 
@@ -27,6 +32,7 @@ mod insider_samples;
 mod insider_view;
 mod intake;
 mod limits;
+mod on_postgres;
 mod openapi;
 mod quota;
 mod register;

@@ -1,6 +1,7 @@
 //! A server of one's own: the real binary on free ports and an empty data directory, ended with the test.
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     os::unix::process::CommandExt as _,
@@ -15,21 +16,80 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sigcast::model::time::{Clock, Time};
+use sigcast::{
+    config::load,
+    model::time::{Clock, Time},
+    store::db::Db,
+};
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
-use super::wire::{Reply, Stream, request};
+use super::{
+    ON_POSTGRES,
+    wire::{Reply, Stream, request},
+};
+use crate::cluster::Database;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// The admin token of every test server.
 const ADMIN_TOKEN: &str = "a-token-for-this-test-alone-0123456789";
 
+/// Where a server's data are: a folder, and a database of its own where it is not in the folder.
+pub struct Place {
+    folder: PathBuf,
+    /// Gone with it, where it was made for it alone.
+    _own: Option<TempDir>,
+    database: Option<Database>,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let own = tempfile::tempdir().unwrap();
+        let place = Self::in_folder(own.path().to_owned());
+        Place {
+            _own: Some(own),
+            ..place
+        }
+    }
+
+    /// In a folder that the caller made, and keeps.
+    pub fn in_folder(folder: PathBuf) -> Self {
+        Place {
+            folder,
+            _own: None,
+            database: ON_POSTGRES.then(Database::fresh),
+        }
+    }
+
+    /// The same data in another place. Nobody may have this one open.
+    pub fn copy(&self) -> Self {
+        let own = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(&self.folder).unwrap() {
+            let from = entry.unwrap();
+            fs::copy(from.path(), own.path().join(from.file_name())).unwrap();
+        }
+        Place {
+            folder: own.path().to_owned(),
+            _own: Some(own),
+            database: self.database.as_ref().map(Database::copy),
+        }
+    }
+
+    /// The database, as another process opens it.
+    pub async fn open(&self) -> Db {
+        let settings = load::load(None, std::iter::empty(), &[]).unwrap();
+        match &self.database {
+            Some(database) => Db::open_postgres(&database.config()).await.unwrap(),
+            None => Db::open_sqlite(&self.folder, &settings.store)
+                .await
+                .unwrap(),
+        }
+    }
+}
+
 /// A running server, killed when dropped.
 pub struct Server {
-    data: PathBuf,
-    /// Gone with the server, where the server made it.
-    _own: Option<TempDir>,
+    place: Place,
     /// No file of the process may grow beyond this.
     file_limit: Option<u64>,
     settings: Vec<(String, String)>,
@@ -40,6 +100,8 @@ pub struct Server {
     /// The admin listener.
     pub admin: SocketAddr,
 }
+
+const DATABASE_URL: &str = "SIGCAST_DATABASE_URL";
 
 /// A key as it was handed out.
 #[derive(Clone, Debug)]
@@ -57,15 +119,17 @@ impl Server {
 
     /// With settings from the environment, such as `("SIGCAST_STREAM__PING_SECONDS", "1")`.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut server = Self::at(data.path().to_owned(), settings, None);
-        server._own = Some(data);
-        server
+        Self::on(Place::new(), settings)
+    }
+
+    /// With the data of a place.
+    pub fn on(place: Place, settings: &[(&str, &str)]) -> Self {
+        Self::everything(place, settings, "127.0.0.1:0", None)
     }
 
     /// In a data directory that the caller made, and keeps.
     pub fn at(data: PathBuf, settings: &[(&str, &str)], file_limit: Option<u64>) -> Self {
-        Self::everything(data, settings, "127.0.0.1:0", file_limit)
+        Self::everything(Place::in_folder(data), settings, "127.0.0.1:0", file_limit)
     }
 
     /// With its main listener at this address.
@@ -75,27 +139,26 @@ impl Server {
 
     /// The same, with settings.
     pub fn listening_with(address: &str, settings: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut server = Self::everything(data.path().to_owned(), settings, address, None);
-        server._own = Some(data);
-        server
+        Self::everything(Place::new(), settings, address, None)
     }
 
     fn everything(
-        data: PathBuf,
+        place: Place,
         settings: &[(&str, &str)],
         main: &str,
         file_limit: Option<u64>,
     ) -> Self {
-        let settings: Vec<_> = settings
+        let mut settings: Vec<_> = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+        if let Some(database) = &place.database {
+            settings.push((DATABASE_URL.to_owned(), database.url.clone()));
+        }
         let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
-        let (child, stderr, main, admin) = spawn(&data, &settings, main, admin, file_limit);
+        let (child, stderr, main, admin) = spawn(&place.folder, &settings, main, admin, file_limit);
         Server {
-            data,
-            _own: None,
+            place,
             file_limit,
             settings,
             child,
@@ -109,7 +172,7 @@ impl Server {
     pub fn restart(&mut self) {
         self.kill();
         let (child, stderr, main, admin) = spawn(
-            &self.data,
+            &self.place.folder,
             &self.settings,
             self.main,
             self.admin,
@@ -239,6 +302,9 @@ impl Server {
 
     /// Changes the database behind the server's back.
     pub fn sql(&self, statements: &str) {
+        if let Some(database) = &self.place.database {
+            return database.run(statements);
+        }
         self.with_database(statements, || ());
     }
 
@@ -252,7 +318,7 @@ impl Server {
             .enable_all()
             .build();
         runtime.unwrap().block_on(async {
-            let file = self.data.join("sigcast.db");
+            let file = self.place.folder.join("sigcast.db");
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
             let mut db = sqlx::SqliteConnection::connect_with(&options)
                 .await
@@ -278,7 +344,10 @@ impl Server {
     /// A command on the server's data directory, not yet run.
     pub fn on_data(&self, args: &[&str]) -> Command {
         let mut command = sigcast();
-        command.args(args).arg("--data-dir").arg(&self.data);
+        command.args(args).arg("--data-dir").arg(&self.place.folder);
+        if let Some(database) = &self.place.database {
+            command.env(DATABASE_URL, &database.url);
+        }
         command
     }
 

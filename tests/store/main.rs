@@ -5,6 +5,9 @@
     reason = "all of this crate is tests, its helping files as well"
 )]
 
+#[path = "../cluster/mod.rs"]
+mod cluster;
+
 mod backend;
 
 mod access;

@@ -24,7 +24,7 @@ use crate::{
     store::{
         companies::CompanySeen,
         data_version::Touched,
-        db::{Db, Tx},
+        db::{Db, Lane, Tx},
         error::StoreResult,
         prices::day_of,
         stale::{Backlog, Stale},
@@ -83,7 +83,7 @@ impl Intake {
         config: Config,
         built_in: &[Market],
     ) -> StoreResult<Self> {
-        let mut tx = db.begin().await?;
+        let mut tx = db.begin_in(Lane::Insiders).await?;
         let known = tx.markets().await?;
         let missing: Vec<Market> = (built_in.iter())
             .filter(|market| known.get(&market.code) != Some(market))
@@ -156,7 +156,7 @@ impl Intake {
         seen: Instant,
     ) -> StoreResult<Taken> {
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_in(Lane::Insiders).await?;
         let taken = take(&mut tx, filings, judge.markets(), !history, now).await?;
         if taken.accepted == 0 {
             return Ok(taken);
@@ -203,7 +203,7 @@ impl Intake {
 
     async fn turn(&self, judge: &mut Judge, declarations: i64) -> StoreResult<Settled> {
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_in(Lane::Insiders).await?;
         let due = tx.stale(true, SETTLE_AT_ONCE).await?;
         let some = within(&due, declarations);
         let begun = Instant::now();
@@ -234,7 +234,7 @@ impl Intake {
     /// and how many of them say something else now, whose companies wait to be judged; `None` where there are no more.
     pub async fn read_again(&self, after: i64, most: i64) -> StoreResult<Option<(i64, u64)>> {
         let judge = self.judge.lock().await;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_in(Lane::Insiders).await?;
         let stored = tx.filings_after(after, most).await?;
         let Some(last) = stored.last().map(|filing| filing.number) else {
             return Ok(None);
@@ -254,7 +254,7 @@ impl Intake {
 
     /// Notes that everything waits to be judged anew.
     pub async fn mark_all(&self) -> StoreResult<()> {
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_in(Lane::Insiders).await?;
         tx.mark_all_stale().await?;
         self.db.commit(tx).await
     }
@@ -274,7 +274,7 @@ impl Intake {
     /// Stores closes of one symbol of a market; what depends on them waits to be judged anew. Whether any was new.
     pub async fn closes(&self, market: &str, symbol: &str, closes: &[Close]) -> StoreResult<bool> {
         let judge = self.judge.lock().await;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_in(Lane::Insiders).await?;
         let Some(first) = tx.put_closes(market, symbol, closes).await? else {
             return Ok(false);
         };
@@ -309,7 +309,7 @@ impl Intake {
     pub async fn companies(&self, facts: &[CompanyFact]) -> StoreResult<u64> {
         let judge = self.judge.lock().await;
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_in(Lane::Insiders).await?;
         let mut put = 0;
         for fact in facts
             .iter()
