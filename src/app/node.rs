@@ -10,7 +10,7 @@ use super::{
     engines::{Engines, Making},
     error::{StartError, StartResult},
     life::Life,
-    ownership::Duties,
+    ownership::{self, Duties},
     scoring, system,
 };
 use crate::{
@@ -20,7 +20,12 @@ use crate::{
         server::Server,
         state::{AdminToken, State},
     },
-    hub::{node::Hub, pulse, reader, seat::End},
+    hub::{
+        leases::{self, Leases},
+        node::Hub,
+        pulse, reader,
+        seat::End,
+    },
     ingest::insider::intake::Intake,
     model::{account::Plans, market::Market, random::Random, time::Clock},
     store::{db::Db, log::as_log},
@@ -42,6 +47,7 @@ pub struct Node {
     engines: Engines,
     keeper: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
+    leases: Option<Arc<Leases>>,
     lock: DirLock,
 }
 
@@ -97,10 +103,21 @@ impl Node {
         let admin_listener = bind(settings.server.admin_listen).await?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         db.close_all_tickets(clock.now()).await?;
+        let lease = Duration::from_millis(settings.stream.lease_ms);
+        let member = ownership::join(&db, &random, lease).await?;
+        let leases = member.clone().map(|member| {
+            let counts = metrics.hub.clone();
+            Arc::new(Leases::new(
+                &settings.stream,
+                Arc::new(member),
+                counts,
+                None,
+            ))
+        });
         let hub = Hub::open(
             settings.stream.clone(),
             as_log(&db),
-            None,
+            leases.clone(),
             clock.clone(),
             metrics.hub.clone(),
         )
@@ -113,8 +130,8 @@ impl Node {
             engine: settings.consensus.clone(),
             metrics: metrics.ingest.clone(),
         };
-        let duties = Duties::of(&db, dir);
-        let (pipeline, engines) = Engines::start(making, duties).await?;
+        let duties = Duties::of(member, dir);
+        let (pipeline, engines) = Engines::start(making, duties.clone()).await?;
         let intake = open_intake(&settings, &db, Some(hub.clone()), &clock).await?;
         let intake = Arc::new(intake.counting(metrics.insider.clone()));
         let address = local(&listener, settings.server.listen)?;
@@ -146,14 +163,15 @@ impl Node {
             engines,
             keeper: tokio::spawn(keeper.run()),
             background: Vec::new(),
+            leases,
             lock,
         };
-        node.start_background(&settings, &db, hub);
+        node.start_background(&settings, &db, hub, duties);
         node.listen(&settings, listener, admin_listener, &metrics);
         Ok(node)
     }
 
-    fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>) {
+    fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>, duties: Duties) {
         let (commits, hard) = (db.commits(), self.life.hard.clone());
         let pulse = tokio::spawn(pulse::run(
             hub.clone(),
@@ -168,11 +186,25 @@ impl Node {
         ));
         let scoring = tokio::spawn(scoring::run(
             self.state.intake.clone(),
-            Duties::of(db, &settings.server.data_dir),
+            duties,
             self.life.clone(),
         ));
         let listen = tokio::spawn(db.clone().listen());
         self.background = vec![read, pulse, watch, scoring, listen];
+        if let Some(leases) = &self.leases {
+            let stop = || self.life.hard.clone().cancelled_owned();
+            let state = self.state.clone();
+            let recheck = move || {
+                let state = state.clone();
+                async move { access::refresh(&state).await }
+            };
+            let changes = db.lease_changes();
+            self.background.extend([
+                tokio::spawn(leases::keep(leases.clone(), recheck, stop())),
+                tokio::spawn(leases::answer(leases.clone(), changes, stop())),
+                tokio::spawn(leases::let_go(leases.clone(), stop())),
+            ]);
+        }
         if settings.log.retention_days > 0 {
             let days = i64::from(settings.log.retention_days);
             self.background.push(tokio::spawn(prune(
@@ -241,11 +273,15 @@ impl Node {
             engines,
             keeper,
             lock,
+            leases,
             ..
         } = self;
         let db = state.db.clone();
         drop(state);
         engines.end().await;
+        if let Some(leases) = leases {
+            leases.leave().await;
+        }
         // ends when the last handle to the keys in use is gone; what was reserved and not used is given back
         let _ = tokio::time::timeout(Duration::from_secs(10), keeper).await;
         db.close().await;

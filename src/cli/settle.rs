@@ -27,7 +27,7 @@ pub struct Settled {
 }
 
 /// Judges until nothing waits. Stopped at any moment, the next ingest or server goes on.
-pub async fn settle(intake: &Intake, duties: &Duties) -> Result<Settled> {
+pub async fn settle(intake: &Intake, duties: Duties) -> Result<Settled> {
     let begun = intake.waiting().await?.steps();
     let mut progress = Progress::counting("steps of scoring", begun);
     let (mut revisions, mut signals, mut done) = (0, 0, 0);
@@ -69,6 +69,10 @@ pub async fn settle(intake: &Intake, duties: &Duties) -> Result<Settled> {
         progress.at(done, done);
     }
     progress.finish();
+    if let Some(own) = own {
+        own.leave().await;
+    }
+    duties.end().await;
     Ok(Settled {
         revisions: (!foreign).then_some(revisions),
         signals: (!foreign).then_some(signals),

@@ -23,7 +23,7 @@ use crate::{
         error::{StoreError, StoreResult},
         fact_keys::Placing,
         log::Published,
-        session::Fence,
+        member::Proof,
     },
 };
 
@@ -183,7 +183,7 @@ pub struct Worker {
     /// `None`: another process owns the engine and will apply what we store.
     applier: Option<Applier>,
     /// Proves that this process owns the engine.
-    fence: Fence,
+    proof: Proof,
     /// In bulk: which keys are put in their place next.
     placing: Option<Placing>,
     last_job: Instant,
@@ -195,7 +195,7 @@ pub struct Engine {
     /// Its settings.
     pub config: EngineConfig,
     /// What proves, in each transaction, that this process owns it.
-    pub fence: Fence,
+    pub proof: Proof,
 }
 
 /// Makes a pipeline. `engine`: the consensus engine, if this process owns it. `hub`: told when facts were seen.
@@ -216,7 +216,7 @@ pub fn new(
         Pace::Live => (0, None),
         Pace::Bulk => (config.bulk_state_facts, Some(Placing::default())),
     };
-    let (engine, fence) = engine.map(|own| (own.config, own.fence)).unzip();
+    let (engine, proof) = engine.map(|own| (own.config, own.proof)).unzip();
     let applier = engine.map(|engine| Applier::new(engine, wallets, mints, store_every));
     (
         Pipeline(sender),
@@ -228,7 +228,7 @@ pub fn new(
             config,
             metrics,
             applier,
-            fence: fence.unwrap_or_default(),
+            proof: proof.unwrap_or_default(),
             placing,
             last_job: Instant::now(),
         },
@@ -392,7 +392,7 @@ impl Worker {
             true => self.db.begin_in(Lane::Facts).await?,
             false => self.db.begin().await?,
         };
-        tx.prove(&self.fence).await?;
+        tx.prove(&self.proof).await?;
         let mut fired = Vec::new();
         let mut more = false;
         if let Some(applier) = &mut self.applier {

@@ -11,7 +11,10 @@ use crate::wire;
 const ON_POSTGRES: bool = true;
 
 #[path = "server.rs"]
-#[expect(dead_code, reason = "not all that servers can do is asked of them here")]
+#[expect(
+    dead_code,
+    reason = "not all that servers can do is asked of them here"
+)]
 mod server;
 
 #[path = "insider_data.rs"]
