@@ -192,7 +192,7 @@ begin
             raise exception 'signal %: it is nested deeper than % levels', at, most_depth using errcode = '22023';
         end if;
         -- most readers hold numbers as doubles; where no number can be that long, none is looked at
-        if body ~ '[eE][+]?[0-9]{3}|[0-9]{309}'
+        if body ~ '[eE][+]?[0-9]{3}|[0-9]{200}'
             and jsonb_path_exists(parsed, '$.** ? (@.type() == "number" && (@ >= 1.7976931348623159e308 || @ <= -1.7976931348623159e308))')
         then
             raise exception 'signal %: a number is beyond the range of a double', at using errcode = '22023';
@@ -262,7 +262,7 @@ declare
 begin
     signal_type := signal_text(body -> 'signal_type');
     market := signal_text(body -> 'market');
-    token := signal_text(signal_part(body -> 'token', 'address', 0));
+    token := signal_text(signal_part(body -> 'token', 'address', 0, 1, 1));
     if signal_type is distinct from 'consensus_exit' then
         best_rank := signal_rank(signal_text(body -> 'rank'));
         best_score := signal_number(body -> 'rank_score');
@@ -272,13 +272,13 @@ begin
     if not signal_reached(before) then
         return;
     end if;
-    parts := signal_part(before, 'others', 2);
+    parts := signal_part(before, 'others', 2, 2, 3);
     for reached in
         select before union all select item.value from json_array_elements(coalesce(parts, '[]')) as item
     loop
-        if signal_rank(signal_text(signal_part(reached, 'rank', 0))) is not null then
-            best_rank := greatest(best_rank, signal_rank(signal_text(signal_part(reached, 'rank', 0))));
-            best_score := greatest(best_score, signal_number(signal_part(reached, 'rank_score', 1)));
+        if signal_rank(signal_text(signal_part(reached, 'rank', 0, 2, 3))) is not null then
+            best_rank := greatest(best_rank, signal_rank(signal_text(signal_part(reached, 'rank', 0, 2, 3))));
+            best_score := greatest(best_score, signal_number(signal_part(reached, 'rank_score', 1, 2, 3)));
         end if;
     end loop;
 end
@@ -289,20 +289,23 @@ create function signal_reached(value json) returns boolean
 language plpgsql immutable
 as $$
 declare
-    others json := signal_part(value, 'others', 2);
+    others json := signal_part(value, 'others', 2, 2, 3);
 begin
-    return signal_text(signal_part(value, 'rank', 0)) is not null
-        and signal_number(signal_part(value, 'rank_score', 1)) is not null
+    return signal_text(signal_part(value, 'rank', 0, 2, 3)) is not null
+        and signal_number(signal_part(value, 'rank_score', 1, 2, 3)) is not null
         and (others is null or json_typeof(others) = 'array'
             and not exists (select 1 from json_array_elements(others) as item where signal_reached(item.value) is not true));
 end
 $$;
 
--- A part of a value by its name, or by its place where the value is a list.
-create function signal_part(value json, name text, place integer) returns json
+-- A part of a value by its name, or by its place where the value is a list of `fewest` to `most` parts.
+create function signal_part(value json, name text, place integer, fewest integer, most integer) returns json
 language sql immutable
 as $$
-    select case json_typeof(value) when 'object' then value -> name when 'array' then value -> place end
+    select case json_typeof(value)
+        when 'object' then value -> name
+        when 'array' then case when json_array_length(value) between fewest and most then value -> place end
+    end
 $$;
 
 create function signal_text(value json) returns text

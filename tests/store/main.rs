@@ -14,6 +14,7 @@ mod access;
 mod books;
 mod facts;
 mod log;
+mod postgres;
 mod prune;
 mod tickets;
 mod usage;
