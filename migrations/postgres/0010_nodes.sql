@@ -5,7 +5,8 @@
 create table nodes (
     id text collate "C" primary key,
     started_at timestamptz not null default clock_timestamp(),
-    beat_at timestamptz not null
+    beat_at timestamptz not null,
+    life interval not null      -- it lives for so long after each heartbeat; its own word, as it is silent in time by its own settings
 );
 
 -- Numbers every taking of a lease or duty: a later one is greater.
@@ -44,9 +45,7 @@ create table duties (
 
 -- Whether a node has let a life pass since its last heartbeat. Its row is locked where it has: a heartbeat that comes just now is
 -- either seen here, or finds what was taken by right of this answer.
-create function is_gone(asked text, life_ms bigint) returns boolean language plpgsql as $$
-declare
-    life interval := life_ms * interval '1 millisecond';
+create function is_gone(asked text) returns boolean language plpgsql as $$
 begin
     if exists (select from nodes where id = asked and beat_at >= clock_timestamp() - life) then
         return false;
@@ -58,7 +57,7 @@ end $$;
 -- Takes a key's lease for a node where it is free, the node's own, or of a node that is gone. `takeovers_ms`: how long ago living holders
 -- were superseded; counts where the lease is the node's own already.
 create function apply_for_lease(
-    asked_key text, applicant text, since bigint, address text, takeovers_ms bigint[], life_ms bigint,
+    asked_key text, applicant text, since bigint, address text, takeovers_ms bigint[],
     out granted boolean, out fence bigint, out connected_at bigint, out peer text, out takeover_ages_ms bigint[]
 ) language plpgsql as $$
 declare
@@ -67,7 +66,7 @@ declare
 begin
     insert into leases values (asked_key, null, 0, 0, '', '{}') on conflict do nothing;
     select * into strict held from leases where key_id = asked_key for update;
-    granted := held.node is null or held.node = applicant or is_gone(held.node, life_ms);
+    granted := held.node is null or held.node = applicant or is_gone(held.node);
     if not granted then
         fence := held.fence;
         connected_at := held.connected_at;
@@ -103,7 +102,7 @@ end $$;
 
 -- Takes a duty for a node, as a lease is taken: its fence, or null where another node that lives has it. Taken again by the same node
 -- it keeps its fence.
-create function take_duty(asked text, applicant text, life_ms bigint) returns bigint language plpgsql as $$
+create function take_duty(asked text, applicant text) returns bigint language plpgsql as $$
 declare
     held duties%rowtype;
 begin
@@ -112,7 +111,7 @@ begin
     if held.node = applicant then
         return held.fence;
     end if;
-    if held.node is null or is_gone(held.node, life_ms) then
+    if held.node is null or is_gone(held.node) then
         update duties set node = applicant, fence = nextval('fences') where name = asked returning fence into held.fence;
         return held.fence;
     end if;

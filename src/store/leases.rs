@@ -70,14 +70,13 @@ impl LeaseStore for Member {
 
     fn apply<'a>(&'a self, applicant: &'a Applicant) -> LeaseFuture<'a, Application> {
         Box::pin(async {
-            let sql = "select * from apply_for_lease($1, $2, $3, $4, $5, $6)";
+            let sql = "select * from apply_for_lease($1, $2, $3, $4, $5)";
             let applied = sqlx::query_as(sql)
                 .bind(&applicant.key_id)
                 .bind(&*self.id)
                 .bind(applicant.connected_at.0)
                 .bind(applicant.peer.to_string())
                 .bind(to_ms(&applicant.takeovers))
-                .bind(self.life_ms())
                 .fetch_one(&self.pool);
             let applied: Applied = applied.await.map_err(unavailable)?;
             let fence = Fence(applied.fence);

@@ -89,16 +89,13 @@ impl Member {
         self.life
     }
 
-    pub(crate) fn life_ms(&self) -> i64 {
-        i64::try_from(self.life.as_millis()).unwrap_or(i64::MAX)
-    }
-
     /// It lives.
     pub async fn beat(&self) -> StoreResult<()> {
-        let sql = "insert into nodes (id, beat_at) values ($1, clock_timestamp())
+        let sql = "insert into nodes (id, beat_at, life) values ($1, clock_timestamp(), $2 * interval '1 millisecond')
                    on conflict (id) do update set beat_at = clock_timestamp()";
-        let beat = sqlx::query(sql).bind(&*self.id).execute(&self.pool);
-        beat.await?;
+        let life = i64::try_from(self.life.as_millis()).unwrap_or(i64::MAX);
+        let beat = sqlx::query(sql).bind(&*self.id).bind(life);
+        beat.execute(&self.pool).await?;
         Ok(())
     }
 
@@ -126,10 +123,9 @@ impl Member {
 
     /// Takes a duty; `None` while another node that lives has it. Proves, in a transaction, that it is still this node's.
     pub async fn take_duty(&self, duty: &str) -> StoreResult<Option<Proof>> {
-        let fence: Option<i64> = sqlx::query_scalar("select take_duty($1, $2, $3)")
+        let fence: Option<i64> = sqlx::query_scalar("select take_duty($1, $2)")
             .bind(duty)
             .bind(&*self.id)
-            .bind(self.life_ms())
             .fetch_one(&self.pool)
             .await?;
         Ok(fence.map(|fence| {

@@ -1,4 +1,4 @@
-//! What PostgreSQL alone promises: publishing by SQL, words to all nodes, and locks that go with their connection.
+//! What PostgreSQL alone promises: publishing by SQL, words to all nodes, and lanes.
 
 use std::{
     process::{Command, Stdio},
@@ -456,48 +456,6 @@ fn a_lost_ear_is_replaced_and_hears_again() {
         // the pool's own connections were ended as well, and replaced
         assert_eq!(db.head().await.unwrap().seq, 1);
         ear.abort();
-    });
-}
-
-#[test]
-fn a_lock_is_one_process_alone_and_goes_with_its_connection() {
-    run(async {
-        let database = Database::fresh();
-        let (one, other) = (named(&database).await, named(&database).await);
-        let lock = one
-            .try_session_lock("engines")
-            .await
-            .unwrap()
-            .expect("it is free");
-        assert!(other.try_session_lock("engines").await.unwrap().is_none());
-        assert!(other.try_session_lock("insiders").await.unwrap().is_some());
-        let mut tx = one.begin().await.unwrap();
-        tx.prove(&lock.fence()).await.unwrap();
-        drop(tx);
-        drop(lock);
-        until(|| async { other.try_session_lock("engines").await.unwrap().is_some() }).await;
-
-        let lock = one
-            .try_session_lock("engines")
-            .await
-            .unwrap()
-            .expect("it is free");
-        assert!(!lock.is_lost());
-        for pid in backends(&database, "%pg_try_advisory_lock%").await {
-            database.run(&format!("select pg_terminate_backend({pid})"));
-        }
-        // at once, whether or not it has been noticed
-        until(|| async {
-            let mut tx = one.begin().await.unwrap();
-            matches!(
-                tx.prove(&lock.fence()).await,
-                Err(StoreError::Unavailable(_))
-            )
-        })
-        .await;
-        tokio::time::timeout(WITHIN, lock.lost()).await.unwrap();
-        assert!(lock.is_lost());
-        until(|| async { other.try_session_lock("engines").await.unwrap().is_some() }).await;
     });
 }
 
