@@ -104,7 +104,7 @@ impl Node {
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         db.close_all_tickets(clock.now()).await?;
         let lease = Duration::from_millis(settings.stream.lease_ms);
-        let member = ownership::join(&db, &random, lease).await?;
+        let member = ownership::join_as_server(&db, &random, lease, dir).await?;
         let leases = member.clone().map(|member| {
             let counts = metrics.hub.clone();
             Arc::new(Leases::new(

@@ -97,6 +97,25 @@ pub async fn join(db: &Db, random: &Random, life: Duration) -> StoreResult<Optio
     db.join(&id, life).await
 }
 
+/// The same for the one server of a data directory, whose lock it has: the server before it there has ended, whether or not it could
+/// say so, and nobody has to wait for its leases to end.
+pub async fn join_as_server(
+    db: &Db,
+    random: &Random,
+    life: Duration,
+    data_dir: &Path,
+) -> StartResult<Option<Member>> {
+    if !db.is_shared() {
+        return Ok(None);
+    }
+    if let Some(before) = data_dir::last_node(data_dir) {
+        db.bury(&before).await?;
+    }
+    let id = random.uuid().hyphenated().to_string();
+    data_dir::note_node(data_dir, &id)?;
+    Ok(db.join(&id, life).await?)
+}
+
 /// How often a duty's lease is looked at. What is stored by right of it is proved each time.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

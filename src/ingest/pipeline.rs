@@ -7,7 +7,7 @@ use std::{
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     apply::Applier,
@@ -187,6 +187,7 @@ pub struct Worker {
     /// In bulk: which keys are put in their place next.
     placing: Option<Placing>,
     last_job: Instant,
+    commits: watch::Receiver<u64>,
 }
 
 /// The consensus engine of a process that owns it.
@@ -222,6 +223,7 @@ pub fn new(
         Pipeline(sender),
         Worker {
             jobs,
+            commits: db.commits(),
             db,
             hub,
             clock,
@@ -242,6 +244,8 @@ impl Worker {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // more facts of strangers wait: they go on at once, but behind the jobs that have come meanwhile
         let mut more = false;
+        // of facts that other nodes store; with SQLite there are none but commands, and the tick is enough
+        let hears = self.db.is_shared() && self.applier.is_some();
         loop {
             let job = tokio::select! {
                 biased;
@@ -250,11 +254,14 @@ impl Worker {
                     None => return self.finish().await,
                 },
                 () = std::future::ready(()), if more => None,
+                Ok(()) = self.commits.changed(), if hears => None,
                 _ = tick.tick() => None,
             };
             match job {
                 Some(job) => {
                     self.work(job).await;
+                    // our own commit among them
+                    self.commits.mark_unchanged();
                     self.last_job = Instant::now();
                 }
                 None => more = self.look_for_strangers().await,

@@ -82,6 +82,17 @@ impl Db {
     }
 }
 
+impl Db {
+    /// Takes a node for gone at once, whatever its last heartbeat says. For who knows that its process has ended.
+    pub async fn bury(&self, id: &str) -> StoreResult<()> {
+        if let Pools::Postgres { pool, .. } = &self.0.pools {
+            let gone = sqlx::query("delete from nodes where id = $1").bind(id);
+            gone.execute(pool).await?;
+        }
+        Ok(())
+    }
+}
+
 impl Member {
     /// How long it lives after a heartbeat.
     #[must_use]

@@ -34,6 +34,7 @@ mod intake;
 mod limits;
 mod on_postgres;
 mod openapi;
+mod proxy;
 mod quota;
 mod register;
 mod rest;

@@ -30,6 +30,8 @@ mod insider_api;
 mod insider_view;
 #[path = "intake.rs"]
 mod intake;
+#[path = "nodes.rs"]
+mod nodes;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]

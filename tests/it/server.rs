@@ -39,7 +39,9 @@ pub struct Place {
     folder: PathBuf,
     /// Gone with it, where it was made for it alone.
     _own: Option<TempDir>,
-    database: Option<Database>,
+    database: Option<Arc<Database>>,
+    /// By which way it is reached, where that is another than its own.
+    by: Option<String>,
 }
 
 impl Place {
@@ -57,8 +59,33 @@ impl Place {
         Place {
             folder,
             _own: None,
-            database: ON_POSTGRES.then(Database::fresh),
+            database: ON_POSTGRES.then(|| Arc::new(Database::fresh())),
+            by: None,
         }
+    }
+
+    /// A folder of its own beside a database that is another's, too, and is reached by this URL, if not by its own.
+    pub fn beside(other: &Place, by: Option<String>) -> Self {
+        Place {
+            database: other.database.clone(),
+            by,
+            ..Place::without_database()
+        }
+    }
+
+    fn without_database() -> Self {
+        let own = tempfile::tempdir().unwrap();
+        Place {
+            folder: own.path().to_owned(),
+            _own: Some(own),
+            database: None,
+            by: None,
+        }
+    }
+
+    /// The database's URL.
+    pub fn url(&self) -> String {
+        self.database.as_ref().unwrap().url.clone()
     }
 
     /// The same data in another place. Nobody may have this one open.
@@ -71,7 +98,8 @@ impl Place {
         Place {
             folder: own.path().to_owned(),
             _own: Some(own),
-            database: self.database.as_ref().map(Database::copy),
+            database: (self.database.as_ref()).map(|database| Arc::new(database.copy())),
+            by: None,
         }
     }
 
@@ -153,7 +181,8 @@ impl Server {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         if let Some(database) = &place.database {
-            settings.push((DATABASE_URL.to_owned(), database.url.clone()));
+            let url = place.by.as_ref().unwrap_or(&database.url);
+            settings.push((DATABASE_URL.to_owned(), url.clone()));
         }
         let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
         let (child, stderr, main, admin) = spawn(&place.folder, &settings, main, admin, file_limit);
@@ -166,6 +195,11 @@ impl Server {
             main,
             admin,
         }
+    }
+
+    /// Where its data are.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The same data and addresses, a new process; the old one is killed if it still runs.

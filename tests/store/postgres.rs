@@ -14,7 +14,7 @@ use sigcast::{
         log::LogRead as _,
         publish::{self, NewSignal},
     },
-    store::{accounts::AccountChange, db::Db, error::StoreError},
+    store::{accounts::AccountChange, db::Db},
 };
 use sqlx::{
     Connection as _, PgConnection,
