@@ -20,11 +20,12 @@ use sigcast::{
             open::{FilingFormat, Filings},
             sec_tsv::{self, CheckList, Kind, SecTsv},
         },
-        prices::{self, Closes, file_symbol},
+        prices::{self, Closes, Quote, file_symbol},
         records::{Dialect, Rows, Table},
         source::Rejected,
     },
     model::{
+        company::Close,
         filing::{Code, Filing, Status},
         filing_line,
         market::Market,
@@ -350,6 +351,15 @@ fn companies() {
     assert_eq!(sum, number("9561930870871"));
 }
 
+/// All of them are closes.
+fn closes_of(quotes: Vec<Quote>) -> Vec<Close> {
+    let close = |quote| match quote {
+        Quote::Close(close) => close,
+        Quote::Split(split) => panic!("{split:?}"),
+    };
+    quotes.into_iter().map(close).collect()
+}
+
 #[test]
 fn prices() {
     let Some(folder) = path("prices/daily_close") else {
@@ -362,6 +372,7 @@ fn prices() {
         let rows = Closes::new(Some(symbol));
         let (items, refused) = table(&file, prices::DIALECT, rows).unwrap();
         assert_eq!(reasons(&refused), Vec::<String>::new());
+        let items = closes_of(items);
         closes += items.len();
         symbols.extend(items.into_iter().map(|close| close.symbol));
     }
@@ -371,6 +382,7 @@ fn prices() {
 
     let rows = Closes::new(None);
     let (panel, refused) = table("panel_2025q1/close_wide.csv", prices::DIALECT, rows).unwrap();
+    let panel = closes_of(panel);
     assert_eq!((panel.len(), reasons(&refused)), (54_645, vec![]));
     let tickers: BTreeSet<_> = panel.iter().map(|close| &close.symbol).collect();
     assert_eq!(tickers.len(), 288);

@@ -25,7 +25,8 @@ create table data_version (
 
 create table companies (
     number bigint primary key,     -- the stable number at the end of its slug
-    key text collate "C" not null unique,       -- what it is known by: us:0000320193
+    -- what it is known by: us:0000320193. Where it is a name, it may be longer than an index in order takes
+    key text collate "C" not null, exclude using hash (key with =),
     market text collate "C" not null references markets (code),
     name text collate "C" not null,
     named_at bigint not null,       -- publication of the filing that named it so: the latest counts, in whatever order they arrive
@@ -55,7 +56,8 @@ create table market_caps (
 
 create table insiders (
     number bigint primary key,
-    key text collate "C" not null unique,       -- the regulator's number of a person, else its name within a company
+    -- the regulator's number of a person, else its name within a company: see companies
+    key text collate "C" not null, exclude using hash (key with =),
     market text collate "C" not null,
     name text collate "C" not null,
     named_at bigint not null,

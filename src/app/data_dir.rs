@@ -31,6 +31,8 @@ fn failed(path: &Path, what: &'static str, source: io::Error) -> StartError {
 pub const ENGINES: &str = "engine.lock";
 /// The lock of the one process that judges what waits of insider filings.
 pub const INSIDERS: &str = "insiders.lock";
+/// The lock of the one process that follows EDGAR.
+pub const EDGAR: &str = "edgar.lock";
 /// The lock of the one process that serves.
 pub const SERVER: &str = "server.lock";
 

@@ -1,5 +1,9 @@
 //! Under the roof: the program put together, from its start to its end.
 
+pub mod web;
+
+pub mod edgar;
+
 pub mod error;
 
 pub mod system;
@@ -13,5 +17,7 @@ pub mod life;
 mod engines;
 
 pub mod scoring;
+
+pub mod following;
 
 pub mod node;

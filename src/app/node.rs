@@ -1,6 +1,6 @@
 //! A node: database, hub, pipeline and listeners, started in order and ended in the reverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
 
@@ -9,6 +9,7 @@ use super::{
     data_dir::DirLock,
     engines::{Engines, Making},
     error::{StartError, StartResult},
+    following::{self, Following, Site},
     life::Life,
     ownership::{self, Duties},
     scoring, system,
@@ -26,9 +27,9 @@ use crate::{
         pulse, reader,
         seat::End,
     },
-    ingest::insider::intake::Intake,
+    ingest::insider::intake::{Intake, When},
     model::{account::Plans, market::Market, random::Random, time::Clock},
-    store::{db::Db, log::as_log},
+    store::{db::Db, error::StoreResult, log::as_log},
     telemetry::metrics::Metrics,
 };
 
@@ -92,6 +93,8 @@ impl Node {
     ) -> StartResult<Node> {
         let (clock, random) = (Clock::system(), system::random());
         let metrics = Metrics::default();
+        let edgar = settings.edgar.follow.then(|| Site::new(&settings.edgar));
+        let edgar = edgar.transpose()?;
         let dir = &settings.server.data_dir;
         data_dir::create(dir)?;
         // before anything of the other server's is touched
@@ -134,6 +137,16 @@ impl Node {
         let (pipeline, engines) = Engines::start(making, duties.clone()).await?;
         let intake = open_intake(&settings, &db, Some(hub.clone()), &clock).await?;
         let intake = Arc::new(intake.counting(metrics.insider.clone()));
+        let following = edgar.map(|site| {
+            Following::new(
+                site,
+                db.clone(),
+                intake.clone(),
+                clock.clone(),
+                metrics.edgar.clone(),
+                When::WhileFresh,
+            )
+        });
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
@@ -166,7 +179,11 @@ impl Node {
             leases,
             lock,
         };
-        node.start_background(&settings, &db, hub, duties);
+        node.start_background(&settings, &db, hub, duties.clone());
+        if let Some(following) = following {
+            let run = following::run(following, duties, node.life.clone());
+            node.background.push(tokio::spawn(run));
+        }
         node.listen(&settings, listener, admin_listener, &metrics);
         Ok(node)
     }
@@ -324,9 +341,10 @@ async fn watch_access(state: Arc<State>, tick_ms: u64, life: Life) {
             Ok(()) = commits.changed() => {}
             _ = tick.tick() => {}
         }
-        match state.db.access_version().await {
+        // a call that hangs is given up and made again: a revocation must not wait for it
+        match within(state.db.access_version()).await {
             Ok(version) if known == Some(version) => {}
-            Ok(version) => match access::refresh(&state).await {
+            Ok(version) => match within(access::refresh(&state)).await {
                 Ok(()) => known = Some(version),
                 Err(error) => {
                     tracing::warn!(%error, "live streams could not be checked; trying again")
@@ -334,6 +352,13 @@ async fn watch_access(state: Arc<State>, tick_ms: u64, life: Life) {
             },
             Err(error) => tracing::warn!(%error, "the access watcher waits for the database"),
         }
+    }
+}
+
+async fn within<T>(asked: impl Future<Output = StoreResult<T>>) -> Result<T, String> {
+    match tokio::time::timeout(Duration::from_secs(1), asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
 }
 

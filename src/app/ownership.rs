@@ -28,6 +28,8 @@ pub enum Duty {
     Engines,
     /// Judging what waits of insider filings.
     Insiders,
+    /// Following EDGAR.
+    Edgar,
 }
 
 impl Duty {
@@ -35,6 +37,7 @@ impl Duty {
         match self {
             Duty::Engines => data_dir::ENGINES,
             Duty::Insiders => data_dir::INSIDERS,
+            Duty::Edgar => data_dir::EDGAR,
         }
     }
 
@@ -42,6 +45,7 @@ impl Duty {
         match self {
             Duty::Engines => "engines",
             Duty::Insiders => "insiders",
+            Duty::Edgar => "edgar",
         }
     }
 }

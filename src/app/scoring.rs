@@ -25,6 +25,17 @@ pub async fn run(intake: Arc<Intake>, duties: Duties, life: Life) {
             () = life.hard.cancelled() => return,
             _ = tick.tick() => {}
         }
+        // two that judge at once do some work twice, no more: it is enough to look between turns
+        if own.as_ref().is_some_and(Held::is_lost) {
+            own = None;
+        }
+        // whether anything waits or not: what a command stores is then judged here, from where its signals are sent
+        if own.is_none() {
+            match duties.try_take(Duty::Insiders).await {
+                Ok(taken) => own = taken,
+                Err(error) => tracing::warn!(%error, "scoring waits for its lock"),
+            }
+        }
         let waiting = match intake.waiting().await {
             Ok(waiting) => waiting.companies,
             Err(error) => {
@@ -36,16 +47,7 @@ pub async fn run(intake: Arc<Intake>, duties: Duties, life: Life) {
         if waiting == 0 {
             continue;
         }
-        if own.is_none() {
-            match duties.try_take(Duty::Insiders).await {
-                Ok(taken) => own = taken,
-                Err(error) => tracing::warn!(%error, "scoring waits for its lock"),
-            }
-        }
-        // two that judge at once do some work twice, no more: it is enough to look between turns
-        if own.as_ref().is_some_and(Held::is_lost) {
-            own = None;
-        } else if own.is_some() {
+        if own.is_some() {
             some_turns(&intake, &life).await;
         }
     }

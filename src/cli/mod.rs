@@ -4,8 +4,6 @@ pub mod sse;
 
 pub mod dial;
 
-pub mod edgar;
-
 pub mod signal_line;
 
 mod outcome;
@@ -33,6 +31,8 @@ mod tally;
 mod settle;
 
 mod filings;
+
+mod edgar;
 
 mod tables;
 

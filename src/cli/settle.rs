@@ -26,6 +26,14 @@ pub struct Settled {
     pub waiting: i64,
 }
 
+/// Judges until nothing waits, unless another process is at it: it judges what is new as well.
+pub async fn settle_if_free(intake: &Intake, duties: &Duties) -> Result<()> {
+    if let Some(_own) = duties.try_take(Duty::Insiders).await? {
+        while intake.settle().await?.companies > 0 {}
+    }
+    Ok(())
+}
+
 /// Judges until nothing waits. Stopped at any moment, the next ingest or server goes on.
 pub async fn settle(intake: &Intake, duties: Duties) -> Result<Settled> {
     let begun = intake.waiting().await?.steps();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     http, hub,
-    ingest::{insider, pipeline},
+    ingest::{edgar, insider, pipeline},
     model::account::Plans,
     score,
     store::{postgres, sqlite},
@@ -30,6 +30,8 @@ pub struct Settings {
     pub consensus: score::config::Config,
     /// The insider engine.
     pub insider: insider::config::Config,
+    /// Following EDGAR.
+    pub edgar: edgar::config::Config,
     /// The database, where it is SQLite.
     pub store: sqlite::Config,
     /// The database, where it is PostgreSQL.

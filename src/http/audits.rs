@@ -103,7 +103,7 @@ pub async fn score(
         None if waits => unscored(&found.amf_id, version, "pending", 0, None),
         None => return Err(ApiError::declaration_not_found()),
     };
-    Ok(call.text(&text))
+    Ok(call.object(text.into_bytes()))
 }
 
 fn assessed(amf_id: &str, version: &str, served: &Served) -> ApiResult<String> {

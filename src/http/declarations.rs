@@ -3,7 +3,7 @@
 use super::{
     call::{Asked, Call, CompanyPath, DeclarationPath, InsiderPath},
     csv,
-    data::Counted,
+    data::{Counted, PageKey},
     declaration_row::DeclarationRow,
     declaration_text::{Declaration, declaration},
     error::{ApiError, ApiResult},
@@ -22,10 +22,12 @@ use crate::{
     score::insider::audit::SCORE_VERSION,
     store::{
         company_list::{Company, Person},
-        declaration_list::{Filter, Sort},
+        declaration_list::{Filter, Slice, Sort},
     },
 };
 
+/// Rows of a file that are found at a time.
+const STRETCH: i64 = 20_000;
 /// Decimals of a score.
 const TENTHS: u32 = 1;
 /// Decimals of an amount that is filtered by.
@@ -39,28 +41,74 @@ fn word(direction: Option<Direction>) -> Option<String> {
 
 /// A page of the declarations that a filter passes, or a file of all of them.
 async fn list(call: &Call, filter: Filter, page: &Page, with_backtest: bool) -> ApiResult {
-    let db = call.state.db.clone();
     if call.wants_csv(page) {
-        let read = move |limit, offset| {
-            let (db, filter) = (db.clone(), filter.clone());
-            async move {
-                let rows = db.list_declarations(&filter, limit, offset, false).await?;
-                rows.into_iter().map(DeclarationRow::read).collect()
-            }
-        };
-        return csv::list("declarations", page, read).await;
+        return file(call, filter, page).await;
     }
+    let key = PageKey::Declarations(filter.clone(), page.place(), with_backtest);
+    let made = async {
+        let total = total(call, &filter).await?;
+        let (limit, offset) = page.place();
+        let slice = Slice {
+            total: Some(total),
+            ..Slice::of(limit, offset)
+        };
+        let db = &call.state.db;
+        let rows = db.list_declarations(&filter, &slice, with_backtest).await?;
+        let items = rows
+            .iter()
+            .map(declaration)
+            .collect::<ApiResult<Vec<_>>>()?;
+        Ok(Call::list_of_texts(page, total, &items))
+    };
+    call.page(key, made).await
+}
+
+async fn total(call: &Call, filter: &Filter) -> ApiResult<u64> {
     let counted = Counted::Declarations(filter.counted());
-    let total = call.total(counted, db.count_declarations(&filter)).await?;
-    let (limit, offset) = page.place();
-    let rows = db
-        .list_declarations(&filter, limit, offset, with_backtest)
-        .await?;
-    let items = rows
-        .iter()
-        .map(declaration)
-        .collect::<ApiResult<Vec<_>>>()?;
-    Ok(call.list_of_texts(page, total, &items))
+    let count = call.state.db.count_declarations(filter);
+    call.total(counted, count).await
+}
+
+/// By publication, a stretch is found after the last row of the one before: neither ever changes its place, and what comes in meanwhile
+/// stays out. In other orders rows may change their places, so that all of them are found at once, eight bytes each.
+async fn file(call: &Call, filter: Filter, page: &Page) -> ApiResult {
+    let db = &call.state.db;
+    let (left, offset) = csv::stretch(page);
+    let by_time = filter.sort == Sort::PubDate;
+    let first = Slice {
+        limit: if by_time { left.min(STRETCH) } else { left },
+        offset,
+        total: Some(total(call, &filter).await?),
+        after: None,
+        upto: Some(db.last_declaration().await?),
+    };
+    let whole = by_time && page.whole;
+    let (of, rows) = (db.clone(), db.clone());
+    let next = move |last: Option<i64>| {
+        let (db, filter) = (of.clone(), filter.clone());
+        let slice = match last {
+            None => Some(first.clone()),
+            after @ Some(_) => whole.then(|| Slice {
+                after,
+                offset: 0,
+                ..first.clone()
+            }),
+        };
+        async move {
+            match slice {
+                Some(slice) => Ok(db.declaration_numbers(&filter, &slice).await?),
+                None => Ok(Vec::new()),
+            }
+        }
+    };
+    let read = move |numbers: Vec<i64>| {
+        let db = rows.clone();
+        async move {
+            let rows = db.declarations_numbered(&numbers, false).await?;
+            rows.into_iter().map(DeclarationRow::read).collect()
+        }
+    };
+    csv::numbered("declarations", next, read).await
 }
 
 /// List declarations
@@ -215,5 +263,5 @@ pub async fn one(
         let served = served.ok_or_else(ApiError::declaration_not_found)?;
         (found.rest, found.signal) = (served.rest, served.signal);
     }
-    Ok(call.text(&declaration(&found)?))
+    Ok(call.object(declaration(&found)?.into_bytes()))
 }

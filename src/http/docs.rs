@@ -55,7 +55,9 @@ const ASSETS: [&str; 2] = ["swagger-ui.css", "swagger-ui-bundle.js"];
 /// `/openapi.json`
 pub async fn document(headers: HeaderMap) -> Response {
     let text = openapi::document();
-    let mut response = reply::tagged(&headers, text.as_bytes(), || text.as_bytes().to_vec());
+    let mut response = reply::tagged(&headers, text.as_bytes(), || {
+        axum::body::Body::from(text.to_owned())
+    });
     public(&mut response);
     response
 }

@@ -7,7 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    call::{Asked, Call, CompanyPath},
+    call::{Asked, Call, CompanyPath, to_json},
+    data::PageKey,
     declarations,
     error::{ApiError, ApiResult},
     schema::{Answer, ErrorBody},
@@ -136,7 +137,19 @@ pub async fn flow(
     let market = db.market(&company.market).await?;
     let market = market.ok_or_else(|| ApiError::internal(&"a company without a market"))?;
     let question = question(&query, days::local_day(call.now(), &days::zone(&market)));
-    let (flow, keys) = counted(&call, &company, &market, question).await?;
+    let made = made(&call, &company, &market, question);
+    call.page(PageKey::NetFlow(company.number, question), made)
+        .await
+}
+
+async fn made(
+    call: &Call,
+    company: &company_list::Company,
+    market: &Market,
+    question: Question,
+) -> ApiResult<Vec<u8>> {
+    let db = &call.state.db;
+    let (flow, keys) = counted(call, company, market, question).await?;
     let wanted: Vec<&str> = keys.iter().flatten().map(|key| key.0.as_str()).collect();
     let known = db.insiders_known_by(&wanted).await?;
     let insiders = flow.insiders.iter().zip(&keys).filter_map(|(one, keys)| {
@@ -149,7 +162,7 @@ pub async fn flow(
             net: Exact(one.net),
         })
     });
-    call.json(&Flow {
+    to_json(&Flow {
         insiders: insiders.collect(),
         items: flow.items.into_iter().map(FlowItem::from).collect(),
         signal90: flow.signal90.into(),

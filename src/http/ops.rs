@@ -91,7 +91,7 @@ pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
         "draining": state.is_draining(),
         // not a reason against: streams and log are served, and facts are stored for the one who applies them
         "engines": if state.engines_elsewhere() {
-            "another process (`sigcast ingest`) runs them on this data; this server takes over when it ends"
+            "another process runs them on this data, a `sigcast ingest` or another node; this server takes over when it ends"
         } else {
             "ok"
         },

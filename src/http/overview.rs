@@ -145,7 +145,8 @@ pub async fn markets(call: Call, Asked(query): Asked<MarketsQuery>) -> ApiResult
         let mut rows = Some(part(most, offset));
         return csv::stream("markets", move || std::future::ready(Ok(rows.take()))).await;
     }
-    call.list(&query.page, all.len() as u64, &part(limit, offset))
+    let listed = Call::list(&query.page, all.len() as u64, &part(limit, offset))?;
+    Ok(call.object(listed))
 }
 
 /// What there is on the whole. What cannot be what it says is left out, and counted apart.

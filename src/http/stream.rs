@@ -160,6 +160,9 @@ async fn open_checked(
         // a client that comes back after the end: 204 stops EventSource for good
         None => return Ok(reply::empty(StatusCode::NO_CONTENT)),
     };
+    socket
+        .becomes_stream()
+        .map_err(|e| ApiError::internal(&e))?;
     Ok(hand_over(
         state, socket, seat, &holder, query, start, replay, &head, ticket,
     ))

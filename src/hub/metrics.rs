@@ -37,6 +37,8 @@ pub struct Metrics {
     pub detection: Histogram,
     /// Seconds from the reading of a committed row to the write of its frame to a socket.
     pub delivery: Histogram,
+    /// Seconds from the moment at which a followed feed was first seen to name a filing to the write of its signal's frame to a socket.
+    pub feed_to_frame: Histogram,
     /// Failed readings of the log.
     pub log_failures: Counter,
     /// Heartbeats that did not reach the database.
@@ -56,6 +58,8 @@ impl Default for Metrics {
             closes: Family::default(),
             detection: latency(),
             delivery: latency(),
+            // a filing is fetched and judged within moments, or waits for the limits of its source: minutes
+            feed_to_frame: Histogram::new(exponential_buckets(0.01, 1.6, 24)),
             log_failures: Counter::default(),
             heartbeat_failures: Counter::default(),
             muted: Gauge::default(),
@@ -92,6 +96,11 @@ impl Metrics {
             "delivery_seconds",
             "From the reading of a committed row to the write of its frame",
             self.delivery.clone(),
+        );
+        to.register(
+            "feed_to_frame_seconds",
+            "From a filing's appearance in a followed feed to the write of its signal's frame",
+            self.feed_to_frame.clone(),
         );
         to.register(
             "log_read_failures",

@@ -3,11 +3,12 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
     config::Config,
+    frame::Accepted,
     leases::{Leases, Refusal},
     metrics::Metrics,
     ring::Ring,
@@ -18,7 +19,7 @@ use super::{
 use crate::model::{
     lease::Claim,
     log::{LogRead, LogUnavailable, Position},
-    time::Clock,
+    time::{Clock, Time},
 };
 
 /// More acceptances than this cannot wait for their frames: all are forgotten (they are a measure, not a promise).
@@ -43,7 +44,7 @@ pub struct Hub {
     pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
-    accepted: Mutex<HashMap<i64, Instant>>,
+    accepted: Mutex<HashMap<i64, Accepted>>,
 }
 
 impl Hub {
@@ -103,17 +104,22 @@ impl Hub {
         }
     }
 
-    /// Notes when the fact was accepted that fires the signal about to be committed as `seq`.
-    pub fn note_accepted(&self, seq: i64, at: Instant) {
+    /// Notes when the fact was accepted that fires the signal about to be committed as `seq`, and when a feed was first seen to name it.
+    pub fn note_accepted(&self, seq: i64, at: Instant, sighted: Option<Time>) {
+        // the sighting may be another process's: on the wall clock, and from there on this one's
+        let sighted = sighted.and_then(|sighted| {
+            let age = self.clock.now().0.saturating_sub(sighted.0).max(0);
+            Instant::now().checked_sub(Duration::from_micros(u64::try_from(age).ok()?))
+        });
         let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
         if accepted.len() >= MOST_MARKS {
             accepted.clear();
         }
-        accepted.insert(seq, at);
+        accepted.insert(seq, Accepted { at, sighted });
     }
 
     /// Takes that note.
-    pub(super) fn take_accepted(&self, seq: i64) -> Option<Instant> {
+    pub(super) fn take_accepted(&self, seq: i64) -> Option<Accepted> {
         self.accepted
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

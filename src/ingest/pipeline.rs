@@ -155,9 +155,6 @@ struct Done {
     all: bool,
 }
 
-/// Per job what became of it.
-type Outcome = (Vec<Receipt>, Vec<Vec<Published>>);
-
 /// What a pipeline is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -320,22 +317,8 @@ impl Worker {
         }
     }
 
-    /// Ready-made signals go with the first commit. Facts are applied in order of arrival: they wait for those of strangers.
-    async fn batch_in_turn(
-        &mut self,
-        arrivals: &[&Arrivals],
-        lists: &[&[NewSignal]],
-    ) -> StoreResult<Outcome> {
-        let mut done = self.batch(arrivals, lists).await?;
-        let mut outcome = (done.receipts, done.published);
-        while !done.all {
-            done = self.batch(arrivals, &[]).await?;
-            outcome.0 = done.receipts;
-        }
-        Ok(outcome)
-    }
-
-    /// Does a job, together with those that wait behind it: one commit for all.
+    /// Does a job, together with those that wait behind it: one commit for all. Ready-made signals are in with the first commit, and
+    /// answered then, whatever comes of what follows. Facts are applied in order of arrival: they wait for those of strangers.
     async fn work(&mut self, first: Job) {
         let mut facts = Vec::new();
         let mut signals = Vec::new();
@@ -358,23 +341,33 @@ impl Worker {
         }
         let arrivals: Vec<&Arrivals> = facts.iter().map(|(arrivals, _)| arrivals).collect();
         let lists: Vec<&[NewSignal]> = signals.iter().map(|(list, _)| list.as_slice()).collect();
-        match self.batch_in_turn(&arrivals, &lists).await {
-            Ok((receipts, published)) => {
-                for ((_, reply), receipt) in facts.into_iter().zip(receipts) {
-                    let _ = reply.send(Ok(receipt));
-                }
+        let mut done = self.batch(&arrivals, &lists).await;
+        match &mut done {
+            Ok(done) => {
+                let published = std::mem::take(&mut done.published);
                 for ((_, reply), published) in signals.into_iter().zip(published) {
                     let _ = reply.send(Ok(published));
                 }
             }
             Err(error) => {
-                self.failed(&error);
-                let error = PipelineError::from(&error);
-                for (_, reply) in facts {
-                    let _ = reply.send(Err(error.clone()));
-                }
                 for (_, reply) in signals {
-                    let _ = reply.send(Err(error.clone()));
+                    let _ = reply.send(Err(PipelineError::from(&*error)));
+                }
+            }
+        }
+        while matches!(done, Ok(Done { all: false, .. })) {
+            done = self.batch(&arrivals, &[]).await;
+        }
+        match done {
+            Ok(done) => {
+                for ((_, reply), receipt) in facts.into_iter().zip(done.receipts) {
+                    let _ = reply.send(Ok(receipt));
+                }
+            }
+            Err(error) => {
+                self.failed(&error);
+                for (_, reply) in facts {
+                    let _ = reply.send(Err(PipelineError::from(&error)));
                 }
             }
         }
@@ -452,7 +445,7 @@ impl Worker {
                 .zip(&placed)
                 .filter(|(_, place)| !place.duplicate)
             {
-                hub.note_accepted(place.seq, signal.seen);
+                hub.note_accepted(place.seq, signal.seen, None);
             }
         }
         let mut published = Vec::new();

@@ -1,4 +1,4 @@
-//! Companies and what the market says of them: names and numbers from files, market capitalisations, daily closes.
+//! Companies and what the market says of them: names and numbers from files, market capitalisations, daily closes, splits.
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -32,4 +32,15 @@ pub struct Close {
     pub date: Date,
     /// Price.
     pub close: Decimal,
+}
+
+/// New shares for old.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SymbolSplit {
+    /// The ticker as the file spells it.
+    pub symbol: String,
+    /// First session in which the new shares were traded.
+    pub date: Date,
+    /// New shares for one old: 10 for a split of ten for one, 0.05 for a reverse split of one for twenty; 1: there was none.
+    pub ratio: Decimal,
 }

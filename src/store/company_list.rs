@@ -4,7 +4,8 @@ use super::{
     companies::Named,
     db::Db,
     error::StoreResult,
-    search::push_words,
+    numbered::{ROWS_PER_STATEMENT, in_order, push_numbers},
+    search::Look,
     sql::{QueryBuilder, query_as},
 };
 
@@ -128,10 +129,10 @@ impl CompanyFilter {
         }
     }
 
-    fn push_where(&self, query: &mut QueryBuilder) {
+    fn push_where(&self, query: &mut QueryBuilder, look: Option<&Look>) {
         query.push(" where c.number > 0");
-        if let Some(q) = &self.q {
-            push_words(query, "c.number", Named::Company, q);
+        if let Some(look) = look {
+            look.push(query, "c.number");
         }
         if let Some(isin) = &self.isin {
             query.push(" and c.isin = ").push_bind(isin.clone());
@@ -143,22 +144,34 @@ impl CompanyFilter {
 }
 
 impl Db {
+    async fn look_for(&self, kind: Named, q: Option<&str>) -> StoreResult<Option<Look>> {
+        match q {
+            Some(q) => Ok(Some(self.look(kind, q).await?)),
+            None => Ok(None),
+        }
+    }
+
     /// How many companies a filter passes.
     pub async fn count_companies(&self, filter: &CompanyFilter) -> StoreResult<i64> {
+        let look = self.look_for(Named::Company, filter.q.as_deref()).await?;
+        if let (Some(look), None, None) = (&look, &filter.isin, &filter.market) {
+            return self.count_names(look).await;
+        }
         let mut query = QueryBuilder::new("select count(*) from companies c");
-        filter.push_where(&mut query);
+        filter.push_where(&mut query, look.as_ref());
         query.build_query_scalar().fetch_one(self).await
     }
 
-    /// A page of companies.
-    pub async fn list_companies(
+    /// The numbers of companies, in the order that the filter asks for.
+    pub async fn company_numbers(
         &self,
         filter: &CompanyFilter,
         limit: i64,
         offset: i64,
-    ) -> StoreResult<Vec<Company>> {
-        let mut query = QueryBuilder::new(COMPANY);
-        filter.push_where(&mut query);
+    ) -> StoreResult<Vec<i64>> {
+        let look = self.look_for(Named::Company, filter.q.as_deref()).await?;
+        let mut query = QueryBuilder::new("select c.number from companies c");
+        filter.push_where(&mut query, look.as_ref());
         query.push(match (filter.sort, filter.descending) {
             (CompanySort::Name, false) => " order by c.name, c.number",
             (CompanySort::Name, true) => " order by c.name desc, c.number",
@@ -174,7 +187,20 @@ impl Db {
             .push_bind(limit)
             .push(" offset ")
             .push_bind(offset);
-        query.build_query_as().fetch_all(self).await
+        query.build_query_scalar().fetch_all(self).await
+    }
+
+    /// These companies, in this order.
+    pub async fn companies_numbered(&self, numbers: &[i64]) -> StoreResult<Vec<Company>> {
+        let mut listed = Vec::with_capacity(numbers.len());
+        for some in numbers.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(COMPANY);
+            query.push(" where c.number in (");
+            push_numbers(&mut query, some);
+            let rows: Vec<Company> = query.build_query_as().fetch_all(self).await?;
+            listed.extend(in_order(some, rows, |row| row.number));
+        }
+        Ok(listed)
     }
 
     /// A company by its number.
@@ -186,29 +212,49 @@ impl Db {
 
     /// How many insiders there are, of a market and with such a name.
     pub async fn count_insiders(&self, q: Option<&str>, market: Option<&str>) -> StoreResult<i64> {
-        let mut query = QueryBuilder::new("select count(*) from insiders i where i.number > 0");
-        push_insiders(&mut query, q, market);
+        let look = self.look_for(Named::Insider, q).await?;
+        if let (Some(look), None) = (&look, market) {
+            return self.count_names(look).await;
+        }
+        let mut query = QueryBuilder::new("select count(*) from insiders i");
+        push_insiders(&mut query, look.as_ref(), market);
         query.build_query_scalar().fetch_one(self).await
     }
 
-    /// A page of insiders, by name.
-    pub async fn list_insiders(
+    /// The numbers of insiders, by name.
+    pub async fn insider_numbers(
         &self,
         q: Option<&str>,
         market: Option<&str>,
         limit: i64,
         offset: i64,
-    ) -> StoreResult<Vec<Person>> {
-        let mut query = QueryBuilder::new(
-            "select i.number, i.slug, i.name, i.declarations, i.companies from insiders i where i.number > 0",
-        );
-        push_insiders(&mut query, q, market);
-        query
-            .push(" order by i.name, i.number limit ")
-            .push_bind(limit)
-            .push(" offset ")
-            .push_bind(offset);
-        query.build_query_as().fetch_all(self).await
+    ) -> StoreResult<Vec<i64>> {
+        let look = self.look_for(Named::Insider, q).await?;
+        let in_order = look.as_ref().is_none_or(Look::is_in_order);
+        let mut query = QueryBuilder::new("select i.number from insiders i");
+        push_insiders(&mut query, look.as_ref(), market);
+        query.push(if in_order {
+            " order by i.name, i.number limit "
+        } else {
+            // no index is to lead through all names where a few were gathered
+            " order by coalesce(i.name, ''), i.number limit "
+        });
+        query.push_bind(limit).push(" offset ").push_bind(offset);
+        query.build_query_scalar().fetch_all(self).await
+    }
+
+    /// These insiders, in this order.
+    pub async fn insiders_numbered(&self, numbers: &[i64]) -> StoreResult<Vec<Person>> {
+        let mut listed = Vec::with_capacity(numbers.len());
+        for some in numbers.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "select number, slug, name, declarations, companies from insiders where number in (",
+            );
+            push_numbers(&mut query, some);
+            let rows: Vec<Person> = query.build_query_as().fetch_all(self).await?;
+            listed.extend(in_order(some, rows, |row| row.number));
+        }
+        Ok(listed)
     }
 
     /// An insider by its number.
@@ -249,20 +295,12 @@ impl Db {
     }
 }
 
-fn push_insiders(query: &mut QueryBuilder, q: Option<&str>, market: Option<&str>) {
-    if let Some(q) = q {
-        push_words(query, "i.number", Named::Insider, q);
+fn push_insiders(query: &mut QueryBuilder, look: Option<&Look>, market: Option<&str>) {
+    query.push(" where 1 = 1");
+    if let Some(look) = look {
+        look.push(query, "i.number");
     }
     if let Some(market) = market {
         query.push(" and i.market = ").push_bind(market.to_owned());
     }
-}
-
-/// Numbers in a list, with its closing parenthesis.
-fn push_numbers(query: &mut QueryBuilder, numbers: &[i64]) {
-    let mut list = query.separated(", ");
-    for number in numbers {
-        list.push_bind(*number);
-    }
-    query.push(")");
 }

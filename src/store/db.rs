@@ -1,7 +1,6 @@
 //! The database, whichever it is: transactions, what writes one after the other, and the wake-ups that follow a commit.
 
 use std::{
-    future::Future,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -18,7 +17,7 @@ use super::{
     error::{StoreError, StoreResult},
     migrations::Migration,
     postgres,
-    sql::{Target, query, query_scalar},
+    sql::{Patience, Target, query, query_scalar},
     sqlite,
 };
 
@@ -38,8 +37,8 @@ pub(crate) enum Pools {
         options: Box<PgConnectOptions>,
         /// How long a connection may take to be made, or to become free.
         connect: Duration,
-        /// How long a statement may take.
-        patience: Duration,
+        /// How long an answer is waited for.
+        patience: Arc<Patience>,
     },
 }
 
@@ -106,14 +105,14 @@ pub struct Tx {
 
 enum Begun {
     Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
-    Postgres(sqlx::Transaction<'static, sqlx::Postgres>, Duration),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>, Arc<Patience>),
 }
 
 impl<'a> From<&'a Db> for Target<'a> {
     fn from(db: &'a Db) -> Self {
         match &db.0.pools {
             Pools::Sqlite { read, .. } => Target::SqlitePool(read),
-            Pools::Postgres { pool, patience, .. } => Target::PostgresPool(pool, *patience),
+            Pools::Postgres { pool, patience, .. } => Target::PostgresPool(pool, patience),
         }
     }
 }
@@ -122,7 +121,7 @@ impl<'a> From<&'a mut Tx> for Target<'a> {
     fn from(tx: &'a mut Tx) -> Self {
         match &mut tx.begun {
             Begun::Sqlite(begun) => Target::Sqlite(begun),
-            Begun::Postgres(begun, patience) => Target::Postgres(begun, *patience),
+            Begun::Postgres(begun, patience) => Target::Postgres(begun, patience),
         }
     }
 }
@@ -149,8 +148,7 @@ impl Db {
             pool: opened.pool,
             options: Box::new(opened.options),
             connect: Duration::from_secs(config.connect_seconds.max(1)),
-            // the server ends what takes too long; this is for a server that does not answer at all
-            patience: Duration::from_secs(config.statement_seconds.max(1) + 1),
+            patience: opened.patience,
         };
         Ok(Db::new(pools, opened.migrated))
     }
@@ -189,8 +187,8 @@ impl Db {
                 Begun::Sqlite(write.begin_with("begin immediate").await?)
             }
             Pools::Postgres { pool, patience, .. } => {
-                let begun = within(*patience, async { Ok(pool.begin().await?) }).await?;
-                Begun::Postgres(begun, *patience)
+                let begun = patience.of(pool.begin()).await?;
+                Begun::Postgres(begun, patience.clone())
             }
         };
         Ok(Tx {
@@ -229,9 +227,7 @@ impl Db {
         } = tx;
         match begun {
             Begun::Sqlite(begun) => begun.commit().await?,
-            Begun::Postgres(begun, patience) => {
-                within(patience, async { Ok(begun.commit().await?) }).await?;
-            }
+            Begun::Postgres(begun, patience) => patience.of(begun.commit()).await?,
         }
         mark.committed = true;
         Ok(())
@@ -335,16 +331,4 @@ impl Tx {
     pub(crate) fn tell_all(&mut self) {
         self.wakes = true;
     }
-}
-
-/// See [`super::sql`]: whoever asks a database that is gone does not wait for ever.
-async fn within<T>(
-    patience: Duration,
-    done: impl Future<Output = StoreResult<T>>,
-) -> StoreResult<T> {
-    let late = |_| StoreError::Unavailable(sqlx::Error::PoolTimedOut);
-    tokio::time::timeout(patience, done)
-        .await
-        .map_err(late)
-        .and_then(|done| done)
 }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     db::{CHANNEL, Db, LEASES, Pools},
     error::{StoreError, StoreResult},
+    sql::no_answer,
 };
 
 /// Notifications are lost with their connection, and a connection may be lost without a word: every so often, all look again.
@@ -25,7 +26,10 @@ impl Db {
     /// nobody to hear of: the tick of each who waits finds other processes' commits.
     pub async fn listen(self) {
         let Pools::Postgres {
-            options, connect, ..
+            options,
+            connect,
+            patience,
+            ..
         } = &self.0.pools
         else {
             return std::future::pending().await;
@@ -37,14 +41,14 @@ impl Db {
                     if std::mem::take(&mut told) {
                         tracing::info!("the database is listened to again");
                     }
-                    self.hear(listener).await;
+                    if self.hear(listener).await == Ended::Silent {
+                        // nor will it answer those who wait on other connections
+                        patience.doubt();
+                    }
                     tracing::debug!("the connection that listened is gone; making another");
                 }
                 Ok(Err(error)) => tell_once(&mut told, &error),
-                Err(_) => tell_once(
-                    &mut told,
-                    &StoreError::Unavailable(sqlx::Error::PoolTimedOut),
-                ),
+                Err(_) => tell_once(&mut told, &no_answer("no connection in time")),
             }
             self.wake();
             tokio::time::sleep(TICK).await;
@@ -52,7 +56,7 @@ impl Db {
     }
 
     /// Until the connection is in doubt.
-    async fn hear(&self, mut listener: PgListener) {
+    async fn hear(&self, mut listener: PgListener) -> Ended {
         // what came before it listened
         self.wake();
         self.wake_for_leases();
@@ -61,17 +65,28 @@ impl Db {
             match timeout(TICK, listener.try_recv()).await {
                 Ok(Ok(Some(heard))) if heard.channel() == LEASES => self.wake_for_leases(),
                 Ok(Ok(Some(_))) | Err(_) => self.wake(),
-                Ok(Ok(None) | Err(_)) => return,
+                Ok(Ok(None) | Err(_)) => return Ended::Lost,
             }
             if checked.elapsed() >= CHECK_EVERY {
                 let check = sqlx::query("select 1").execute(&mut listener);
-                if !matches!(timeout(ANSWER_WITHIN, check).await, Ok(Ok(_))) {
-                    return;
+                match timeout(ANSWER_WITHIN, check).await {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(_)) => return Ended::Lost,
+                    Err(_) => return Ended::Silent,
                 }
                 checked = Instant::now();
             }
         }
     }
+}
+
+/// How a connection ended.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    /// It broke.
+    Lost,
+    /// It did not answer.
+    Silent,
 }
 
 async fn begin(options: &PgConnectOptions) -> StoreResult<PgListener> {

@@ -38,9 +38,16 @@ pub mod companies;
 
 pub mod prices;
 
+mod numbered;
+
+pub mod splits;
+
 pub mod search;
 
 pub mod declaration_list;
+
+#[cfg(test)]
+mod declaration_list_test;
 
 pub mod filings;
 
@@ -49,6 +56,8 @@ pub mod declarations;
 pub mod served;
 
 pub mod stale;
+
+pub mod sources;
 
 pub mod company_list;
 

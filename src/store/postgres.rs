@@ -1,6 +1,6 @@
 //! PostgreSQL: its URL, which is a secret, and opening a pool of connections that notice when the other end is gone.
 
-use std::{fmt, str::FromStr as _, time::Duration};
+use std::{fmt, str::FromStr as _, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use sqlx::{
@@ -12,6 +12,7 @@ use sqlx::{
 use super::{
     error::{StoreError, StoreResult},
     migrations::{self, Migration},
+    sql::{Patience, no_answer},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -119,6 +120,7 @@ impl<'de> Deserialize<'de> for DatabaseUrl {
 pub(crate) struct Opened {
     pub(crate) pool: PgPool,
     pub(crate) options: PgConnectOptions,
+    pub(crate) patience: Arc<Patience>,
     pub(crate) migrated: Vec<Migration>,
 }
 
@@ -154,6 +156,10 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
         "set lock_timeout = '{}s'; set statement_timeout = '{}s'; set idle_in_transaction_session_timeout = '{}s'",
         config.lock_seconds, config.statement_seconds, IDLE_IN_TRANSACTION
     );
+    // the server ends what takes too long; this is for one that does not answer at all
+    let limit = Duration::from_secs(config.statement_seconds.max(1) + 1);
+    let patience = Arc::new(Patience::new(limit));
+    let suspicion = patience.clone();
     let pool = PgPoolOptions::new()
         .max_connections(config.connections.max(2))
         .acquire_timeout(connect)
@@ -165,8 +171,11 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
                 Ok(())
             })
         })
-        .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < SURELY_THERE || is_there(connection).await) })
+        .before_acquire(move |connection, meta| {
+            let doubted = suspicion.doubts(meta.age);
+            Box::pin(async move {
+                Ok(!doubted && (meta.idle_for < SURELY_THERE || is_there(connection).await))
+            })
         })
         // whoever gave up waiting for an answer gives back a connection that may never answer again: the pool must not wait either
         .after_release(|connection, _| Box::pin(async move { Ok(is_there(connection).await) }))
@@ -175,6 +184,7 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
     Ok(Opened {
         pool,
         options,
+        patience,
         migrated,
     })
 }
@@ -192,6 +202,10 @@ pub(crate) async fn is_there(connection: &mut PgConnection) -> bool {
 async fn migrate(options: &PgConnectOptions, patience: Duration) -> StoreResult<Vec<Migration>> {
     // a connection of its own: steps may take long, and wait for another process that takes them
     let mut connection = connect(options, patience).await?;
+    // that a table is there already is no news
+    connection
+        .execute("set client_min_messages = warning")
+        .await?;
     let encoding: String = sqlx::query_scalar("show server_encoding")
         .fetch_one(&mut connection)
         .await?;
@@ -212,7 +226,7 @@ pub(crate) async fn connect(
 ) -> StoreResult<PgConnection> {
     match tokio::time::timeout(patience, PgConnection::connect_with(options)).await {
         Ok(connected) => Ok(connected?),
-        Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
+        Err(_) => Err(no_answer("no connection in time")),
     }
 }
 

@@ -186,6 +186,20 @@ impl Tx {
         Ok(())
     }
 
+    /// Removes the backtests of declarations that have a score no more.
+    pub async fn drop_backtests(&mut self, declarations: &[i64]) -> StoreResult<()> {
+        for some in declarations.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("delete from backtests where declaration in (");
+            let mut list = query.separated(", ");
+            for declaration in some {
+                list.push_bind(*declaration);
+            }
+            query.push(")");
+            query.build().execute(&mut *self).await?;
+        }
+        Ok(())
+    }
+
     /// Puts backtests, each in the place of the one before.
     pub async fn put_backtests(&mut self, backtests: &[Backtest], now: Time) -> StoreResult<()> {
         for chunk in backtests.chunks(ROWS_PER_STATEMENT) {
@@ -223,7 +237,7 @@ impl Db {
     pub async fn excesses(&self, filter: &BacktestFilter) -> StoreResult<Vec<Excesses>> {
         let mut query = QueryBuilder::new(
             "select direction, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730
-             from backtests where declaration > 0",
+             from backtests where 1 = 1",
         );
         if let Some(direction) = &filter.direction {
             query.push(" and direction = ").push_bind(direction.clone());

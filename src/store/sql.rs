@@ -1,6 +1,10 @@
 //! A statement: one text for every database, the values that go with it, and the rows that come back.
 
-use std::{fmt::Display, marker::PhantomData, time::Duration};
+use std::{
+    fmt::Display,
+    marker::PhantomData,
+    time::{Duration, Instant},
+};
 
 use sqlx::{
     AssertSqlSafe, Decode, FromRow, PgConnection, PgPool, Postgres, Row as _, Sqlite,
@@ -8,6 +12,8 @@ use sqlx::{
     postgres::{PgArguments, PgRow},
     sqlite::{SqliteArguments, SqliteRow},
 };
+
+use tokio::sync::watch;
 
 use super::error::{StoreError, StoreResult};
 
@@ -225,8 +231,8 @@ impl Separated<'_> {
 pub(crate) enum Target<'a> {
     SqlitePool(&'a SqlitePool),
     Sqlite(&'a mut SqliteConnection),
-    PostgresPool(&'a PgPool, Duration),
-    Postgres(&'a mut PgConnection, Duration),
+    PostgresPool(&'a PgPool, &'a Patience),
+    Postgres(&'a mut PgConnection, &'a Patience),
 }
 
 impl<S> Query<S> {
@@ -246,12 +252,12 @@ impl<S> Query<S> {
             Target::PostgresPool(pool, patience) => {
                 let (text, values) = for_postgres(self.text, self.values)?;
                 let run = sqlx::query_with(text, values).execute(pool);
-                Ok(in_time(patience, run).await?.rows_affected())
+                Ok(patience.of(run).await?.rows_affected())
             }
             Target::Postgres(connection, patience) => {
                 let (text, values) = for_postgres(self.text, self.values)?;
                 let run = sqlx::query_with(text, values).execute(connection);
-                Ok(in_time(patience, run).await?.rows_affected())
+                Ok(patience.of(run).await?.rows_affected())
             }
         }
     }
@@ -274,13 +280,13 @@ impl<S: Shape> Query<S> {
             Target::PostgresPool(pool, patience) => {
                 let (text, values) = for_postgres(self.text, self.values)?;
                 let run = sqlx::query_with(text, values).fetch_all(pool);
-                let rows = in_time(patience, run).await?;
+                let rows = patience.of(run).await?;
                 rows.iter().map(S::from_postgres).collect()
             }
             Target::Postgres(connection, patience) => {
                 let (text, values) = for_postgres(self.text, self.values)?;
                 let run = sqlx::query_with(text, values).fetch_all(connection);
-                let rows = in_time(patience, run).await?;
+                let rows = patience.of(run).await?;
                 rows.iter().map(S::from_postgres).collect()
             }
         };
@@ -302,20 +308,51 @@ impl<S: Shape> Query<S> {
     }
 }
 
-/// A connection whose other end is gone says nothing for a quarter of an hour: whoever asks does not wait so long.
-async fn in_time<T>(
-    patience: Duration,
-    run: impl Future<Output = sqlx::Result<T>>,
-) -> StoreResult<T> {
-    match tokio::time::timeout(patience, run).await {
-        Ok(done) => Ok(done?),
-        Err(_) => Err(StoreError::Unavailable(sqlx::Error::Io(
-            std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                format!("no answer within {} s", patience.as_secs()),
-            ),
-        ))),
+/// How long an answer is waited for. A connection whose other end is gone says nothing for a quarter of an hour.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    limit: Duration,
+    /// When the server last did not answer on a connection that only asks whether it is there.
+    doubt: watch::Sender<Option<Instant>>,
+}
+
+impl Patience {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Patience {
+            limit,
+            doubt: watch::Sender::new(None),
+        }
     }
+
+    /// Whoever waits for an answer waits no longer, and no connection of before is used again.
+    pub(crate) fn doubt(&self) {
+        self.doubt.send_replace(Some(Instant::now()));
+    }
+
+    /// Whether a connection of this age is one of those.
+    pub(crate) fn doubts(&self, age: Duration) -> bool {
+        let doubted = *self.doubt.borrow();
+        doubted.is_some_and(|at| at.elapsed() <= age)
+    }
+
+    /// What comes of it, in time.
+    pub(crate) async fn of<T>(&self, run: impl Future<Output = sqlx::Result<T>>) -> StoreResult<T> {
+        let mut doubt = self.doubt.subscribe();
+        tokio::select! {
+            biased;
+            done = run => Ok(done?),
+            _ = doubt.changed() => Err(no_answer("the server does not answer")),
+            () = tokio::time::sleep(self.limit) => {
+                Err(no_answer(&format!("no answer within {} s", self.limit.as_secs())))
+            }
+        }
+    }
+}
+
+/// Nobody answers.
+pub(crate) fn no_answer(why: &str) -> StoreError {
+    let error = std::io::Error::new(std::io::ErrorKind::TimedOut, why.to_owned());
+    StoreError::Unavailable(sqlx::Error::Io(error))
 }
 
 fn unbound(error: sqlx::error::BoxDynError) -> StoreError {

@@ -88,6 +88,21 @@ impl Tx {
         .await
     }
 
+    /// Some companies with something new of their own and a filing published at or after a moment, by number: what is news goes first.
+    pub async fn stale_with_news(&mut self, oldest: Time, limit: i64) -> StoreResult<Vec<Stale>> {
+        // the few latest declarations are looked through, not the many companies that may wait
+        query_as(
+            "select s.company, s.since, c.declarations from stale_companies s join companies c on c.number = s.company
+             where s.returns_due = $1 and s.company in (select company from declarations where published_at >= $2)
+             order by s.company limit $3",
+        )
+        .bind(true)
+        .bind(oldest.0)
+        .bind(limit)
+        .fetch_all(&mut *self)
+        .await
+    }
+
     /// Notes that all companies there are wait to be judged anew, from their first declaration on.
     pub async fn mark_all_stale(&mut self) -> StoreResult<()> {
         query(

@@ -43,6 +43,11 @@ impl Database {
         Self::make(server().template.as_deref())
     }
 
+    /// One without any tables.
+    pub fn bare() -> Self {
+        Self::make(None)
+    }
+
     fn make(template: Option<&str>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -60,6 +65,48 @@ impl Database {
     /// Another one with the same in it. Nobody may be connected to this one.
     pub fn copy(&self) -> Self {
         Self::make(Some(&self.name))
+    }
+
+    /// Ends all connections to it, and makes none until it is back.
+    pub fn go_away(&self) {
+        let name = &self.name;
+        server().run(format!("alter database {name} allow_connections false"));
+        self.end_connections();
+    }
+
+    /// Connections are made again.
+    pub fn come_back(&self) {
+        let name = &self.name;
+        server().run(format!("alter database {name} allow_connections true"));
+    }
+
+    /// Ends all connections to it.
+    pub fn end_connections(&self) {
+        let name = &self.name;
+        server().run(format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
+        ));
+    }
+
+    /// Host and port of its server.
+    pub fn address(&self) -> String {
+        let (_, rest) = self.url.split_once("://").unwrap();
+        let (before, _) = rest.split_once('/').unwrap();
+        let (_, address) = before.rsplit_once('@').unwrap_or(("", before));
+        address.to_owned()
+    }
+
+    /// Its URL by another port of this machine.
+    pub fn url_at(&self, port: u16) -> String {
+        self.url
+            .replace(&self.address(), &format!("127.0.0.1:{port}"))
+    }
+
+    /// What must be seen nowhere.
+    pub fn password(&self) -> &str {
+        let (_, rest) = self.url.split_once("://").unwrap();
+        let (user, _) = rest.split_once('@').unwrap();
+        user.split_once(':').map_or("", |(_, password)| password)
     }
 
     /// Settings to open it with.

@@ -28,7 +28,8 @@ use sigcast::{
 
 use super::{
     ON_POSTGRES,
-    server::{Key, Place, Server},
+    place::Place,
+    server::{Key, Server},
     wire::{Reply, request},
 };
 

@@ -11,6 +11,7 @@ const ON_POSTGRES: bool = false;
 
 #[path = "../cluster/mod.rs"]
 mod cluster;
+mod place;
 mod server;
 mod wire;
 
@@ -23,11 +24,14 @@ mod crash;
 mod cut;
 mod disk_full;
 mod drain;
+mod edgar;
+mod edgar_site;
 mod engines;
 mod filings;
 mod hostile;
 mod ingest;
 mod insider_api;
+mod insider_pages;
 mod insider_samples;
 mod insider_view;
 mod intake;
@@ -41,6 +45,7 @@ mod rest;
 mod resume;
 mod seat;
 mod slow;
+mod splits;
 mod start;
 mod stdout;
 mod stream;

@@ -10,6 +10,8 @@ use crate::wire;
 /// See the constant of this name above.
 const ON_POSTGRES: bool = true;
 
+#[path = "place.rs"]
+mod place;
 #[path = "server.rs"]
 #[expect(
     dead_code,
@@ -20,16 +22,23 @@ mod server;
 #[path = "insider_data.rs"]
 mod insider_data;
 
+#[path = "register.rs"]
+mod register;
+
 #[path = "access.rs"]
 mod access;
 #[path = "crash.rs"]
 mod crash;
+#[path = "filings.rs"]
+mod filings;
 #[path = "insider_api.rs"]
 mod insider_api;
 #[path = "insider_view.rs"]
 mod insider_view;
 #[path = "intake.rs"]
 mod intake;
+#[path = "leases.rs"]
+mod leases;
 #[path = "nodes.rs"]
 mod nodes;
 #[path = "quota.rs"]

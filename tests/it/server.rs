@@ -1,7 +1,6 @@
 //! A server of one's own: the real binary on free ports and an empty data directory, ended with the test.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     os::unix::process::CommandExt as _,
@@ -16,108 +15,21 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use sigcast::{
-    config::load,
-    model::time::{Clock, Time},
-    store::db::Db,
-};
+use sigcast::model::time::{Clock, Time};
 use sqlx::Connection as _;
-use tempfile::TempDir;
 
 use super::{
-    ON_POSTGRES,
+    place::{DATABASE_URL, Place, sigcast},
     wire::{Reply, Stream, request},
 };
-use crate::cluster::Database;
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// The admin token of every test server.
 const ADMIN_TOKEN: &str = "a-token-for-this-test-alone-0123456789";
 
-/// Where a server's data are: a folder, and a database of its own where it is not in the folder.
-pub struct Place {
-    folder: PathBuf,
-    /// Gone with it, where it was made for it alone.
-    _own: Option<TempDir>,
-    database: Option<Arc<Database>>,
-    /// By which way it is reached, where that is another than its own.
-    by: Option<String>,
-}
-
-impl Place {
-    pub fn new() -> Self {
-        let own = tempfile::tempdir().unwrap();
-        let place = Self::in_folder(own.path().to_owned());
-        Place {
-            _own: Some(own),
-            ..place
-        }
-    }
-
-    /// In a folder that the caller made, and keeps.
-    pub fn in_folder(folder: PathBuf) -> Self {
-        Place {
-            folder,
-            _own: None,
-            database: ON_POSTGRES.then(|| Arc::new(Database::fresh())),
-            by: None,
-        }
-    }
-
-    /// A folder of its own beside a database that is another's, too, and is reached by this URL, if not by its own.
-    pub fn beside(other: &Place, by: Option<String>) -> Self {
-        Place {
-            database: other.database.clone(),
-            by,
-            ..Place::without_database()
-        }
-    }
-
-    fn without_database() -> Self {
-        let own = tempfile::tempdir().unwrap();
-        Place {
-            folder: own.path().to_owned(),
-            _own: Some(own),
-            database: None,
-            by: None,
-        }
-    }
-
-    /// The database's URL.
-    pub fn url(&self) -> String {
-        self.database.as_ref().unwrap().url.clone()
-    }
-
-    /// The same data in another place. Nobody may have this one open.
-    pub fn copy(&self) -> Self {
-        let own = tempfile::tempdir().unwrap();
-        for entry in fs::read_dir(&self.folder).unwrap() {
-            let from = entry.unwrap();
-            fs::copy(from.path(), own.path().join(from.file_name())).unwrap();
-        }
-        Place {
-            folder: own.path().to_owned(),
-            _own: Some(own),
-            database: (self.database.as_ref()).map(|database| Arc::new(database.copy())),
-            by: None,
-        }
-    }
-
-    /// The database, as another process opens it.
-    pub async fn open(&self) -> Db {
-        let settings = load::load(None, std::iter::empty(), &[]).unwrap();
-        match &self.database {
-            Some(database) => Db::open_postgres(&database.config()).await.unwrap(),
-            None => Db::open_sqlite(&self.folder, &settings.store)
-                .await
-                .unwrap(),
-        }
-    }
-}
-
 /// A running server, killed when dropped.
 pub struct Server {
-    place: Place,
+    place: Arc<Place>,
     /// No file of the process may grow beyond this.
     file_limit: Option<u64>,
     settings: Vec<(String, String)>,
@@ -128,8 +40,6 @@ pub struct Server {
     /// The admin listener.
     pub admin: SocketAddr,
 }
-
-const DATABASE_URL: &str = "SIGCAST_DATABASE_URL";
 
 /// A key as it was handed out.
 #[derive(Clone, Debug)]
@@ -151,7 +61,7 @@ impl Server {
     }
 
     /// With the data of a place.
-    pub fn on(place: Place, settings: &[(&str, &str)]) -> Self {
+    pub fn on(place: impl Into<Arc<Place>>, settings: &[(&str, &str)]) -> Self {
         Self::everything(place, settings, "127.0.0.1:0", None)
     }
 
@@ -171,7 +81,7 @@ impl Server {
     }
 
     fn everything(
-        place: Place,
+        place: impl Into<Arc<Place>>,
         settings: &[(&str, &str)],
         main: &str,
         file_limit: Option<u64>,
@@ -180,9 +90,11 @@ impl Server {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        if let Some(database) = &place.database {
-            let url = place.by.as_ref().unwrap_or(&database.url);
-            settings.push((DATABASE_URL.to_owned(), url.clone()));
+        let place = place.into();
+        // another way to it may have been given
+        let by_itself = settings.iter().all(|(name, _)| name != DATABASE_URL);
+        if let Some(database) = place.database.as_ref().filter(|_| by_itself) {
+            settings.push((DATABASE_URL.to_owned(), database.url.clone()));
         }
         let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
         let (child, stderr, main, admin) = spawn(&place.folder, &settings, main, admin, file_limit);
@@ -195,11 +107,6 @@ impl Server {
             main,
             admin,
         }
-    }
-
-    /// Where its data are.
-    pub fn place(&self) -> &Place {
-        &self.place
     }
 
     /// The same data and addresses, a new process; the old one is killed if it still runs.
@@ -377,12 +284,7 @@ impl Server {
 
     /// A command on the server's data directory, not yet run.
     pub fn on_data(&self, args: &[&str]) -> Command {
-        let mut command = sigcast();
-        command.args(args).arg("--data-dir").arg(&self.place.folder);
-        if let Some(database) = &self.place.database {
-            command.env(DATABASE_URL, &database.url);
-        }
-        command
+        self.place.command(args)
     }
 
     /// Runs a command on the data directory while the server runs.
@@ -400,18 +302,6 @@ impl Drop for Server {
             eprintln!("--- the server's stderr\n{}", self.stderr());
         }
     }
-}
-
-/// The binary, without what this process's environment would tell it.
-pub fn sigcast() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sigcast"));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("SIGCAST_") || text.starts_with("SIGMATE_") {
-            command.env_remove(&name);
-        }
-    }
-    command
 }
 
 type Spawned = (Child, Arc<Mutex<String>>, SocketAddr, SocketAddr);

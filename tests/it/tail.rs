@@ -5,8 +5,11 @@ use std::{
     process::{Output, Stdio},
 };
 
-use super::server::{Key, Server, lines_of, sigcast, until};
 use super::wire::PATIENCE;
+use super::{
+    place::sigcast,
+    server::{Key, Server, lines_of, until},
+};
 
 fn tail(server: &Server, key: &Key, args: &[&str]) -> std::process::Child {
     sigcast()

@@ -17,5 +17,6 @@ mod leases;
 mod log;
 mod postgres;
 mod prune;
+mod publish_sql;
 mod tickets;
 mod usage;

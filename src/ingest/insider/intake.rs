@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use jiff::tz::TimeZone;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     config::Config,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     hub::node::Hub,
     model::{
-        company::{Close, CompanyFact},
+        company::{Close, CompanyFact, SymbolSplit},
         filing::Filing,
         market::Market,
         name::normalised,
@@ -40,6 +40,26 @@ pub enum When {
     WhileFresh,
     /// By [`Intake::settle`], later: many filings of one company are judged once.
     Later,
+}
+
+/// What a follower of a source tells of filings.
+#[derive(Clone, Copy, Debug)]
+pub struct Followed<'a> {
+    /// The source's name.
+    pub name: &'a str,
+    /// Ids of filings, and when the feed was first seen to name them.
+    pub sightings: &'a [(String, Time)],
+    /// Where the follower stands, if all that it told before is stored with or before these.
+    pub state: Option<&'a str>,
+}
+
+/// Where filings come from.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    /// None of them fires.
+    history: bool,
+    seen: Instant,
+    source: Option<&'a Followed<'a>>,
 }
 
 /// Companies judged in one transaction, at most.
@@ -137,8 +157,40 @@ impl Intake {
         if filings.is_empty() {
             return Ok(Taken::default());
         }
-        let mut judge = self.judge.lock().await;
-        let taken = self.take(&mut judge, filings, when, history, seen).await;
+        let from = Origin {
+            history,
+            seen,
+            source: None,
+        };
+        self.count(self.judge.lock().await, filings, when, from)
+            .await
+    }
+
+    /// Stores what the follower of a source tells: filings, when they were seen, and where it stands after them, all or nothing.
+    pub async fn followed(
+        &self,
+        filings: &[Filing],
+        source: &Followed<'_>,
+        when: When,
+        seen: Instant,
+    ) -> StoreResult<Taken> {
+        let from = Origin {
+            history: false,
+            seen,
+            source: Some(source),
+        };
+        self.count(self.judge.lock().await, filings, when, from)
+            .await
+    }
+
+    async fn count(
+        &self,
+        mut judge: MutexGuard<'_, Judge>,
+        filings: &[Filing],
+        when: When,
+        from: Origin<'_>,
+    ) -> StoreResult<Taken> {
+        let taken = self.take(&mut judge, filings, when, from).await;
         let taken = taken.inspect_err(|_| self.failed(&mut judge))?;
         self.metrics.accepted.inc_by(taken.accepted);
         self.metrics.duplicate.inc_by(taken.duplicate);
@@ -152,13 +204,23 @@ impl Intake {
         judge: &mut Judge,
         filings: &[Filing],
         when: When,
-        history: bool,
-        seen: Instant,
+        from: Origin<'_>,
     ) -> StoreResult<Taken> {
         let now = self.clock.now();
         let mut tx = self.db.begin_in(Lane::Insiders).await?;
-        let taken = take(&mut tx, filings, judge.markets(), !history, now).await?;
+        let taken = take(&mut tx, filings, judge.markets(), !from.history, now).await?;
+        if let Some(source) = from.source {
+            for (id, seen_at) in source.sightings {
+                tx.put_sighting(id, *seen_at).await?;
+            }
+            if let Some(state) = source.state {
+                tx.put_source_state(source.name, state, now).await?;
+            }
+        }
         if taken.accepted == 0 {
+            if from.source.is_some() {
+                self.db.commit(tx).await?;
+            }
             return Ok(taken);
         }
         let published = filings.iter().map(|filing| filing.published_at.0).max();
@@ -182,7 +244,7 @@ impl Intake {
             // what waits of these companies since earlier is judged with it
             let companies = tx.stale_of(&companies).await?;
             let begun = Instant::now();
-            judged = judge.judge(&mut tx, &companies, seen, now).await?;
+            judged = judge.judge(&mut tx, &companies, from.seen, now).await?;
             self.metrics.judge.observe(begun.elapsed().as_secs_f64());
         }
         self.finish(tx, &judged, now).await?;
@@ -204,10 +266,17 @@ impl Intake {
     async fn turn(&self, judge: &mut Judge, declarations: i64) -> StoreResult<Settled> {
         let now = self.clock.now();
         let mut tx = self.db.begin_in(Lane::Insiders).await?;
+        let begun = Instant::now();
+        // what may be a signal does not wait until all else is judged
+        let news = tx
+            .stale_with_news(now.plus(-self.max_age), SETTLE_AT_ONCE)
+            .await?;
+        let news = within(&news, declarations);
         let due = tx.stale(true, SETTLE_AT_ONCE).await?;
         let some = within(&due, declarations);
-        let begun = Instant::now();
-        let (companies, judged) = if some.is_empty() {
+        let (companies, judged) = if !news.is_empty() {
+            (news.len(), judge.judge(&mut tx, &news, begun, now).await?)
+        } else if some.is_empty() {
             let waiting = tx.stale(false, SETTLE_AT_ONCE).await?;
             let some = within(&waiting, declarations);
             let judged = judge.make_scores(&mut tx, &some, begun, now).await?;
@@ -247,6 +316,8 @@ impl Intake {
         }
         if !changed.is_empty() {
             tx.mark_stale(&changed).await?;
+            // lists say at once what was read anew, before it is judged
+            tx.touch(Touched::default()).await?;
             self.db.commit(tx).await?;
         }
         Ok(Some((last, changed.len() as u64)))
@@ -305,6 +376,29 @@ impl Intake {
         Ok(true)
     }
 
+    /// Stores splits of one symbol of a market; companies with it wait to be judged anew, from their first filing on. Whether any was new.
+    pub async fn splits(
+        &self,
+        market: &str,
+        symbol: &str,
+        splits: &[SymbolSplit],
+    ) -> StoreResult<bool> {
+        let _judge = self.judge.lock().await;
+        let mut tx = self.db.begin().await?;
+        if !tx.put_splits(market, symbol, splits).await? {
+            return Ok(false);
+        }
+        // any price filed before a split may have been doubted, and those after it are held against it
+        let companies = tx.companies_with_symbol(market, symbol).await?;
+        let stale: Vec<(i64, Time)> = (companies.into_iter())
+            .map(|company| (company, Time(i64::MIN)))
+            .collect();
+        tx.mark_stale(&stale).await?;
+        tx.touch(Touched::default()).await?;
+        self.db.commit(tx).await?;
+        Ok(true)
+    }
+
     /// Stores what files say of companies: names, tickers, market capitalisations. How many of them are known by a filing or made.
     pub async fn companies(&self, facts: &[CompanyFact]) -> StoreResult<u64> {
         let judge = self.judge.lock().await;
@@ -350,7 +444,7 @@ impl Intake {
         let new = || (judged.fired.iter().zip(&placed)).filter(|(_, place)| !place.duplicate);
         if let Some(hub) = &self.hub {
             for (fired, place) in new() {
-                hub.note_accepted(place.seq, fired.seen());
+                hub.note_accepted(place.seq, fired.seen(), fired.sighted());
             }
         }
         self.db.commit(tx).await?;

@@ -22,7 +22,7 @@ use crate::{
             days,
             elsewhere::{Nothing, Returns},
             fire::{self, CompanyBrief, Fire},
-            record::{DeclarationRecord, Direction, Matured},
+            record::{DeclarationRecord, Direction, Matured, Split},
             signal::signal_id,
         },
         record::Draft,
@@ -42,6 +42,8 @@ pub struct Fired {
     draft: Draft,
     /// When its filing was first seen.
     seen: Instant,
+    /// When a followed feed was first seen to name it.
+    sighted: Option<Time>,
     score_ms: f64,
 }
 
@@ -63,6 +65,12 @@ impl Fired {
     pub fn seen(&self) -> Instant {
         self.seen
     }
+
+    /// When a followed feed was first seen to name it, by whatever process.
+    #[must_use]
+    pub fn sighted(&self) -> Option<Time> {
+        self.sighted
+    }
 }
 
 /// What judging some companies came to.
@@ -70,6 +78,8 @@ impl Fired {
 pub struct Judged {
     /// Assessments that say something new.
     pub revisions: u64,
+    /// Backtests made anew.
+    pub backtests: u64,
     /// Signals for the log.
     pub fired: Vec<Fired>,
 }
@@ -202,9 +212,10 @@ impl Judge {
         for case in cases {
             self.score(tx, case, seen, now, &mut judged).await?;
         }
-        if judged.revisions > 0 {
+        // a backtest is part of what lists say, also where its score stays
+        if judged.revisions > 0 || judged.backtests > 0 {
             let touched = Touched {
-                scores_at: Some(now.0),
+                scores_at: (judged.revisions > 0).then_some(now.0),
                 ..Touched::default()
             };
             tx.touch(touched).await?;
@@ -222,6 +233,8 @@ impl Judge {
         let mut known = Company::unknown(&market.currency, days::zone(market));
         if let Some(symbol) = &row.symbol {
             known.closes = Series::new(tx.closes(&row.market, symbol).await?);
+            let splits = tx.splits(&row.market, symbol).await?.into_iter();
+            known.splits = splits.map(|(date, ratio)| Split { date, ratio }).collect();
         }
         known.benchmark = self.benchmark(tx, &row.market).await?;
         known.market_caps = Series::new(tx.market_caps(number).await?);
@@ -340,14 +353,15 @@ impl Judge {
         let revisions = self.revisions(tx, &sweep, &changed, now).await?;
         let score_ms = begun.elapsed().as_secs_f64() * 1000.0;
         for ((stored, assessment), revision) in &revisions {
-            judged.fired.extend(
-                self.fire(case, stored, assessment, &revision.rest, now)?
-                    .map(|draft| Fired {
-                        draft,
-                        seen,
-                        score_ms,
-                    }),
-            );
+            let Some(draft) = self.fire(case, stored, assessment, &revision.rest, now)? else {
+                continue;
+            };
+            judged.fired.push(Fired {
+                draft,
+                seen,
+                sighted: tx.sighting(stored.filing).await?,
+                score_ms,
+            });
         }
         let revisions: Vec<_> = revisions
             .into_iter()
@@ -363,6 +377,14 @@ impl Judge {
             &assessments,
             now,
         )?;
+        judged.backtests += backtests.len() as u64;
+        // what has a score no more has no backtest either; what was never assessed before has none to lose
+        let kept: HashSet<i64> = backtests.iter().map(|one| one.declaration).collect();
+        let lost: Vec<i64> = (changed.iter())
+            .filter(|(stored, _)| stored.revision > 0 && !kept.contains(&stored.number))
+            .map(|(stored, _)| stored.number)
+            .collect();
+        tx.drop_backtests(&lost).await?;
         tx.put_backtests(&backtests, now).await
     }
 

@@ -1,176 +1,24 @@
-//! Filings through the store: judged by what was known when they were published, in whatever order they arrive, and fired while fresh.
-
-#![expect(
-    clippy::unwrap_used,
-    reason = "all of this crate is tests, its helping functions as well"
-)]
+//! Scores: of what was known when a filing was published, in whatever order it arrived; and what is fired.
 
 use std::time::Instant;
 
-use jiff::civil::Date;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use sigcast::{
-    config::load,
-    ingest::insider::{
-        config::Config,
-        intake::{Intake, When},
-    },
+    ingest::insider::intake::When,
     model::{
-        company::Close,
-        filing::{Amends, Code, Filing, FilingId, Issuer, Owner, Row, Status},
+        company::{Close, SymbolSplit},
+        filing::{Amends, Filing, Status},
         log::LogRead as _,
-        market::Market,
-        time::{Clock, Time},
     },
     store::{
         companies::Named,
-        db::Db,
-        declaration_list::{Filter, Sort},
+        declaration_list::{Filter, Slice, Sort},
     },
 };
-use tempfile::TempDir;
 
-fn run<T>(promise: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
-    runtime.unwrap().block_on(promise)
-}
-
-fn us() -> Market {
-    Market {
-        code: "us".into(),
-        regulator: "SEC".into(),
-        name: "United States".into(),
-        currency: "USD".into(),
-        time_zone: "America/New_York".into(),
-        prefix: "SEC".into(),
-        benchmarks: vec!["SPY".into()],
-    }
-}
-
-fn now() -> Time {
-    Time::parse_iso("2023-07-01T12:00:00Z").unwrap()
-}
-
-struct House {
-    _folder: TempDir,
-    db: Db,
-    intake: Intake,
-}
-
-impl House {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = load::load(None, std::iter::empty(), &[]).unwrap();
-        let db = Db::open_sqlite(folder.path(), &settings.store)
-            .await
-            .unwrap();
-        db.name_log("0123abcd", now()).await.unwrap();
-        let config = Config {
-            signal_min_score: 40.0,
-            signal_max_age_hours: 24,
-        };
-        let clock = Clock::from_fn(now);
-        let intake = Intake::open(db.clone(), None, clock, config, &[us()])
-            .await
-            .unwrap();
-        House {
-            _folder: folder,
-            db,
-            intake,
-        }
-    }
-
-    async fn settle(&self) {
-        let mut rounds = 0;
-        while self.intake.settle().await.unwrap().companies > 0 {
-            rounds += 1;
-            assert!(rounds < 1_000, "judging must come to an end");
-        }
-    }
-
-    /// What is said of every declaration, but for when and how often it was judged.
-    async fn said(&self) -> Vec<(String, String, Option<String>)> {
-        let filter = Filter {
-            ascending: true,
-            ..Filter::default()
-        };
-        let listed = self
-            .db
-            .list_declarations(&filter, 1_000, 0, true)
-            .await
-            .unwrap();
-        let mut all = Vec::new();
-        for one in listed {
-            let served = self
-                .db
-                .served(one.number, "s9.1", None)
-                .await
-                .unwrap()
-                .unwrap();
-            let mut signal: serde_json::Value = serde_json::from_str(&served.signal).unwrap();
-            signal.as_object_mut().unwrap().remove("scoredAt");
-            all.push((
-                one.amf_id,
-                format!("{signal} {}", served.audit.unwrap_or_default()),
-                one.backtest,
-            ));
-        }
-        all
-    }
-}
-
-fn date(text: &str) -> Date {
-    text.parse().unwrap()
-}
-
-fn filing(number: u32, owner: u32, code: &str, published: Time, traded: Date) -> Filing {
-    Filing {
-        id: FilingId(format!("SEC:0000000000-23-{number:06}")),
-        market: "us".into(),
-        form: "4".into(),
-        published_at: published,
-        published_estimated: false,
-        status: Status::Current,
-        amends: None,
-        issuer: Issuer {
-            id: Some("0000000007".into()),
-            name: "Otter Works, Inc.".into(),
-            symbol: Some("OTTR".into()),
-            isin: None,
-        },
-        owners: vec![Owner {
-            id: Some(format!("{owner:010}")),
-            name: format!("Owner {owner}"),
-            officer: true,
-            title: Some("Chief Financial Officer".into()),
-            ..Owner::default()
-        }],
-        period: Some(traded),
-        plan: None,
-        rows: vec![Row {
-            code: Some(Code(code.into())),
-            security: "Common Stock".into(),
-            date: Some(traded),
-            acquired: Some(code == "P"),
-            shares: Some(Decimal::from(1_000 + number)),
-            price: Some(Decimal::from(10)),
-            shares_after: Some(Decimal::from(5_000)),
-            direct: Some(true),
-            ..Row::default()
-        }],
-        footnotes: Vec::new(),
-        remarks: None,
-        url: None,
-    }
-}
-
-fn on(day: &str) -> Time {
-    Time::parse_iso(&format!("{day}T20:00:00Z")).unwrap()
-}
+use super::ON_POSTGRES;
+use super::house::{House, date, filing, on, run};
 
 #[test]
 fn a_fresh_filing_is_scored_listed_and_fired_once() {
@@ -212,8 +60,7 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
                     sort: Sort::SignalScore,
                     ..Filter::default()
                 },
-                10,
-                0,
+                &Slice::of(10, 0),
                 false,
             )
             .await
@@ -223,13 +70,11 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
             ids,
             ["SEC:0000000000-23-000001", "SEC:0000000000-23-000002"]
         );
-        let found = house
-            .db
-            .search(Named::Company, "OTT", Some("us"), 8)
-            .await
-            .unwrap();
+        let numbers = house.db.search_numbers("OTT", Some("us"), 8, 0).await;
+        let found = house.db.found(&numbers.unwrap()).await.unwrap();
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].declarations, 2);
+        assert_eq!(found[0].kind, Named::Company as i64);
+        assert_eq!(found[0].found.declarations, 2);
     });
 }
 
@@ -381,6 +226,8 @@ fn closes(symbol: &str) -> Vec<Close> {
 enum Step {
     Filings(Vec<Filing>, bool),
     Closes(&'static str),
+    /// New shares for old in HERN: a price before it cannot be, if that is so.
+    Split,
 }
 
 async fn outcome(steps: &[Step]) -> Vec<(String, String, Option<String>)> {
@@ -394,6 +241,14 @@ async fn outcome(steps: &[Step]) -> Vec<(String, String, Option<String>)> {
                     .filings(filings, when, true, Instant::now())
                     .await
                     .unwrap();
+            }
+            Step::Split => {
+                let split = SymbolSplit {
+                    symbol: "HERN".into(),
+                    date: date("2022-02-01"),
+                    ratio: Decimal::from(10),
+                };
+                house.intake.splits("us", "HERN", &[split]).await.unwrap();
             }
             Step::Closes(symbol) => {
                 house
@@ -410,6 +265,7 @@ async fn outcome(steps: &[Step]) -> Vec<(String, String, Option<String>)> {
 
 fn in_order() -> Vec<Step> {
     let mut steps: Vec<Step> = ["SPY", "OTTR", "HERN"].map(Step::Closes).to_vec();
+    steps.push(Step::Split);
     steps.extend(
         history()
             .into_iter()
@@ -433,18 +289,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             for (n, symbol) in symbols.into_iter().enumerate() {
                 steps.insert((place * (n + 1)) % (steps.len() + 1), Step::Closes(symbol));
             }
+            steps.insert((place * 7) % (steps.len() + 1), Step::Split);
             steps
         })
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    // each case makes two databases, which takes PostgreSQL longer
+    #![proptest_config(ProptestConfig { cases: if ON_POSTGRES { 8 } else { 24 }, ..ProptestConfig::default() })]
 
     #[test]
     fn any_order_of_arrival_ends_in_the_same_scores(steps in steps()) {
         let (expected, found) = run(async { (outcome(&in_order()).await, outcome(&steps).await) });
         prop_assert!(expected.iter().any(|(_, said, _)| said.contains("\"pastN\":2")), "{expected:?}");
         prop_assert!(expected.iter().any(|(.., backtest)| backtest.is_some()));
+        prop_assert!(expected.iter().any(|(_, said, _)| said.contains("\"suspect\"")));
         for (expected, found) in expected.iter().zip(&found) {
             prop_assert_eq!(expected, found);
         }

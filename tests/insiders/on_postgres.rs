@@ -1,0 +1,11 @@
+//! The promises on PostgreSQL.
+
+const ON_POSTGRES: bool = true;
+
+#[path = "house.rs"]
+mod house;
+
+#[path = "scores.rs"]
+mod scores;
+#[path = "turns.rs"]
+mod turns;
