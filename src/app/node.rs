@@ -3,6 +3,7 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     data_dir,
@@ -49,6 +50,8 @@ pub struct Node {
     keeper: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
     leases: Option<Arc<Leases>>,
+    /// Ends this node's heartbeats.
+    beats: CancellationToken,
     lock: DirLock,
 }
 
@@ -177,6 +180,7 @@ impl Node {
             keeper: tokio::spawn(keeper.run()),
             background: Vec::new(),
             leases,
+            beats: CancellationToken::new(),
             lock,
         };
         node.start_background(&settings, &db, hub, duties.clone());
@@ -210,14 +214,21 @@ impl Node {
         self.background = vec![read, pulse, watch, scoring, listen];
         if let Some(leases) = &self.leases {
             let stop = || self.life.hard.clone().cancelled_owned();
-            let state = self.state.clone();
+            // heartbeats go on until the engines' last work is stored, which waits for every handle to the state
+            let state = Arc::downgrade(&self.state);
             let recheck = move || {
                 let state = state.clone();
-                async move { access::refresh(&state).await }
+                async move {
+                    match state.upgrade() {
+                        Some(state) => access::refresh(&state).await,
+                        None => Ok(()),
+                    }
+                }
             };
+            let beats = self.beats.clone().cancelled_owned();
+            tokio::spawn(leases::keep(leases.clone(), recheck, beats));
             let changes = db.lease_changes();
             self.background.extend([
-                tokio::spawn(leases::keep(leases.clone(), recheck, stop())),
                 tokio::spawn(leases::answer(leases.clone(), changes, stop())),
                 tokio::spawn(leases::let_go(leases.clone(), stop())),
             ]);
@@ -291,11 +302,13 @@ impl Node {
             keeper,
             lock,
             leases,
+            beats,
             ..
         } = self;
         let db = state.db.clone();
         drop(state);
         engines.end().await;
+        beats.cancel();
         if let Some(leases) = leases {
             leases.leave().await;
         }

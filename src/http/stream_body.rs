@@ -135,3 +135,146 @@ impl Body for StreamBody {
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{io, net::SocketAddr, time::Duration};
+
+    use super::*;
+    use crate::{
+        hub::{
+            config::Config,
+            frame::{self, Ending},
+            metrics::Metrics,
+            seat::End,
+            transport::Condition,
+        },
+        model::{
+            log::{LogFuture, LogHead, LogRead, LogRow, LogUnavailable},
+            time::{Clock, Time},
+        },
+    };
+
+    struct EmptyLog;
+
+    impl LogRead for EmptyLog {
+        fn head(&self) -> LogFuture<'_, LogHead> {
+            let head = LogHead {
+                epoch: "0a1b2c3d".into(),
+                seq: 0,
+                oldest: 1,
+            };
+            Box::pin(async { Ok::<_, LogUnavailable>(head) })
+        }
+
+        fn after(&self, _: i64, _: usize) -> LogFuture<'_, Vec<LogRow>> {
+            Box::pin(async { Ok(Vec::new()) })
+        }
+
+        fn before_time(&self, _: Time) -> LogFuture<'_, i64> {
+            Box::pin(async { Ok(0) })
+        }
+    }
+
+    #[derive(Debug)]
+    struct NoWire;
+
+    impl Transport for NoWire {
+        fn peer(&self) -> SocketAddr {
+            SocketAddr::from(([127, 0, 0, 1], 1))
+        }
+
+        fn written(&self) -> u64 {
+            0
+        }
+
+        fn condition(&self) -> Option<Condition> {
+            None
+        }
+
+        fn is_closed(&self) -> bool {
+            false
+        }
+
+        fn kill(&self) {}
+
+        fn unanswered_for(&self) -> Duration {
+            Duration::MAX
+        }
+
+        fn let_system_give_up(&self, _: bool) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn mark(&self, _: &crate::hub::frame::Frame) {}
+    }
+
+    fn config() -> Config {
+        Config {
+            ring_frames: 8,
+            ring_kb: 8,
+            ping_seconds: 25,
+            ping_spread_seconds: 2,
+            probe_ms: 2_000,
+            takeovers_per_minute: 6,
+            write_stall_seconds: 10,
+            unanswered_seconds: 20,
+            lag_seconds: 30,
+            pending_frames: 16,
+            tick_ms: 500,
+            lease_ms: 4_000,
+            beat_ms: 1_000,
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_that_tells_a_place_follows_a_signal_that_was_left_out() {
+        let (clock, metrics) = (Clock::from_fn(|| Time(0)), Metrics::default());
+        let hub = Hub::open(config(), Arc::new(EmptyLog), None, clock, metrics);
+        let hub = hub.await.unwrap();
+        let transport: Arc<dyn Transport> = Arc::new(NoWire);
+        let seat = Arc::new(Seat::new(
+            "k".to_owned(),
+            "a".to_owned(),
+            1,
+            Time(0),
+            transport.peer(),
+            Arc::downgrade(&transport),
+            None,
+        ));
+        let row = LogRow {
+            seq: 1,
+            published_at: Time(0),
+            body: "{}".into(),
+        };
+        let signal = Arc::new(frame::Frame::new(
+            "e",
+            &row,
+            None,
+            std::time::Instant::now(),
+        ));
+        let (out, pieces) = mpsc::channel(8);
+        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
+        for piece in [
+            Piece::Control(bytes("hello")),
+            Piece::Signal(bytes("signal"), signal),
+            Piece::Control(bytes("heartbeat")),
+            Piece::Comment(frame::PING),
+            Piece::Last(Ending::Superseded.frame()),
+        ] {
+            out.send(piece).await.unwrap();
+        }
+        drop(out);
+        let mut body = StreamBody::new(pieces, seat.clone(), transport, hub);
+        let mut written = Vec::new();
+        while let Some(Ok(next)) =
+            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+        {
+            written.push(next.into_data().unwrap());
+            // after hello, another connection takes over
+            seat.end(End::Error(Ending::Superseded));
+        }
+        let told = [bytes("hello"), frame::PING, Ending::Superseded.frame()];
+        assert_eq!(written, told);
+    }
+}
