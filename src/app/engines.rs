@@ -41,7 +41,7 @@ impl Making {
             self.config.clone(),
             held.map(|held| Engine {
                 config: self.engine.clone(),
-                fence: held.fence(),
+                proof: held.proof(),
             }),
             self.metrics.clone(),
             Pace::Live,
@@ -140,7 +140,7 @@ impl Started {
                 tracing::info!("the engines run here from now on");
             } else {
                 tracing::error!(
-                    "the engines are lost: the connection that holds them broke; taking them again when they are free"
+                    "the engines are another node's by now: this one did not reach the database for too long; taking them again when they are free"
                 );
             }
             running.workers.retain(|worker| !worker.is_finished());

@@ -1,8 +1,9 @@
 //! A node: database, hub, pipeline and listeners, started in order and ended in the reverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     data_dir,
@@ -11,7 +12,7 @@ use super::{
     error::{StartError, StartResult},
     following::{self, Following, Site},
     life::Life,
-    ownership::Duties,
+    ownership::{self, Duties},
     scoring, system,
 };
 use crate::{
@@ -21,10 +22,15 @@ use crate::{
         server::Server,
         state::{AdminToken, State},
     },
-    hub::{node::Hub, pulse, reader, seat::End},
+    hub::{
+        leases::{self, Leases},
+        node::Hub,
+        pulse, reader,
+        seat::End,
+    },
     ingest::insider::intake::{Intake, When},
     model::{account::Plans, market::Market, random::Random, time::Clock},
-    store::{db::Db, log::as_log},
+    store::{db::Db, error::StoreResult, log::as_log},
     telemetry::metrics::Metrics,
 };
 
@@ -43,6 +49,9 @@ pub struct Node {
     engines: Engines,
     keeper: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
+    leases: Option<Arc<Leases>>,
+    /// Ends this node's heartbeats.
+    beats: CancellationToken,
     lock: DirLock,
 }
 
@@ -100,9 +109,21 @@ impl Node {
         let admin_listener = bind(settings.server.admin_listen).await?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         db.close_all_tickets(clock.now()).await?;
+        let lease = Duration::from_millis(settings.stream.lease_ms);
+        let member = ownership::join_as_server(&db, &random, lease, dir).await?;
+        let leases = member.clone().map(|member| {
+            let counts = metrics.hub.clone();
+            Arc::new(Leases::new(
+                &settings.stream,
+                Arc::new(member),
+                counts,
+                None,
+            ))
+        });
         let hub = Hub::open(
             settings.stream.clone(),
             as_log(&db),
+            leases.clone(),
             clock.clone(),
             metrics.hub.clone(),
         )
@@ -115,8 +136,8 @@ impl Node {
             engine: settings.consensus.clone(),
             metrics: metrics.ingest.clone(),
         };
-        let duties = Duties::of(&db, dir);
-        let (pipeline, engines) = Engines::start(making, duties).await?;
+        let duties = Duties::of(member, dir);
+        let (pipeline, engines) = Engines::start(making, duties.clone()).await?;
         let intake = open_intake(&settings, &db, Some(hub.clone()), &clock).await?;
         let intake = Arc::new(intake.counting(metrics.insider.clone()));
         let following = edgar.map(|site| {
@@ -158,11 +179,12 @@ impl Node {
             engines,
             keeper: tokio::spawn(keeper.run()),
             background: Vec::new(),
+            leases,
+            beats: CancellationToken::new(),
             lock,
         };
-        node.start_background(&settings, &db, hub);
+        node.start_background(&settings, &db, hub, duties.clone());
         if let Some(following) = following {
-            let duties = Duties::of(&db, &settings.server.data_dir);
             let run = following::run(following, duties, node.life.clone());
             node.background.push(tokio::spawn(run));
         }
@@ -170,7 +192,7 @@ impl Node {
         Ok(node)
     }
 
-    fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>) {
+    fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>, duties: Duties) {
         let (commits, hard) = (db.commits(), self.life.hard.clone());
         let pulse = tokio::spawn(pulse::run(
             hub.clone(),
@@ -185,11 +207,32 @@ impl Node {
         ));
         let scoring = tokio::spawn(scoring::run(
             self.state.intake.clone(),
-            Duties::of(db, &settings.server.data_dir),
+            duties,
             self.life.clone(),
         ));
         let listen = tokio::spawn(db.clone().listen());
         self.background = vec![read, pulse, watch, scoring, listen];
+        if let Some(leases) = &self.leases {
+            let stop = || self.life.hard.clone().cancelled_owned();
+            // heartbeats go on until the engines' last work is stored, which waits for every handle to the state
+            let state = Arc::downgrade(&self.state);
+            let recheck = move || {
+                let state = state.clone();
+                async move {
+                    match state.upgrade() {
+                        Some(state) => access::refresh(&state).await,
+                        None => Ok(()),
+                    }
+                }
+            };
+            let beats = self.beats.clone().cancelled_owned();
+            tokio::spawn(leases::keep(leases.clone(), recheck, beats));
+            let changes = db.lease_changes();
+            self.background.extend([
+                tokio::spawn(leases::answer(leases.clone(), changes, stop())),
+                tokio::spawn(leases::let_go(leases.clone(), stop())),
+            ]);
+        }
         if settings.log.retention_days > 0 {
             let days = i64::from(settings.log.retention_days);
             self.background.push(tokio::spawn(prune(
@@ -258,11 +301,17 @@ impl Node {
             engines,
             keeper,
             lock,
+            leases,
+            beats,
             ..
         } = self;
         let db = state.db.clone();
         drop(state);
         engines.end().await;
+        beats.cancel();
+        if let Some(leases) = leases {
+            leases.leave().await;
+        }
         // ends when the last handle to the keys in use is gone; what was reserved and not used is given back
         let _ = tokio::time::timeout(Duration::from_secs(10), keeper).await;
         db.close().await;
@@ -305,9 +354,10 @@ async fn watch_access(state: Arc<State>, tick_ms: u64, life: Life) {
             Ok(()) = commits.changed() => {}
             _ = tick.tick() => {}
         }
-        match state.db.access_version().await {
+        // a call that hangs is given up and made again: a revocation must not wait for it
+        match within(state.db.access_version()).await {
             Ok(version) if known == Some(version) => {}
-            Ok(version) => match access::refresh(&state).await {
+            Ok(version) => match within(access::refresh(&state)).await {
                 Ok(()) => known = Some(version),
                 Err(error) => {
                     tracing::warn!(%error, "live streams could not be checked; trying again")
@@ -315,6 +365,13 @@ async fn watch_access(state: Arc<State>, tick_ms: u64, life: Life) {
             },
             Err(error) => tracing::warn!(%error, "the access watcher waits for the database"),
         }
+    }
+}
+
+async fn within<T>(asked: impl Future<Output = StoreResult<T>>) -> Result<T, String> {
+    match tokio::time::timeout(Duration::from_secs(1), asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
 }
 

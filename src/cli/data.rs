@@ -1,12 +1,16 @@
 //! Which data a command works on: the same flags, settings and files as the server's.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
-    app::{node::open_database, ownership::Duties, system},
+    app::{
+        node::open_database,
+        ownership::{self, Duties},
+        system,
+    },
     config::{load, settings::Settings},
     model::{random::Random, time::Clock},
     store::{db::Db, postgres::DatabaseUrl, sqlite::FILE},
@@ -40,9 +44,11 @@ pub struct Opened {
 }
 
 impl Opened {
-    /// Who does what only one process may do at a time.
-    pub fn duties(&self) -> Duties {
-        Duties::of(&self.db, &self.settings.server.data_dir)
+    /// Who does what only one process may do at a time; to be ended.
+    pub async fn duties(&self) -> Result<Duties> {
+        let life = Duration::from_millis(self.settings.stream.lease_ms);
+        let member = ownership::join(&self.db, &self.random, life).await?;
+        Ok(Duties::with_heart(member, &self.settings.server.data_dir))
     }
 
     /// Where the database is, in words that hold no secret.

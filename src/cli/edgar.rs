@@ -11,7 +11,7 @@ use super::{
     data::{DataArgs, Opened},
     outcome::{Outcome, say},
     progress::Progress,
-    settle::{Settled, settle, settle_if_free},
+    settle::{Settled, settle_beside, settle_if_free},
     tally::{Refusal, Tally},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         following::{Following, Site},
         life::Life,
         node::open_intake,
-        ownership::Duty,
+        ownership::{Duties, Duty},
     },
     ingest::{
         edgar::{
@@ -73,13 +73,14 @@ pub async fn run(args: EdgarArgs) -> Result<Outcome> {
     // before a database is made for nothing
     let site = Site::new(&settings)?;
     let opened = args.data.open().await?;
-    let done = fetch(&opened, site, &args).await;
+    let duties = opened.duties().await?;
+    let done = fetch(&opened, &duties, site, &args).await;
+    duties.end().await;
     opened.db.close().await;
     done?.outcome()
 }
 
-async fn fetch(opened: &Opened, site: Site, args: &EdgarArgs) -> Result<Tally> {
-    let duties = opened.duties();
+async fn fetch(opened: &Opened, duties: &Duties, site: Site, args: &EdgarArgs) -> Result<Tally> {
     let Some(_own) = duties.try_take(Duty::Edgar).await? else {
         bail!("EDGAR is followed into this data already, by the server or another command");
     };
@@ -111,7 +112,7 @@ async fn fetch(opened: &Opened, site: Site, args: &EdgarArgs) -> Result<Tally> {
         at_work.tell(batch, kept, &metrics);
         if args.follow
             && kept.accepted > 0
-            && let Err(error) = settle_if_free(&intake, &duties).await
+            && let Err(error) = settle_if_free(&intake, duties).await
         {
             at_work.progress.note(&format!(
                 "scoring waits for the database: {error:#}; what is in stays in"
@@ -126,7 +127,7 @@ async fn fetch(opened: &Opened, site: Site, args: &EdgarArgs) -> Result<Tally> {
         last_trouble,
     } = at_work;
     progress.finish();
-    let settled = settle(&intake, &duties).await?;
+    let settled = settle_beside(&intake, duties).await?;
     answer(args.json, &tally, &metrics, &keeper, &settled);
     if ended == Ended::Stuck {
         bail!(

@@ -24,7 +24,7 @@ use super::{
     tables::{self, CompaniesArgs, PricesArgs},
 };
 use crate::{
-    app::ownership::{Duties, Duty},
+    app::ownership::Duty,
     ingest::{
         facts::Facts,
         filings::open::FilingFormat,
@@ -171,7 +171,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
             settings.ingest.wallets_mb = settings.ingest.wallets_mb.max(BULK_WALLETS_MB);
         })
         .await?;
-    let duties = Duties::of(&opened.db, &opened.settings.server.data_dir);
+    let duties = opened.duties().await?;
     let lock = duties.try_take(Duty::Engines).await?;
     if lock.is_none() {
         complain("a server runs on this data; it applies the facts as they are stored");
@@ -179,7 +179,7 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
     let metrics = Metrics::default();
     let engine = lock.as_ref().map(|held| Engine {
         config: opened.settings.consensus.clone(),
-        fence: held.fence(),
+        proof: held.proof(),
     });
     let (pipeline, worker) = pipeline::new(
         opened.db.clone(),
@@ -218,7 +218,12 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
     }
     drop(pipeline);
     worker.await.context("the pipeline ended early")?;
-    finish(&args, &totals, metrics.fired.get(), lock.is_some());
+    let with_engines = lock.is_some();
+    if let Some(lock) = lock {
+        lock.leave().await;
+    }
+    duties.end().await;
+    finish(&args, &totals, metrics.fired.get(), with_engines);
     opened.db.close().await;
     if totals.accepted + totals.duplicate + totals.rejected == 0
         && let Some(first) = failed.pop()

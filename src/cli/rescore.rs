@@ -52,7 +52,7 @@ pub async fn run(args: RescoreArgs) -> Result<Outcome> {
     progress.finish();
     intake.mark_all().await?;
     let companies = intake.waiting().await?.companies;
-    let settled = settle(&intake, &opened.duties()).await?;
+    let settled = settle(&intake, opened.duties().await?).await?;
     let revisions = db.count_assessments(SCORE_VERSION).await? - before;
     opened.db.close().await;
     if args.json {

@@ -104,7 +104,7 @@ impl Work {
     }
 
     async fn settle(&self) -> Result<Settled> {
-        settle(&self.intake, &self.opened.duties()).await
+        settle(&self.intake, self.opened.duties().await?).await
     }
 
     async fn end(self) -> Result<Outcome> {

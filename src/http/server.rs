@@ -26,6 +26,7 @@ use super::{
 use crate::hub::{
     metrics::Metrics,
     socket::{Socket, SocketIo},
+    transport::Transport as _,
 };
 
 /// Connections above the cap that are still told so.

@@ -41,6 +41,10 @@ pub struct Metrics {
     pub feed_to_frame: Histogram,
     /// Failed readings of the log.
     pub log_failures: Counter,
+    /// Heartbeats that did not reach the database.
+    pub heartbeat_failures: Counter,
+    /// 1 while the node may send no signals.
+    pub muted: Gauge<i64, AtomicI64>,
 }
 
 impl Default for Metrics {
@@ -57,6 +61,8 @@ impl Default for Metrics {
             // a filing is fetched and judged within moments, or waits for the limits of its source: minutes
             feed_to_frame: Histogram::new(exponential_buckets(0.01, 1.6, 24)),
             log_failures: Counter::default(),
+            heartbeat_failures: Counter::default(),
+            muted: Gauge::default(),
         }
     }
 }
@@ -100,6 +106,16 @@ impl Metrics {
             "log_read_failures",
             "Failed readings of the log",
             self.log_failures.clone(),
+        );
+        to.register(
+            "heartbeat_failures",
+            "Heartbeats that did not reach the database",
+            self.heartbeat_failures.clone(),
+        );
+        to.register(
+            "streams_muted",
+            "1 while signals are held back, as the database was not reached for too long",
+            self.muted.clone(),
         );
     }
 }

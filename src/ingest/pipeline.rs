@@ -7,7 +7,7 @@ use std::{
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     apply::Applier,
@@ -23,7 +23,7 @@ use crate::{
         error::{StoreError, StoreResult},
         fact_keys::Placing,
         log::Published,
-        session::Fence,
+        member::Proof,
     },
 };
 
@@ -180,10 +180,11 @@ pub struct Worker {
     /// `None`: another process owns the engine and will apply what we store.
     applier: Option<Applier>,
     /// Proves that this process owns the engine.
-    fence: Fence,
+    proof: Proof,
     /// In bulk: which keys are put in their place next.
     placing: Option<Placing>,
     last_job: Instant,
+    commits: watch::Receiver<u64>,
 }
 
 /// The consensus engine of a process that owns it.
@@ -192,7 +193,7 @@ pub struct Engine {
     /// Its settings.
     pub config: EngineConfig,
     /// What proves, in each transaction, that this process owns it.
-    pub fence: Fence,
+    pub proof: Proof,
 }
 
 /// Makes a pipeline. `engine`: the consensus engine, if this process owns it. `hub`: told when facts were seen.
@@ -213,19 +214,20 @@ pub fn new(
         Pace::Live => (0, None),
         Pace::Bulk => (config.bulk_state_facts, Some(Placing::default())),
     };
-    let (engine, fence) = engine.map(|own| (own.config, own.fence)).unzip();
+    let (engine, proof) = engine.map(|own| (own.config, own.proof)).unzip();
     let applier = engine.map(|engine| Applier::new(engine, wallets, mints, store_every));
     (
         Pipeline(sender),
         Worker {
             jobs,
+            commits: db.commits(),
             db,
             hub,
             clock,
             config,
             metrics,
             applier,
-            fence: fence.unwrap_or_default(),
+            proof: proof.unwrap_or_default(),
             placing,
             last_job: Instant::now(),
         },
@@ -239,6 +241,8 @@ impl Worker {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // more facts of strangers wait: they go on at once, but behind the jobs that have come meanwhile
         let mut more = false;
+        // of facts that other nodes store; with SQLite there are none but commands, and the tick is enough
+        let hears = self.db.is_shared() && self.applier.is_some();
         loop {
             let job = tokio::select! {
                 biased;
@@ -247,11 +251,14 @@ impl Worker {
                     None => return self.finish().await,
                 },
                 () = std::future::ready(()), if more => None,
+                Ok(()) = self.commits.changed(), if hears => None,
                 _ = tick.tick() => None,
             };
             match job {
                 Some(job) => {
                     self.work(job).await;
+                    // our own commit among them
+                    self.commits.mark_unchanged();
                     self.last_job = Instant::now();
                 }
                 None => more = self.look_for_strangers().await,
@@ -385,7 +392,7 @@ impl Worker {
             true => self.db.begin_in(Lane::Facts).await?,
             false => self.db.begin().await?,
         };
-        tx.prove(&self.fence).await?;
+        tx.prove(&self.proof).await?;
         let mut fired = Vec::new();
         let mut more = false;
         if let Some(applier) = &mut self.applier {

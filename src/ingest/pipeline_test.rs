@@ -18,7 +18,7 @@ use crate::{
         time::{Clock, Time},
     },
     score::{config::Config as EngineConfig, consensus},
-    store::{db::Db, session::Fence, sqlite},
+    store::{db::Db, member::Proof, sqlite},
 };
 
 struct Setup {
@@ -60,7 +60,7 @@ fn begin(db: &Db, pace: Pace, wallets_mb: usize) -> (Pipeline, JoinHandle<()>) {
         config,
         Some(Engine {
             config: EngineConfig::default(),
-            fence: Fence::default(),
+            proof: Proof::default(),
         }),
         Metrics::default(),
         pace,

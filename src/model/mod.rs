@@ -20,6 +20,8 @@ pub mod fact_line;
 
 pub mod log;
 
+pub mod lease;
+
 pub mod signal;
 
 pub mod publish;

@@ -49,6 +49,7 @@ pub struct Db(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) pools: Pools,
     commits: watch::Sender<u64>,
+    leases: watch::Sender<u64>,
     writes: Arc<Writes>,
     /// What the last trial came to, and when.
     trial: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
@@ -91,6 +92,8 @@ const LANES: i64 = 0x5163_6173_7400_0000;
 
 /// The channel of PostgreSQL on which all nodes hear that the log, accounts or keys changed.
 pub(crate) const CHANNEL: &str = "sigcast";
+/// The one on which they hear of questions about leases, and of answers.
+pub(crate) const LEASES: &str = "sigcast_leases";
 
 /// A transaction that writes. Dropped without a commit, it leaves nothing behind.
 pub struct Tx {
@@ -159,6 +162,7 @@ impl Db {
         Db(Arc::new(Inner {
             pools,
             commits: watch::Sender::new(0),
+            leases: watch::Sender::new(0),
             writes: Arc::default(),
             trial: tokio::sync::Mutex::new(None),
             migrated,
@@ -274,6 +278,17 @@ impl Db {
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.0.commits.subscribe()
+    }
+
+    /// Lets all look again who wait for questions about leases, or answers.
+    pub(crate) fn wake_for_leases(&self) {
+        self.0.leases.send_modify(|count| *count += 1);
+    }
+
+    /// Changes when there may be questions about leases, or answers.
+    #[must_use]
+    pub fn lease_changes(&self) -> watch::Receiver<u64> {
+        self.0.leases.subscribe()
     }
 
     /// A read that touches the database; the readiness check.

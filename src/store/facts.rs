@@ -127,6 +127,10 @@ impl Tx {
             });
             query.build().execute(&mut *self).await?;
         }
+        if !new.is_empty() {
+            // the node that runs the engine applies them
+            self.tell_all();
+        }
         Ok(arrivals)
     }
 

@@ -9,7 +9,7 @@ use sqlx::{
 use tokio::time::{Instant, timeout};
 
 use super::{
-    db::{CHANNEL, Db, Pools},
+    db::{CHANNEL, Db, LEASES, Pools},
     error::{StoreError, StoreResult},
     sql::no_answer,
 };
@@ -59,9 +59,11 @@ impl Db {
     async fn hear(&self, mut listener: PgListener) -> Ended {
         // what came before it listened
         self.wake();
+        self.wake_for_leases();
         let mut checked = Instant::now();
         loop {
             match timeout(TICK, listener.try_recv()).await {
+                Ok(Ok(Some(heard))) if heard.channel() == LEASES => self.wake_for_leases(),
                 Ok(Ok(Some(_))) | Err(_) => self.wake(),
                 Ok(Ok(None) | Err(_)) => return Ended::Lost,
             }
@@ -99,7 +101,7 @@ async fn begin(options: &PgConnectOptions) -> StoreResult<PgListener> {
     let mut listener = PgListener::connect_with(&pool).await?;
     // a lost one is replaced here, where it cannot be forgotten half-way
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
+    listener.listen_all([CHANNEL, LEASES]).await?;
     Ok(listener)
 }
 

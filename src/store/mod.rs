@@ -12,7 +12,9 @@ pub mod postgres;
 
 pub mod db;
 
-pub mod session;
+pub mod member;
+
+pub mod leases;
 
 mod listen;
 

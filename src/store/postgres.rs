@@ -192,7 +192,7 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
 /// A process that stops in the middle of a transaction must not hold its locks for ever, in seconds.
 const IDLE_IN_TRANSACTION: u64 = 60;
 
-async fn is_there(connection: &mut PgConnection) -> bool {
+pub(crate) async fn is_there(connection: &mut PgConnection) -> bool {
     matches!(
         tokio::time::timeout(PING, connection.ping()).await,
         Ok(Ok(()))

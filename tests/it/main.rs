@@ -39,6 +39,7 @@ mod intake;
 mod limits;
 mod on_postgres;
 mod openapi;
+mod proxy;
 mod quota;
 mod register;
 mod rest;

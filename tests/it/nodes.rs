@@ -76,26 +76,6 @@ fn a_signal_reaches_the_streams_of_all_nodes_whoever_publishes_it() {
 }
 
 #[test]
-fn what_one_node_revokes_ends_on_the_other() {
-    let place = Arc::new(Place::new());
-    let (one, other) = (
-        Server::on(place.clone(), &[]),
-        Server::on(place.beside(), &[]),
-    );
-    let key = one.alpha_key();
-    let mut stream = other.listen(&key, "", &[]);
-    let gone = one.admin("DELETE", &format!("/v1/keys/{}", key.id), "");
-    assert_eq!(gone.head.status, 200, "{}", gone.text());
-    let error = stream.expect("error").json();
-    assert_eq!(error["code"], "key_revoked", "{error}");
-    stream.expect_end();
-    other
-        .stream(&key, "", &[])
-        .refusal()
-        .expect_error(401, "invalid_api_key");
-}
-
-#[test]
 fn one_node_runs_the_engines_and_another_takes_them_over() {
     let start = now().plus(-3_600_000_000);
     let past = lines(&history(7, start));

@@ -37,6 +37,8 @@ mod insider_api;
 mod insider_view;
 #[path = "intake.rs"]
 mod intake;
+#[path = "leases.rs"]
+mod leases;
 #[path = "nodes.rs"]
 mod nodes;
 #[path = "quota.rs"]

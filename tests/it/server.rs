@@ -91,7 +91,9 @@ impl Server {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let place = place.into();
-        if let Some(database) = &place.database {
+        // another way to it may have been given
+        let by_itself = settings.iter().all(|(name, _)| name != DATABASE_URL);
+        if let Some(database) = place.database.as_ref().filter(|_| by_itself) {
             settings.push((DATABASE_URL.to_owned(), database.url.clone()));
         }
         let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());

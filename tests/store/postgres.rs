@@ -271,48 +271,6 @@ fn a_server_that_does_not_answer_holds_nobody_up() {
 }
 
 #[test]
-fn a_lock_is_one_process_alone_and_goes_with_its_connection() {
-    run(async {
-        let database = Database::fresh();
-        let (one, other) = (named(&database).await, named(&database).await);
-        let lock = one
-            .try_session_lock("engines")
-            .await
-            .unwrap()
-            .expect("it is free");
-        assert!(other.try_session_lock("engines").await.unwrap().is_none());
-        assert!(other.try_session_lock("insiders").await.unwrap().is_some());
-        let mut tx = one.begin().await.unwrap();
-        tx.prove(&lock.fence()).await.unwrap();
-        drop(tx);
-        drop(lock);
-        until(|| async { other.try_session_lock("engines").await.unwrap().is_some() }).await;
-
-        let lock = one
-            .try_session_lock("engines")
-            .await
-            .unwrap()
-            .expect("it is free");
-        assert!(!lock.is_lost());
-        for pid in backends(&database, "%pg_try_advisory_lock%").await {
-            database.run(&format!("select pg_terminate_backend({pid})"));
-        }
-        // at once, whether or not it has been noticed
-        until(|| async {
-            let mut tx = one.begin().await.unwrap();
-            matches!(
-                tx.prove(&lock.fence()).await,
-                Err(StoreError::Unavailable(_))
-            )
-        })
-        .await;
-        tokio::time::timeout(WITHIN, lock.lost()).await.unwrap();
-        assert!(lock.is_lost());
-        until(|| async { other.try_session_lock("engines").await.unwrap().is_some() }).await;
-    });
-}
-
-#[test]
 fn two_lanes_do_not_wait_for_each_other_and_one_does() {
     run(async {
         let database = Database::fresh();
