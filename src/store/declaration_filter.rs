@@ -2,8 +2,6 @@
 //!
 //! The columns that an index must not be chosen by are hidden in an expression, so that no planner takes a third way.
 
-use std::fmt::Display;
-
 use sqlx::QueryBuilder;
 
 use super::{companies::Named, search::push_words};
@@ -302,7 +300,7 @@ impl Filter {
 
 pub(super) fn and<'q>(
     query: &'q mut QueryBuilder<sqlx::Sqlite>,
-    column: impl Display,
+    column: &str,
     compares: &str,
 ) -> &'q mut QueryBuilder<sqlx::Sqlite> {
     query.push(" and ").push(column).push(compares)
