@@ -2,8 +2,6 @@
 //!
 //! The columns that an index must not be chosen by are hidden in an expression, so that no planner takes a third way.
 
-use std::fmt::Display;
-
 use super::{companies::Named, search::push_words, sql::QueryBuilder};
 use crate::model::time::Time;
 
@@ -294,7 +292,7 @@ impl Filter {
 
 pub(super) fn and<'q>(
     query: &'q mut QueryBuilder,
-    column: impl Display,
+    column: &str,
     compares: &str,
 ) -> &'q mut QueryBuilder {
     query.push(" and ").push(column).push(compares)
