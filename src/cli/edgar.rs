@@ -127,7 +127,7 @@ async fn fetch(opened: &Opened, duties: &Duties, site: Site, args: &EdgarArgs) -
         last_trouble,
     } = at_work;
     progress.finish();
-    let settled = settle(&intake, &duties).await?;
+    let settled = settle(&intake, duties).await?;
     answer(args.json, &tally, &metrics, &keeper, &settled);
     if ended == Ended::Stuck {
         bail!(

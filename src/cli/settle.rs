@@ -35,7 +35,7 @@ pub async fn settle_if_free(intake: &Intake, duties: &Duties) -> Result<()> {
 }
 
 /// Judges until nothing waits. Stopped at any moment, the next ingest or server goes on.
-pub async fn settle(intake: &Intake, duties: Duties) -> Result<Settled> {
+pub async fn settle(intake: &Intake, duties: &Duties) -> Result<Settled> {
     let begun = intake.waiting().await?.steps();
     let mut progress = Progress::counting("steps of scoring", begun);
     let (mut revisions, mut signals, mut done) = (0, 0, 0);
@@ -80,7 +80,6 @@ pub async fn settle(intake: &Intake, duties: Duties) -> Result<Settled> {
     if let Some(own) = own {
         own.leave().await;
     }
-    duties.end().await;
     Ok(Settled {
         revisions: (!foreign).then_some(revisions),
         signals: (!foreign).then_some(signals),
