@@ -11,7 +11,7 @@ use super::{
     data::{DataArgs, Opened},
     outcome::{Outcome, say},
     progress::Progress,
-    settle::{Settled, settle_beside, settle_if_free},
+    settle::{Settled, settle, settle_if_free},
     tally::{Refusal, Tally},
 };
 use crate::{
@@ -112,7 +112,7 @@ async fn fetch(opened: &Opened, duties: &Duties, site: Site, args: &EdgarArgs) -
         at_work.tell(batch, kept, &metrics);
         if args.follow
             && kept.accepted > 0
-            && let Err(error) = settle_if_free(&intake, duties).await
+            && let Err(error) = settle_if_free(&intake, &duties).await
         {
             at_work.progress.note(&format!(
                 "scoring waits for the database: {error:#}; what is in stays in"
@@ -127,7 +127,7 @@ async fn fetch(opened: &Opened, duties: &Duties, site: Site, args: &EdgarArgs) -
         last_trouble,
     } = at_work;
     progress.finish();
-    let settled = settle_beside(&intake, duties).await?;
+    let settled = settle(&intake, duties).await?;
     answer(args.json, &tally, &metrics, &keeper, &settled);
     if ended == Ended::Stuck {
         bail!(

@@ -145,7 +145,10 @@ async fn store_and_score(
     let mut tally = Tally::default();
     let reading = start(source, paths, intake.markets(), &mut tally)?;
     let restated = store(&intake, reading, args.backfill, &mut tally).await?;
-    let settled = settle(&intake, opened.duties().await?).await?;
+    let duties = opened.duties().await?;
+    let settled = settle(&intake, &duties).await;
+    duties.end().await;
+    let settled = settled?;
     if args.json {
         say(json!({
             "accepted": tally.accepted, "duplicate": tally.duplicate, "rejected": tally.rejected(),

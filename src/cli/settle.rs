@@ -34,15 +34,8 @@ pub async fn settle_if_free(intake: &Intake, duties: &Duties) -> Result<()> {
     Ok(())
 }
 
-/// Judges until nothing waits, then gives all duties up. Stopped at any moment, the next ingest or server goes on.
-pub async fn settle(intake: &Intake, duties: Duties) -> Result<Settled> {
-    let settled = settle_beside(intake, &duties).await;
-    duties.end().await;
-    settled
-}
-
-/// The same beside a duty that is kept.
-pub async fn settle_beside(intake: &Intake, duties: &Duties) -> Result<Settled> {
+/// Judges until nothing waits. Stopped at any moment, the next ingest or server goes on.
+pub async fn settle(intake: &Intake, duties: &Duties) -> Result<Settled> {
     let begun = intake.waiting().await?.steps();
     let mut progress = Progress::counting("steps of scoring", begun);
     let (mut revisions, mut signals, mut done) = (0, 0, 0);

@@ -104,7 +104,10 @@ impl Work {
     }
 
     async fn settle(&self) -> Result<Settled> {
-        settle(&self.intake, self.opened.duties().await?).await
+        let duties = self.opened.duties().await?;
+        let settled = settle(&self.intake, &duties).await;
+        duties.end().await;
+        settled
     }
 
     async fn end(self) -> Result<Outcome> {

@@ -69,23 +69,12 @@ fn a_key_has_one_stream_over_both_nodes() {
     let id = one.publish_sample(1);
     second.expect_signal(&id);
     // and back, by an id that it knows
-    let mut third = one.listen(
-        &key,
-        "",
-        &[("last-event-id", &second.expect_next_id(&other))],
-    );
+    let last = other.publish_sample(2);
+    let last = second.expect_signal(&last).id;
+    let mut third = one.listen(&key, "", &[("last-event-id", &last)]);
     expect_superseded(&mut second);
-    third.expect("signal");
-}
-
-impl Stream {
-    /// The id of one more signal, published there.
-    fn expect_next_id(&mut self, by: &Server) -> String {
-        let before = by.publish_sample(2);
-        let id = self.expect_signal(&before).id;
-        by.publish_sample(3);
-        id
-    }
+    let id = other.publish_sample(3);
+    third.expect_signal(&id);
 }
 
 #[test]
@@ -184,7 +173,11 @@ fn a_killed_node_started_again_has_its_seats_and_engines_at_once() {
     let begun = Instant::now();
     one.restart();
     drop(one.listen(&key, "", &[]));
-    let ready = one.admin("GET", "/readyz", "").ok_json();
+    let ready = until(PATIENCE, || {
+        let ready = one.admin("GET", "/readyz", "");
+        (ready.head.status == 200).then(|| ready.json())
+    });
+    let ready = ready.expect("it is ready with its first heartbeat");
     assert_eq!(ready["engines"], "ok", "{ready}");
     assert!(
         begun.elapsed() < Duration::from_secs(3),
@@ -266,13 +259,13 @@ fn post(to: &Server, batch: &str) {
 }
 
 /// Every fact has been applied.
-fn wait_until_applied(on: &Server) {
+fn wait_until_applied(on: &Place) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let done = runtime.block_on(async {
-        let db = on.place().open().await;
+        let db = on.open().await;
         for _ in 0..2_000 {
             if !db.has_unapplied_facts("consensus", None).await.unwrap() {
                 return true;
@@ -300,17 +293,22 @@ fn the_engines_go_on_at_the_other_node_with_the_same_signals() {
         file.path().to_str().unwrap(),
     ];
 
-    let alone = Server::start();
+    let place = Arc::new(Place::new());
+    let alone = Server::on(place.clone(), &[]);
     alone.command(&ingest);
     for batch in &batches {
         post(&alone, batch);
     }
-    wait_until_applied(&alone);
+    wait_until_applied(&place);
     let key = alone.alpha_key();
     let undisturbed = fired(&alone, &key);
     drop(alone);
 
-    let (mut one, other) = two();
+    let place = Arc::new(Place::new());
+    let (mut one, other) = (
+        Server::on(place.clone(), &[]),
+        Server::on(place.beside(), &[]),
+    );
     one.command(&ingest);
     let key = one.alpha_key();
     let leads = |server: &Server| {
@@ -333,7 +331,7 @@ fn the_engines_go_on_at_the_other_node_with_the_same_signals() {
         post(if number % 2 == 0 { &one } else { &other }, batch);
     }
     assert!(took < Duration::from_secs(8), "{took:?}");
-    wait_until_applied(&other);
+    wait_until_applied(&place);
     let disturbed = fired(&other, &key);
     assert!(undisturbed.len() > 5, "it must fire: {}", undisturbed.len());
     assert_eq!(disturbed, undisturbed);

@@ -546,7 +546,9 @@ impl LeaseStore for Way {
                 ));
                 let lease = rows.leases.get_mut(&ask.key_id);
                 if let Some(lease) = lease.filter(|lease| {
-                    answer == Answer::Free && lease.node == Some(node) && lease.fence == ask.fence.0
+                    answer == Answer::Free
+                        && lease.node.is_none_or(|own| own == node)
+                        && lease.fence == ask.fence.0
                 }) {
                     lease.node = None;
                     let ago = |age: &Duration| now.saturating_sub(*age);
