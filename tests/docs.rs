@@ -1,5 +1,8 @@
 //! The commands of the documentation, run as they stand there.
 
+#[path = "cluster/mod.rs"]
+mod cluster;
+
 use std::{
     fs,
     path::Path,
@@ -52,6 +55,39 @@ fn the_facts_of_the_ingest_page_go_in() {
         said.starts_with(&format!("{facts} accepted, 0 known already, 0 rejected")),
         "{said}"
     );
+}
+
+#[test]
+fn the_postgres_page_publishes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/postgres.md")).unwrap();
+    let blocks = shell_blocks(&page);
+    let block = blocks
+        .iter()
+        .find(|block| block.contains("publish_signals"))
+        .expect("a block that publishes");
+    let database = cluster::Database::bare();
+    let data = tempfile::tempdir().unwrap();
+    let url = format!("export SIGCAST_DATABASE_URL='{}'", database.url);
+    let programs = cluster::programs();
+    let path = format!("PATH=\"{}:$PATH\"", programs.display());
+    let script = [
+        url.as_str(),
+        &path,
+        "sigcast migrate >/dev/null",
+        block,
+        block,
+    ]
+    .join("\n");
+    let output = run(&script, data.path());
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let row = |duplicate| format!(" 3f8b9a5e-6a0e-4a52-9b3e-6f3b1c2d4e5f |   1 | {duplicate}\n");
+    assert!(
+        said.contains(&row("f")) && said.contains(&row("t")),
+        "{said}"
+    );
+    assert!(page.contains(&row("f")), "the page shows it");
 }
 
 #[test]

@@ -1,11 +1,11 @@
-//! The data directory: its admin token, and the lock that says which process runs the engines.
+//! The data directory: its admin token, and its locks.
 
 use std::{
     fs::{self, File, OpenOptions, Permissions},
-    io::{self, Write as _},
+    io::{self, Read as _, Write as _},
     os::{
         fd::AsRawFd,
-        unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     },
     path::{Path, PathBuf},
 };
@@ -31,6 +31,8 @@ fn failed(path: &Path, what: &'static str, source: io::Error) -> StartError {
 pub const ENGINES: &str = "engine.lock";
 /// The lock of the one process that judges what waits of insider filings.
 pub const INSIDERS: &str = "insiders.lock";
+/// The lock of the one process that follows EDGAR.
+pub const EDGAR: &str = "edgar.lock";
 /// The lock of the one process that serves.
 pub const SERVER: &str = "server.lock";
 
@@ -59,6 +61,38 @@ impl DirLock {
             Err(failed(&path, "locked", error))
         }
     }
+}
+
+/// Where a server notes which node of a shared database it is.
+const NODE: &str = "node";
+
+/// What tells the file from a copy of it, and this run of the system from any other: a note in a copied directory is about a process
+/// that may live.
+fn mark(file: &File) -> io::Result<String> {
+    let meta = file.metadata()?;
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    Ok(format!("{}-{}-{}", boot.trim(), meta.dev(), meta.ino()))
+}
+
+/// Which node the last server on this directory was, where that is known for sure. For who has the directory's lock.
+#[must_use]
+pub fn last_node(data_dir: &Path) -> Option<String> {
+    let mut file = File::open(data_dir.join(NODE)).ok()?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    let (id, noted) = text.trim().split_once(' ')?;
+    (mark(&file).ok()? == noted).then(|| id.to_owned())
+}
+
+/// Notes which node this server is.
+pub fn note_node(data_dir: &Path, id: &str) -> StartResult<()> {
+    let path = data_dir.join(NODE);
+    let write = || {
+        let mut file = File::create(&path)?;
+        let mark = mark(&file)?;
+        writeln!(file, "{id} {mark}")
+    };
+    write().map_err(|e| failed(&path, "written", e))
 }
 
 /// The admin token, and whether it was made just now.
@@ -117,4 +151,20 @@ pub fn admin_token(
         text,
         made: Some(path),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_known_again_in_its_own_directory_alone() {
+        let (own, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(last_node(own.path()), None);
+        note_node(own.path(), "a").unwrap();
+        note_node(own.path(), "b").unwrap();
+        assert_eq!(last_node(own.path()).as_deref(), Some("b"));
+        fs::copy(own.path().join(NODE), other.path().join(NODE)).unwrap();
+        assert_eq!(last_node(other.path()), None, "a copy: that one may live");
+    }
 }

@@ -1,24 +1,20 @@
-//! Who runs the engines: this process at once, or as soon as the command that has them ends.
+//! Who runs the engines: this process as soon as no other does, and for as long as they are its own.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::task::JoinHandle;
 
 use super::{
-    data_dir::{self, DirLock},
     error::StartResult,
     life::Life,
+    ownership::{Duties, Duty, Held},
 };
 use crate::{
     http::state::State,
     hub::node::Hub,
     ingest::{
         metrics::Metrics,
-        pipeline::{self, Config, Pace, Pipeline},
+        pipeline::{self, Config, Engine, Pace, Pipeline},
     },
     model::time::Clock,
     score::config::Config as EngineConfig,
@@ -37,13 +33,16 @@ pub struct Making {
 
 impl Making {
     /// A pipeline at work: with the engines, or one that only stores.
-    fn pipeline(&self, with_engines: bool) -> (Pipeline, JoinHandle<()>) {
+    fn pipeline(&self, held: Option<&Held>) -> (Pipeline, JoinHandle<()>) {
         let (pipeline, worker) = pipeline::new(
             self.db.clone(),
             Some(self.hub.clone()),
             self.clock.clone(),
             self.config.clone(),
-            with_engines.then(|| self.engine.clone()),
+            held.map(|held| Engine {
+                config: self.engine.clone(),
+                proof: held.proof(),
+            }),
             self.metrics.clone(),
             Pace::Live,
         );
@@ -51,39 +50,39 @@ impl Making {
     }
 }
 
-/// How often the lock is tried while another process has it.
+/// How often the engines are tried while another process has them.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// How long what was queued may take to be stored at the end.
 const LAST_WORK: Duration = Duration::from_secs(10);
 
-/// The first pipeline's worker, and the lock if it was free.
+/// The first pipeline's worker, and the duty if it was free.
 pub struct Started {
     making: Making,
-    dir: PathBuf,
-    lock: Option<DirLock>,
+    duties: Duties,
+    held: Option<Held>,
     worker: JoinHandle<()>,
 }
 
-/// The lock, and the worker that runs the engines under it.
-type TakenOver = (DirLock, JoinHandle<()>);
-
-/// The pipeline's workers, and the engines' lock as soon as this process has it.
-pub struct Engines {
-    worker: JoinHandle<()>,
-    lock: Option<DirLock>,
-    /// Waits for the lock; gives it, and the worker that runs the engines then.
-    takeover: Option<JoinHandle<Option<TakenOver>>>,
+/// What there is to end.
+#[derive(Default)]
+struct Running {
+    held: Option<Held>,
+    /// Of the pipeline that is used, and of those before that still end.
+    workers: Vec<JoinHandle<()>>,
 }
+
+/// The pipeline's workers, and the engines as long as this process has them.
+pub struct Engines(JoinHandle<Running>);
 
 impl Engines {
     /// A pipeline at once, with the engines if no other process runs them.
-    pub fn start(making: Making, dir: &Path) -> StartResult<(Pipeline, Started)> {
-        let lock = DirLock::try_take(dir, data_dir::ENGINES)?;
-        let (pipeline, worker) = making.pipeline(lock.is_some());
+    pub async fn start(making: Making, duties: Duties) -> StartResult<(Pipeline, Started)> {
+        let held = duties.try_take(Duty::Engines).await?;
+        let (pipeline, worker) = making.pipeline(held.as_ref());
         let started = Started {
             making,
-            dir: dir.to_owned(),
-            lock,
+            duties,
+            held,
             worker,
         };
         Ok((pipeline, started))
@@ -91,68 +90,73 @@ impl Engines {
 
     /// Waits until what was queued is stored; every handle to the pipelines must be gone.
     pub async fn end(self) {
-        let taken_over = match self.takeover {
-            Some(takeover) => takeover.await.ok().flatten(),
-            None => None,
-        };
-        let (lock, worker) = taken_over.unzip();
+        let Running { held, workers } = self.0.await.unwrap_or_default();
         let work = async {
-            let _ = self.worker.await;
-            if let Some(worker) = worker {
+            for worker in workers {
                 let _ = worker.await;
             }
         };
         let _ = tokio::time::timeout(LAST_WORK, work).await;
-        drop((self.lock, lock));
+        drop(held);
     }
 }
 
 impl Started {
-    /// Takes the engines over once they are free, if they are not yet.
+    /// Takes the engines over whenever they are free, and leaves them where another process has them.
     pub fn serve(self, state: &Arc<State>, life: &Life) -> Engines {
-        let Started {
-            making,
-            dir,
-            lock,
-            worker,
-        } = self;
-        let takeover = lock.is_none().then(|| {
+        if self.held.is_none() {
             tracing::warn!(
-                "`sigcast ingest` is at work on {}; serving, and taking over its engines when it is done",
-                dir.display()
+                "another process runs the engines; serving, and taking them over when it is done"
             );
             state.set_engines_elsewhere(true);
-            tokio::spawn(take_over(making, dir, state.clone(), life.clone()))
-        });
-        Engines {
-            worker,
-            lock,
-            takeover,
+        }
+        Engines(tokio::spawn(self.watch(state.clone(), life.clone())))
+    }
+
+    async fn watch(self, state: Arc<State>, life: Life) -> Running {
+        let mut running = Running {
+            held: self.held,
+            workers: vec![self.worker],
+        };
+        loop {
+            let next = async {
+                match &running.held {
+                    Some(held) => {
+                        held.lost().await;
+                        None
+                    }
+                    None => Some(take(&self.duties).await),
+                }
+            };
+            let next = tokio::select! {
+                () = life.soft.cancelled() => return running,
+                next = next => next,
+            };
+            // what the old one has still in its queue is stored, and applied by whoever has the engines as a stranger's
+            let (pipeline, worker) = self.making.pipeline(next.as_ref());
+            state.set_pipeline(pipeline);
+            state.set_engines_elsewhere(next.is_none());
+            if next.is_some() {
+                tracing::info!("the engines run here from now on");
+            } else {
+                tracing::error!(
+                    "the engines are another node's by now: this one did not reach the database for too long; taking them again when they are free"
+                );
+            }
+            running.workers.retain(|worker| !worker.is_finished());
+            running.workers.push(worker);
+            running.held = next;
         }
     }
 }
 
-async fn take_over(
-    making: Making,
-    dir: PathBuf,
-    state: Arc<State>,
-    life: Life,
-) -> Option<TakenOver> {
+/// Waits until the engines are free.
+async fn take(duties: &Duties) -> Held {
     loop {
-        tokio::select! {
-            () = life.soft.cancelled() => return None,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-        match DirLock::try_take(&dir, data_dir::ENGINES) {
+        tokio::time::sleep(LOOK_EVERY).await;
+        match duties.try_take(Duty::Engines).await {
+            Ok(Some(held)) => return held,
             Ok(None) => {}
-            Ok(Some(lock)) => {
-                // what the old one has still in its queue is stored, and applied by the new one as a stranger's
-                let (pipeline, worker) = making.pipeline(true);
-                state.set_pipeline(pipeline);
-                state.set_engines_elsewhere(false);
-                tracing::info!("the engines run here from now on");
-                return Some((lock, worker));
-            }
             Err(error) => tracing::warn!(%error, "the engines' lock cannot be looked at"),
         }
     }

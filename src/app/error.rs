@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use crate::{model::log::LogUnavailable, store::error::StoreError};
+use super::edgar::ClientError;
+use crate::{
+    ingest::edgar::config::PaceError, model::log::LogUnavailable, store::error::StoreError,
+};
 
 /// A start that failed; the message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +29,10 @@ pub enum StartError {
         what: &'static str,
     },
     /// The database.
-    #[error("the database in {} cannot be opened", path.display())]
+    #[error("the database cannot be opened ({place})")]
     Database {
-        /// The data directory.
-        path: PathBuf,
+        /// The data directory, or the server.
+        place: String,
         /// Why.
         source: StoreError,
     },
@@ -61,6 +64,12 @@ pub enum StartError {
         /// How many characters it must have.
         least: usize,
     },
+    /// EDGAR's client.
+    #[error(transparent)]
+    Edgar(#[from] ClientError),
+    /// More requests to EDGAR than the SEC allows.
+    #[error(transparent)]
+    EdgarPace(#[from] PaceError),
     /// Signals of the operating system.
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),

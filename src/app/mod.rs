@@ -1,10 +1,16 @@
 //! Under the roof: the program put together, from its start to its end.
 
+pub mod web;
+
+pub mod edgar;
+
 pub mod error;
 
 pub mod system;
 
 pub mod data_dir;
+
+pub mod ownership;
 
 pub mod life;
 
@@ -13,5 +19,7 @@ pub mod manager;
 mod engines;
 
 pub mod scoring;
+
+pub mod following;
 
 pub mod node;

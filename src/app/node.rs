@@ -1,18 +1,21 @@
 //! A node: database, hub, pipeline and listeners, started in order and ended in the reverse.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     data_dir,
     data_dir::DirLock,
     engines::{Engines, Making},
     error::{StartError, StartResult},
+    following::{self, Following, Site},
     life::Life,
+    ownership::{self, Duties},
     scoring, system,
 };
 use crate::{
@@ -24,10 +27,15 @@ use crate::{
         server::Server,
         state::{AdminToken, State},
     },
-    hub::{node::Hub, pulse, reader, seat::End},
-    ingest::insider::intake::Intake,
+    hub::{
+        leases::{self, Leases},
+        node::Hub,
+        pulse, reader,
+        seat::End,
+    },
+    ingest::insider::intake::{Intake, When},
     model::{account::Plans, market::Market, random::Random, time::Clock},
-    store::{db::Db, log::as_log},
+    store::{db::Db, error::StoreResult, log::as_log},
     telemetry::metrics::Metrics,
 };
 
@@ -46,16 +54,26 @@ pub struct Node {
     engines: Engines,
     keeper: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
+    leases: Option<Arc<Leases>>,
+    /// Ends this node's heartbeats.
+    beats: CancellationToken,
     lock: DirLock,
 }
 
-/// Opens the database of a data directory, its log named.
+/// Opens the database that the settings name, or the one of their data directory; its log named.
 pub async fn open_database(settings: &Settings, clock: &Clock, random: &Random) -> StartResult<Db> {
     let dir = &settings.server.data_dir;
     data_dir::create(dir)?;
-    let opened = Db::open_sqlite(dir, &settings.store).await;
+    let url = &settings.database.url;
+    let opened = match url.is_set() {
+        true => Db::open_postgres(&settings.database).await,
+        false => Db::open_sqlite(dir, &settings.store).await,
+    };
     let db = opened.map_err(|source| StartError::Database {
-        path: dir.clone(),
+        place: match url.is_set() {
+            true => url.to_string(),
+            false => dir.display().to_string(),
+        },
         source,
     })?;
     db.name_log(&format!("{:08x}", random.number() as u32), clock.now())
@@ -83,6 +101,8 @@ impl Node {
     ) -> StartResult<Node> {
         let (clock, random) = (Clock::system(), system::random());
         let metrics = Metrics::default();
+        let edgar = settings.edgar.follow.then(|| Site::new(&settings.edgar));
+        let edgar = edgar.transpose()?;
         let dir = &settings.server.data_dir;
         data_dir::create(dir)?;
         // before anything of the other server's is touched
@@ -94,9 +114,21 @@ impl Node {
         let admin_listener = bind(settings.server.admin_listen)?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         db.close_all_tickets(clock.now()).await?;
+        let lease = Duration::from_millis(settings.stream.lease_ms);
+        let member = ownership::join_as_server(&db, &random, lease, dir).await?;
+        let leases = member.clone().map(|member| {
+            let counts = metrics.hub.clone();
+            Arc::new(Leases::new(
+                &settings.stream,
+                Arc::new(member),
+                counts,
+                None,
+            ))
+        });
         let hub = Hub::open(
             settings.stream.clone(),
             as_log(&db),
+            leases.clone(),
             clock.clone(),
             metrics.hub.clone(),
         )
@@ -109,9 +141,20 @@ impl Node {
             engine: settings.consensus.clone(),
             metrics: metrics.ingest.clone(),
         };
-        let (pipeline, engines) = Engines::start(making, dir)?;
+        let duties = Duties::of(member, dir);
+        let (pipeline, engines) = Engines::start(making, duties.clone()).await?;
         let intake = open_intake(&settings, &db, Some(hub.clone()), &clock).await?;
         let intake = Arc::new(intake.counting(metrics.insider.clone()));
+        let following = edgar.map(|site| {
+            Following::new(
+                site,
+                db.clone(),
+                intake.clone(),
+                clock.clone(),
+                metrics.edgar.clone(),
+                When::WhileFresh,
+            )
+        });
         let address = local(&listener, settings.server.listen)?;
         let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
@@ -142,14 +185,20 @@ impl Node {
             engines,
             keeper: tokio::spawn(keeper.run()),
             background: Vec::new(),
+            leases,
+            beats: CancellationToken::new(),
             lock,
         };
-        node.start_background(&settings, &db, hub);
+        node.start_background(&settings, &db, hub, duties.clone());
+        if let Some(following) = following {
+            let run = following::run(following, duties, node.life.clone());
+            node.background.push(tokio::spawn(run));
+        }
         node.listen(&settings, listener, admin_listener, &metrics);
         Ok(node)
     }
 
-    fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>) {
+    fn start_background(&mut self, settings: &Settings, db: &Db, hub: Arc<Hub>, duties: Duties) {
         let (commits, hard) = (db.commits(), self.life.hard.clone());
         let pulse = tokio::spawn(pulse::run(
             hub.clone(),
@@ -164,10 +213,32 @@ impl Node {
         ));
         let scoring = tokio::spawn(scoring::run(
             self.state.intake.clone(),
-            settings.server.data_dir.clone(),
+            duties,
             self.life.clone(),
         ));
-        self.background = vec![read, pulse, watch, scoring];
+        let listen = tokio::spawn(db.clone().listen());
+        self.background = vec![read, pulse, watch, scoring, listen];
+        if let Some(leases) = &self.leases {
+            let stop = || self.life.hard.clone().cancelled_owned();
+            // heartbeats go on until the engines' last work is stored, which waits for every handle to the state
+            let state = Arc::downgrade(&self.state);
+            let recheck = move || {
+                let state = state.clone();
+                async move {
+                    match state.upgrade() {
+                        Some(state) => access::refresh(&state).await,
+                        None => Ok(()),
+                    }
+                }
+            };
+            let beats = self.beats.clone().cancelled_owned();
+            tokio::spawn(leases::keep(leases.clone(), recheck, beats));
+            let changes = db.lease_changes();
+            self.background.extend([
+                tokio::spawn(leases::answer(leases.clone(), changes, stop())),
+                tokio::spawn(leases::let_go(leases.clone(), stop())),
+            ]);
+        }
         if settings.log.retention_days > 0 {
             let days = i64::from(settings.log.retention_days);
             self.background.push(tokio::spawn(prune(
@@ -246,11 +317,17 @@ impl Node {
             engines,
             keeper,
             lock,
+            leases,
+            beats,
             ..
         } = self;
         let db = state.db.clone();
         drop(state);
         engines.end().await;
+        beats.cancel();
+        if let Some(leases) = leases {
+            leases.leave().await;
+        }
         // ends when the last handle to the keys in use is gone; what was reserved and not used is given back
         let _ = tokio::time::timeout(Duration::from_secs(10), keeper).await;
         db.close().await;
@@ -304,9 +381,10 @@ async fn watch_access(state: Arc<State>, tick_ms: u64, life: Life) {
             Ok(()) = commits.changed() => {}
             _ = tick.tick() => {}
         }
-        match state.db.access_version().await {
+        // a call that hangs is given up and made again: a revocation must not wait for it
+        match within(state.db.access_version()).await {
             Ok(version) if known == Some(version) => {}
-            Ok(version) => match access::refresh(&state).await {
+            Ok(version) => match within(access::refresh(&state)).await {
                 Ok(()) => known = Some(version),
                 Err(error) => {
                     tracing::warn!(%error, "live streams could not be checked; trying again")
@@ -314,6 +392,13 @@ async fn watch_access(state: Arc<State>, tick_ms: u64, life: Life) {
             },
             Err(error) => tracing::warn!(%error, "the access watcher waits for the database"),
         }
+    }
+}
+
+async fn within<T>(asked: impl Future<Output = StoreResult<T>>) -> Result<T, String> {
+    match tokio::time::timeout(Duration::from_secs(1), asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("no answer in time".to_owned()),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What waits to be judged, judged in the background: in short turns, so that swaps and signals never wait long for the database.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    data_dir::{DirLock, INSIDERS},
     life::Life,
+    ownership::{Duties, Duty, Held},
 };
 use crate::ingest::insider::intake::{Intake, SHORT_TURN};
 
@@ -15,15 +15,26 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Judges what waits, from other processes or an earlier life, until the process ends.
 ///
-/// Of the processes that share a data directory one does so at a time: a command that has begun it is not disturbed.
-pub async fn run(intake: Arc<Intake>, data_dir: PathBuf, life: Life) {
-    let mut own: Option<DirLock> = None;
+/// Of the processes that share the data one does so at a time: a command that has begun it is not disturbed.
+pub async fn run(intake: Arc<Intake>, duties: Duties, life: Life) {
+    let mut own: Option<Held> = None;
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = life.hard.cancelled() => return,
             _ = tick.tick() => {}
+        }
+        // two that judge at once do some work twice, no more: it is enough to look between turns
+        if own.as_ref().is_some_and(Held::is_lost) {
+            own = None;
+        }
+        // whether anything waits or not: what a command stores is then judged here, from where its signals are sent
+        if own.is_none() {
+            match duties.try_take(Duty::Insiders).await {
+                Ok(taken) => own = taken,
+                Err(error) => tracing::warn!(%error, "scoring waits for its lock"),
+            }
         }
         let waiting = match intake.waiting().await {
             Ok(waiting) => waiting.companies,
@@ -35,12 +46,6 @@ pub async fn run(intake: Arc<Intake>, data_dir: PathBuf, life: Life) {
         };
         if waiting == 0 {
             continue;
-        }
-        if own.is_none() {
-            match DirLock::try_take(&data_dir, INSIDERS) {
-                Ok(taken) => own = taken,
-                Err(error) => tracing::warn!(%error, "scoring waits for its lock"),
-            }
         }
         if own.is_some() {
             some_turns(&intake, &life).await;

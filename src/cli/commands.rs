@@ -11,6 +11,7 @@ use super::{
     doctor::{self, DoctorArgs},
     ingest::{self, IngestArgs},
     keys::{self, KeysArgs},
+    migrate::{self, MigrateArgs},
     outcome::{Outcome, complain},
     publish::{self, PublishArgs},
     rescore::{self, RescoreArgs},
@@ -50,6 +51,8 @@ enum Command {
     /// is stored beside what was said before, and served from then on; no signal is sent. After an update of the program this
     /// brings all scores up to date; at any other time it finds nothing to change, and says so. Works beside a running server.
     Rescore(RescoreArgs),
+    /// Make the database's tables, or bring them up to date; every start does so by itself
+    Migrate(MigrateArgs),
     /// Append ready-made signals to the log
     Publish(PublishArgs),
     /// Look for what stands in the way: database, clock, limits, settings, and proxies that hold the stream back
@@ -109,6 +112,7 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Keys(args) => Box::pin(keys::run(args)).await,
         Command::Ingest(args) => Box::pin(ingest::run(args)).await,
         Command::Rescore(args) => Box::pin(rescore::run(args)).await,
+        Command::Migrate(args) => Box::pin(migrate::run(args)).await,
         Command::Publish(args) => Box::pin(publish::run(args)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await.map(|()| Outcome::Good),

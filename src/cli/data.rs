@@ -1,15 +1,19 @@
 //! Which data a command works on: the same flags, settings and files as the server's.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
-    app::{node::open_database, system},
+    app::{
+        node::open_database,
+        ownership::{self, Duties},
+        system,
+    },
     config::{load, settings::Settings},
     model::{random::Random, time::Clock},
-    store::db::Db,
+    store::{db::Db, postgres::DatabaseUrl, sqlite::FILE},
 };
 
 /// Flags that every command on the data takes.
@@ -18,11 +22,12 @@ pub struct DataArgs {
     /// Settings file (TOML); config.default.toml documents every setting
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
-    /// Where the database, the admin token and the lock are [default: data]
+    /// Where the database, the admin token and the locks are [default: data]
     #[arg(long, value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
-    /// A PostgreSQL database; not in this version, which keeps its data in SQLite in the data directory
-    #[arg(long, value_name = "URL", hide = true, global = true)]
+    /// A PostgreSQL database, in place of SQLite in the data directory; a URL that holds a password is better given as
+    /// SIGCAST_DATABASE_URL, as others see the command line
+    #[arg(long, value_name = "URL", global = true)]
     pub database_url: Option<String>,
 }
 
@@ -38,29 +43,35 @@ pub struct Opened {
     pub random: Random,
 }
 
-/// Why a database elsewhere cannot be used. The URL is not repeated: it may hold a password.
-fn no_database(url: &str) -> &'static str {
-    let scheme = url.split(':').next().unwrap_or_default();
-    match scheme.to_ascii_lowercase().as_str() {
-        "postgres" | "postgresql" => {
-            "this version cannot use PostgreSQL; leave the flag out, and everything is kept in SQLite in --data-dir"
-        }
-        // elsewhere, two data directories could share it, each with its own lock
-        "sqlite" | "file" => {
-            "the SQLite database is always in the data directory; name that one with --data-dir"
-        }
-        _ => {
-            "this is no database URL that is known; leave the flag out, and everything is kept in SQLite in --data-dir"
-        }
+impl Opened {
+    /// Who does what only one process may do at a time; to be ended.
+    pub async fn duties(&self) -> Result<Duties> {
+        let life = Duration::from_millis(self.settings.stream.lease_ms);
+        let member = ownership::join(&self.db, &self.random, life).await?;
+        Ok(Duties::with_heart(member, &self.settings.server.data_dir))
     }
+
+    /// Where the database is, in words that hold no secret.
+    pub fn place(&self) -> String {
+        place(&self.settings)
+    }
+}
+
+fn place(settings: &Settings) -> String {
+    if settings.database.url.is_set() {
+        return settings.database.url.to_string();
+    }
+    settings.server.data_dir.join(FILE).display().to_string()
 }
 
 impl DataArgs {
     /// The settings, with further flags.
     pub fn settings(&self, flags: &[(&'static str, Option<String>)]) -> Result<Settings> {
-        if let Some(url) = &self.database_url {
-            bail!("--database-url: {}", no_database(url));
-        }
+        let url = self.database_url.as_deref();
+        let url = url
+            .map(DatabaseUrl::parse)
+            .transpose()
+            .context("--database-url")?;
         let mut all: Vec<(&str, String)> = Vec::new();
         if let Some(dir) = &self.data_dir {
             let dir = dir.to_str().context("--data-dir: the path is not UTF-8")?;
@@ -84,11 +95,11 @@ impl DataArgs {
                 _ => {}
             }
         }
-        Ok(load::load(
-            self.config.as_deref(),
-            variables.into_iter(),
-            &all,
-        )?)
+        let mut settings = load::load(self.config.as_deref(), variables.into_iter(), &all)?;
+        if let Some(url) = url {
+            settings.database.url = url;
+        }
+        Ok(settings)
     }
 
     /// Opens the database, or makes it.
@@ -96,13 +107,20 @@ impl DataArgs {
         self.open_with(|_| ()).await
     }
 
-    /// Opens the database that must be there: who lists or changes something, and names the wrong folder, is told so.
+    /// Opens the database that must be there: who lists or changes something, and names the wrong one, is told so.
     pub async fn open_existing(&self) -> Result<Opened> {
-        let dir = self.settings(&[])?.server.data_dir;
-        if !dir.join("sigcast.db").exists() {
+        let settings = self.settings(&[])?;
+        if settings.database.url.is_set() {
+            if !Db::is_made(&settings.database).await? {
+                bail!(
+                    "there are no tables of sigcast in {}; name another database with --database-url, or make them with `sigcast migrate`",
+                    place(&settings)
+                );
+            }
+        } else if !settings.server.data_dir.join(FILE).exists() {
             bail!(
                 "there is no database in {}; name its folder with --data-dir",
-                dir.display()
+                settings.server.data_dir.display()
             );
         }
         self.open().await

@@ -24,6 +24,7 @@ use crate::{
         simulate::{live::Live, past::history},
     },
     model::{signal::EventName, time::Clock},
+    store::postgres::DatabaseUrl,
     telemetry::logs,
 };
 
@@ -73,6 +74,8 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
         ("server.admin_listen", Some("127.0.0.1:0".to_owned())),
     ];
     let mut settings = data.settings(&flags)?;
+    // an invented market never goes into the database of a real one, whatever the environment names
+    settings.database.url = DatabaseUrl::default();
     // a demo that is left says goodbye at once
     settings.http.drain_seconds = 0;
     let life = Life::default();

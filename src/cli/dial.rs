@@ -11,15 +11,15 @@ use hyper::{
     client::conn::http1,
     header::{self, HeaderValue},
 };
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_rustls::MaybeHttpsStream;
 use rustls::{
-    ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier,
-    client::WantsClientCert,
+    RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use tokio::time::timeout;
 use tower::ServiceExt as _;
+
+use crate::app::web::{self, Connector};
 
 /// Where the stream lives on a server, if the address names no path.
 pub const STREAM_PATH: &str = "/api/signals/stream";
@@ -32,7 +32,7 @@ const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 pub struct Target {
     address: Uri,
     authorization: HeaderValue,
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
 }
 
 /// A refusal or an answer; the connection lives as long as this does.
@@ -101,7 +101,7 @@ impl Target {
         Ok(Target {
             address,
             authorization,
-            connector: web_connector(),
+            connector: web::connector(),
         })
     }
 
@@ -120,7 +120,7 @@ impl Target {
         if roots.is_empty() {
             bail!("{name} holds no certificate");
         }
-        self.connector = connector(builder().with_root_certificates(roots));
+        self.connector = web::connector_with(web::tls().with_root_certificates(roots));
         Ok(self)
     }
 
@@ -236,29 +236,6 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }
-}
-
-/// A TLS configuration of its own: no process-wide provider has to be installed.
-fn builder() -> ConfigBuilder<ClientConfig, WantsVerifier> {
-    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring's suites serve TLS 1.2 and 1.3, the only versions there are")
-}
-
-/// To any server that the public authorities vouch for.
-pub(super) fn web_connector() -> HttpsConnector<HttpConnector> {
-    connector(builder().with_webpki_roots())
-}
-
-fn connector(
-    trusting: ConfigBuilder<ClientConfig, WantsClientCert>,
-) -> HttpsConnector<HttpConnector> {
-    let mut http = HttpConnector::new();
-    http.enforce_http(false);
-    http.set_nodelay(true);
-    http.set_keepalive(Some(Duration::from_secs(30)));
-    HttpsConnector::from((http, trusting.with_no_client_auth()))
 }
 
 /// The innermost cause, which is the one that names the trouble.

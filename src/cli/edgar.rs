@@ -1,139 +1,195 @@
-//! EDGAR over HTTP: one connection pool, the contact that the SEC asks for, and bodies that end somewhere.
+//! `sigcast ingest edgar`: what the SEC publishes, fetched from EDGAR: up to now, or as it appears.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::{
-    Request, Uri,
-    header::{self, HeaderValue},
+use anyhow::{Result, bail};
+use clap::Args;
+use jiff::civil::Date;
+use serde_json::json;
+
+use super::{
+    data::{DataArgs, Opened},
+    outcome::{Outcome, say},
+    progress::Progress,
+    settle::{Settled, settle, settle_if_free},
+    tally::{Refusal, Tally},
 };
-use hyper_rustls::HttpsConnector;
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
+use crate::{
+    app::{
+        following::{Following, Site},
+        life::Life,
+        node::open_intake,
+        ownership::{Duties, Duty},
+    },
+    ingest::{
+        edgar::{
+            follow::{Ended, Until},
+            keep::{Batch, Keeper, Kept},
+            metrics::Metrics,
+        },
+        insider::intake::When,
+    },
+    telemetry::logs,
 };
-use tokio::time::timeout;
 
-use super::dial::web_connector;
-use crate::ingest::{
-    edgar::{follow::Fetch, pace, protocol::Reply},
-    sec::submission::MAX_BYTES,
-};
-
-/// Why there is no client.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ClientError {
-    /// The address is none.
-    #[error("`{0}` is not an address such as https://www.sec.gov")]
-    Address(String),
-    /// The SEC shuts out clients that do not say who they are.
-    #[error(
-        "the contact must be a name and a mail address, such as `Example Ltd feeds@example.com`"
-    )]
-    Contact,
+/// What `ingest edgar` takes.
+#[derive(Debug, Clone, Args)]
+pub struct EdgarArgs {
+    /// Go on with what appears, until told to end
+    #[arg(long)]
+    follow: bool,
+    /// The first day to fetch [default: where the last one stopped; the first time, today in Washington]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    since: Option<Date>,
+    /// Who asks: a name and a mail address; the SEC wants it [default: edgar.contact of the settings]
+    #[arg(long, value_name = "TEXT")]
+    contact: Option<String>,
+    /// Where EDGAR is [default: https://www.sec.gov]
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// Seconds from one look at the feed to the next [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    poll_seconds: Option<u64>,
+    /// Requests in any second, at most; the SEC allows 10 [default: 8]
+    #[arg(long, value_name = "COUNT")]
+    requests_per_second: Option<u32>,
+    /// Answer in JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    data: DataArgs,
 }
 
-/// EDGAR's client.
-pub struct Edgar {
-    base: String,
-    contact: HeaderValue,
-    client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-    within: Duration,
+/// Runs it.
+pub async fn run(args: EdgarArgs) -> Result<Outcome> {
+    logs::start(false, "warn");
+    let mut settings = args.data.settings(&[])?.edgar;
+    let given = &args;
+    settings.contact = given.contact.clone().unwrap_or(settings.contact);
+    settings.base_url = given.base_url.clone().unwrap_or(settings.base_url);
+    settings.poll_seconds = given.poll_seconds.unwrap_or(settings.poll_seconds);
+    let per_second = given.requests_per_second;
+    settings.requests_per_second = per_second.unwrap_or(settings.requests_per_second);
+    // before a database is made for nothing
+    let site = Site::new(&settings)?;
+    let opened = args.data.open().await?;
+    let duties = opened.duties().await?;
+    let done = fetch(&opened, &duties, site, &args).await;
+    duties.end().await;
+    opened.db.close().await;
+    done?.outcome()
 }
 
-impl Edgar {
-    /// `base`: `https://www.sec.gov`, or another host that speaks as it does. `contact` goes out as User-Agent. A request, body included, takes
-    /// no longer than `within`.
-    ///
-    /// # Errors
-    /// [`ClientError`].
-    pub fn new(base: &str, contact: &str, within: Duration) -> Result<Self, ClientError> {
-        let base = base.trim_end_matches('/');
-        let address: Uri = base
-            .parse()
-            .map_err(|_| ClientError::Address(base.into()))?;
-        let web = matches!(address.scheme_str(), Some("http" | "https"));
-        if !web || address.authority().is_none() || !matches!(address.path(), "" | "/") {
-            return Err(ClientError::Address(base.into()));
+async fn fetch(opened: &Opened, duties: &Duties, site: Site, args: &EdgarArgs) -> Result<Tally> {
+    let Some(_own) = duties.try_take(Duty::Edgar).await? else {
+        bail!("EDGAR is followed into this data already, by the server or another command");
+    };
+    let life = Life::default();
+    life.listen_to_signals()?;
+    let intake = Arc::new(open_intake(&opened.settings, &opened.db, None, &opened.clock).await?);
+    let metrics = Metrics::default();
+    let following = Following::new(
+        site,
+        opened.db.clone(),
+        intake.clone(),
+        opened.clock.clone(),
+        metrics.clone(),
+        // where a server runs, it judges, and what is fresh first
+        When::Later,
+    );
+    let until = if args.follow {
+        Until::ToldToEnd
+    } else {
+        Until::CaughtUp
+    };
+    let mut keeper = following.keeper(args.since).await?;
+    let mut at_work = AtWork {
+        tally: Tally::default(),
+        progress: Progress::counting("filings", 0),
+        last_trouble: None,
+    };
+    let each = async |batch: &Batch, kept: Kept| {
+        at_work.tell(batch, kept, &metrics);
+        if args.follow
+            && kept.accepted > 0
+            && let Err(error) = settle_if_free(&intake, &duties).await
+        {
+            at_work.progress.note(&format!(
+                "scoring waits for the database: {error:#}; what is in stays in"
+            ));
         }
-        let mail = contact.split_whitespace().any(|word| {
-            let at = word.split_once('@');
-            at.is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
-        });
-        if !mail {
-            return Err(ClientError::Contact);
-        }
-        Ok(Edgar {
-            base: base.into(),
-            contact: HeaderValue::from_str(contact).map_err(|_| ClientError::Contact)?,
-            client: Client::builder(TokioExecutor::new()).build(web_connector()),
-            within,
-        })
-    }
-
-    async fn try_get(&self, path: &str) -> Option<Reply> {
-        let request = Request::get(format!("{}{path}", self.base))
-            .header(header::USER_AGENT, self.contact.clone())
-            .header(header::ACCEPT_ENCODING, "identity")
-            .body(Empty::new())
-            .ok()?;
-        let response = self.client.request(request).await.ok()?;
-        let status = response.status().as_u16();
-        let wait = response.headers().get(header::RETRY_AFTER);
-        let retry_after = wait.and_then(|value| pace::retry_after(value.to_str().ok()?));
-        let body = Limited::new(response.into_body(), MAX_BYTES)
-            .collect()
-            .await;
-        // a refusal counts by its head, however its body ends
-        let body = match body {
-            Ok(body) => body.to_bytes().to_vec(),
-            Err(_) if status != 200 => Vec::new(),
-            Err(_) => return None,
-        };
-        Some(Reply {
-            status,
-            retry_after,
-            body,
-        })
-    }
-}
-
-impl Fetch for Edgar {
-    async fn get(&self, path: &str) -> Reply {
-        let reply = timeout(self.within, self.try_get(path)).await;
-        reply.ok().flatten().unwrap_or(Reply {
-            status: 0,
-            retry_after: None,
-            body: Vec::new(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_and_a_contact_are_needed() {
-        let new = |base, contact| Edgar::new(base, contact, Duration::from_secs(1)).map(|_| ());
-        assert_eq!(
-            new("https://www.sec.gov/", "Example feeds@example.com"),
-            Ok(())
+    };
+    let end = life.soft.child_token();
+    let ended = following.run(&mut keeper, until, end, each).await?;
+    let AtWork {
+        tally,
+        progress,
+        last_trouble,
+    } = at_work;
+    progress.finish();
+    let settled = settle(&intake, duties).await?;
+    answer(args.json, &tally, &metrics, &keeper, &settled);
+    if ended == Ended::Stuck {
+        bail!(
+            "EDGAR gives nothing any more ({}); run the command again later: what is in stays in, and it goes on from there",
+            last_trouble.unwrap_or_default()
         );
-        for contact in ["", "Example", "@", "a@b", "a@example.com\n"] {
-            let refused = new("https://www.sec.gov", contact);
-            assert_eq!(refused, Err(ClientError::Contact), "{contact}");
-        }
-        for base in [
-            "",
-            "www.sec.gov",
-            "ftp://x",
-            "https://www.sec.gov/cgi-bin",
-            "http://a b",
-        ] {
-            let refused = new(base, "a feeds@example.com");
-            assert!(matches!(refused, Err(ClientError::Address(_))), "{base}");
-        }
     }
+    Ok(tally)
+}
+
+/// What is told while it works.
+struct AtWork {
+    tally: Tally,
+    progress: Progress,
+    last_trouble: Option<String>,
+}
+
+impl AtWork {
+    fn tell(&mut self, batch: &Batch, kept: Kept, metrics: &Metrics) {
+        self.tally.accepted += kept.accepted;
+        self.tally.duplicate += kept.duplicate;
+        for trouble in &batch.troubles {
+            self.progress
+                .note(&format!("EDGAR: {trouble}; trying again"));
+            self.last_trouble = Some(trouble.clone());
+        }
+        for (accession, reason) in &batch.rejected {
+            let refusal = Refusal {
+                file: accession.clone(),
+                line: None,
+                reason: reason.clone(),
+            };
+            self.tally.refuse(&self.progress, refusal);
+        }
+        let done = self.tally.accepted + self.tally.duplicate + self.tally.rejected;
+        let waiting = u64::try_from(metrics.waiting.get()).unwrap_or_default();
+        self.progress.expect(done + waiting);
+        self.progress.at(done, done);
+    }
+}
+
+fn answer(json: bool, tally: &Tally, metrics: &Metrics, keeper: &Keeper, settled: &Settled) {
+    let complete = keeper.state().complete();
+    let known = tally.duplicate + metrics.known.get();
+    let refused = metrics.refused.get();
+    if json {
+        say(json!({
+            "accepted": tally.accepted, "duplicate": known, "rejected": tally.rejected(), "rejected_total": tally.rejected,
+            "refused_requests": refused,
+            "complete_from": complete.map(|days| days.0), "complete_through": complete.map(|days| days.1), "assessments": settled.revisions, "signals": settled.signals,
+            "companies_waiting": settled.waiting,
+        }));
+        return;
+    }
+    let complete = complete.map_or(String::new(), |(from, through)| {
+        format!("; complete from {from} through {through}")
+    });
+    let signals = settled.signals.map_or(String::new(), |signals| {
+        format!("; {signals} signals fired")
+    });
+    say(format!(
+        "{} accepted, {known} known already, {} rejected{complete}{signals}",
+        tally.accepted, tally.rejected
+    ));
 }

@@ -145,7 +145,10 @@ async fn store_and_score(
     let mut tally = Tally::default();
     let reading = start(source, paths, intake.markets(), &mut tally)?;
     let restated = store(&intake, reading, args.backfill, &mut tally).await?;
-    let settled = settle(&intake, &opened.settings.server.data_dir).await?;
+    let duties = opened.duties().await?;
+    let settled = settle(&intake, &duties).await;
+    duties.end().await;
+    let settled = settled?;
     if args.json {
         say(json!({
             "accepted": tally.accepted, "duplicate": tally.duplicate, "rejected": tally.rejected(),
@@ -336,12 +339,12 @@ async fn store(
         tally.accepted += taken.accepted;
         tally.duplicate += taken.duplicate;
         restated += taken.restated;
-        for place in taken.unknown_market {
-            if let (Some(filing), Some(at)) = (filings.get(place), places.get(place)) {
+        for refused in taken.refused {
+            if let Some(at) = places.get(refused.place) {
                 let refusal = Refusal {
                     file: at.file.to_string(),
                     line: at.line,
-                    reason: format!("market: `{}` is not known", filing.market),
+                    reason: refused.reason,
                 };
                 tally.refuse(&progress, refusal);
             }

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::{
     check_list::{self, CheckListArgs},
     data::DataArgs,
+    edgar::{self, EdgarArgs},
     filings::{self, FilingsArgs, RegisterArgs},
     outcome::{Outcome, complain, say},
     progress::{Counted, Progress},
@@ -23,12 +24,12 @@ use super::{
     tables::{self, CompaniesArgs, PricesArgs},
 };
 use crate::{
-    app::data_dir::{DirLock, ENGINES},
+    app::ownership::Duty,
     ingest::{
         facts::Facts,
         filings::open::FilingFormat,
         metrics::Metrics,
-        pipeline::{self, Arrivals, Pace, Pipeline, Receipt, Rejection},
+        pipeline::{self, Arrivals, Engine, Pace, Pipeline, Receipt, Rejection},
         resolve::latest_time,
         source::Format,
     },
@@ -59,6 +60,13 @@ enum Command {
     /// the server, goes on. A filing published less than a day ago may be a signal, an older one is history. Exit status: 0
     /// all good, 2 some input was bad, 1 nothing could be done.
     Filings(FilingsArgs),
+    /// Insider filings: what the SEC publishes, from EDGAR itself: up to now, or on and on with --follow
+    ///
+    /// Forms 3, 4 and 5 as they appear in EDGAR's feed of current filings; what the feed skipped, the daily indexes bring. Each is fetched
+    /// once, within the SEC's limits. Stopped at any moment, it goes on where it was, and fetches nothing again that is in. Beside a
+    /// running server, the server judges what is new at once. A server can do all of this itself: `edgar.follow` in its settings.
+    /// Exit status: 0 all good, 2 some filings were bad, 1 nothing could be done, or EDGAR gives nothing any more.
+    Edgar(EdgarArgs),
     /// Insider filings: UK dealings of managers (PDMR), as JSON
     UkPdmr(RegisterArgs),
     /// Insider filings: the export of the Swedish register; a later one brings its revisions and withdrawals
@@ -73,10 +81,10 @@ enum Command {
     ///
     /// Any table with a `ticker`, a `name` or a `cik`. What depends on a market capitalisation is scored anew.
     Companies(CompaniesArgs),
-    /// Daily closes, from CSV: for returns, track records and backtests
+    /// Daily closes and splits, from CSV: for returns, track records, backtests, and to tell prices that cannot be
     ///
-    /// Adjusted for splits and dividends. `date,close` in a file called as its ticker, a `date` and a column for each ticker, or
-    /// `date,ticker,close`. What depends on them is scored anew.
+    /// Closes are adjusted for splits and dividends. `date,close` in a file called as its ticker, a `date` and a column for each ticker, or
+    /// `date,ticker,close`; a column `split` beside them, or by itself, holds new shares for one old. What depends on them is scored anew.
     Prices(PricesArgs),
 }
 
@@ -121,6 +129,7 @@ pub async fn run(args: IngestArgs) -> Result<Outcome> {
     match args.command {
         Command::Swaps(args) => swaps(args).await,
         Command::Filings(args) => filings::filings(args).await,
+        Command::Edgar(args) => edgar::run(args).await,
         Command::UkPdmr(args) => filings::register(FilingFormat::UkPdmr, args).await,
         Command::SeFi(args) => filings::register(FilingFormat::SeFi, args).await,
         Command::BeFsma(args) => filings::register(FilingFormat::BeFsma, args).await,
@@ -162,12 +171,16 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
             settings.ingest.wallets_mb = settings.ingest.wallets_mb.max(BULK_WALLETS_MB);
         })
         .await?;
-    let lock = DirLock::try_take(&opened.settings.server.data_dir, ENGINES)?;
+    let duties = opened.duties().await?;
+    let lock = duties.try_take(Duty::Engines).await?;
     if lock.is_none() {
         complain("a server runs on this data; it applies the facts as they are stored");
     }
     let metrics = Metrics::default();
-    let engine = lock.is_some().then(|| opened.settings.consensus.clone());
+    let engine = lock.as_ref().map(|held| Engine {
+        config: opened.settings.consensus.clone(),
+        proof: held.proof(),
+    });
     let (pipeline, worker) = pipeline::new(
         opened.db.clone(),
         None,
@@ -205,7 +218,12 @@ async fn swaps(args: SwapsArgs) -> Result<Outcome> {
     }
     drop(pipeline);
     worker.await.context("the pipeline ended early")?;
-    finish(&args, &totals, metrics.fired.get(), lock.is_some());
+    let with_engines = lock.is_some();
+    if let Some(lock) = lock {
+        lock.leave().await;
+    }
+    duties.end().await;
+    finish(&args, &totals, metrics.fired.get(), with_engines);
     opened.db.close().await;
     if totals.accepted + totals.duplicate + totals.rejected == 0
         && let Some(first) = failed.pop()

@@ -4,8 +4,6 @@ pub mod sse;
 
 pub mod dial;
 
-pub mod edgar;
-
 pub mod signal_line;
 
 mod outcome;
@@ -34,6 +32,8 @@ mod settle;
 
 mod filings;
 
+mod edgar;
+
 mod tables;
 
 mod check_list;
@@ -43,6 +43,8 @@ mod rescore;
 mod ingest;
 
 mod publish;
+
+mod migrate;
 
 mod demo;
 

@@ -52,7 +52,10 @@ pub async fn run(args: RescoreArgs) -> Result<Outcome> {
     progress.finish();
     intake.mark_all().await?;
     let companies = intake.waiting().await?.companies;
-    let settled = settle(&intake, &opened.settings.server.data_dir).await?;
+    let duties = opened.duties().await?;
+    let settled = settle(&intake, &duties).await;
+    duties.end().await;
+    let settled = settled?;
     let revisions = db.count_assessments(SCORE_VERSION).await? - before;
     opened.db.close().await;
     if args.json {

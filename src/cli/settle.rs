@@ -1,15 +1,12 @@
 //! Companies that wait to be judged, judged to the end: by this process, or by the one that is at it already.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 
 use super::{outcome::complain, progress::Progress};
 use crate::{
-    app::data_dir::{DirLock, INSIDERS},
+    app::ownership::{Duties, Duty},
     ingest::insider::intake::Intake,
 };
 
@@ -29,12 +26,20 @@ pub struct Settled {
     pub waiting: i64,
 }
 
+/// Judges until nothing waits, unless another process is at it: it judges what is new as well.
+pub async fn settle_if_free(intake: &Intake, duties: &Duties) -> Result<()> {
+    if let Some(_own) = duties.try_take(Duty::Insiders).await? {
+        while intake.settle().await?.companies > 0 {}
+    }
+    Ok(())
+}
+
 /// Judges until nothing waits. Stopped at any moment, the next ingest or server goes on.
-pub async fn settle(intake: &Intake, data_dir: &Path) -> Result<Settled> {
+pub async fn settle(intake: &Intake, duties: &Duties) -> Result<Settled> {
     let begun = intake.waiting().await?.steps();
     let mut progress = Progress::counting("steps of scoring", begun);
     let (mut revisions, mut signals, mut done) = (0, 0, 0);
-    let mut own = DirLock::try_take(data_dir, INSIDERS)?;
+    let mut own = duties.try_take(Duty::Insiders).await?;
     let mut foreign = own.is_none();
     if foreign && begun > 0 {
         complain("a server runs on this data, or another command: it scores what was stored");
@@ -54,7 +59,7 @@ pub async fn settle(intake: &Intake, data_dir: &Path) -> Result<Settled> {
             done += settled.companies as u64;
         } else {
             tokio::time::sleep(LOOK_EVERY).await;
-            own = DirLock::try_take(data_dir, INSIDERS)?;
+            own = duties.try_take(Duty::Insiders).await?;
         }
         let left = intake.waiting().await?.steps();
         if own.is_none() && left == 0 {
@@ -72,6 +77,9 @@ pub async fn settle(intake: &Intake, data_dir: &Path) -> Result<Settled> {
         progress.at(done, done);
     }
     progress.finish();
+    if let Some(own) = own {
+        own.leave().await;
+    }
     Ok(Settled {
         revisions: (!foreign).then_some(revisions),
         signals: (!foreign).then_some(signals),

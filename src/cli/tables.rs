@@ -25,11 +25,11 @@ use crate::{
     ingest::{
         companies::{self, Companies},
         insider::intake::Intake,
-        prices::{self, Closes, file_symbol},
+        prices::{self, Closes, Quote, file_symbol},
         records::{Dialect, Rows, Table},
     },
     model::{
-        company::{Close, CompanyFact},
+        company::{Close, CompanyFact, SymbolSplit},
         market::Market,
     },
     telemetry::logs,
@@ -104,7 +104,10 @@ impl Work {
     }
 
     async fn settle(&self) -> Result<Settled> {
-        settle(&self.intake, &self.opened.settings.server.data_dir).await
+        let duties = self.opened.duties().await?;
+        let settled = settle(&self.intake, &duties).await;
+        duties.end().await;
+        settled
     }
 
     async fn end(self) -> Result<Outcome> {
@@ -232,8 +235,12 @@ async fn put_companies(work: &mut Work, mut open: Open<Companies>) -> Result<Res
 #[derive(Default)]
 struct Closing {
     waiting: BTreeMap<String, Vec<Close>>,
+    splits: BTreeMap<String, Vec<SymbolSplit>>,
     count: usize,
+    /// Splits read.
+    told: u64,
     changed: std::collections::BTreeSet<String>,
+    warnings: Vec<String>,
     symbols: std::collections::BTreeSet<String>,
 }
 
@@ -257,12 +264,14 @@ pub async fn prices(args: PricesArgs) -> Result<Outcome> {
     if args.table.json {
         say(json!({
             "accepted": tally.accepted, "rejected": tally.rejected(), "rejected_total": tally.rejected,
-            "symbols": symbols, "symbols_changed": changed, "assessments": settled.revisions, "signals": settled.signals,
+            "splits": closing.told, "symbols": symbols, "symbols_changed": changed, "warnings": closing.warnings,
+            "assessments": settled.revisions, "signals": settled.signals,
         }));
     } else {
         say(format!(
-            "{} closes of {symbols} symbols read, {changed} symbols changed, {} rejected{}",
+            "{} closes and {} splits of {symbols} symbols read, {changed} symbols changed, {} rejected{}",
             tally.accepted,
+            closing.told,
             tally.rejected,
             scored(&settled)
         ));
@@ -279,16 +288,38 @@ async fn put_closes(
     loop {
         let next = open.next(&mut work.tally);
         let ended = next.is_none();
-        if let Some(close) = next {
-            let symbol = close.symbol.clone();
-            closing.waiting.entry(symbol).or_default().push(close);
-            closing.count += 1;
+        match next {
+            Some(Quote::Close(close)) => {
+                let symbol = close.symbol.clone();
+                closing.waiting.entry(symbol).or_default().push(close);
+                closing.count += 1;
+            }
+            Some(Quote::Split(split)) => {
+                let symbol = split.symbol.clone();
+                closing.splits.entry(symbol).or_default().push(split);
+                closing.count += 1;
+            }
+            None => {}
         }
         if closing.count == MOST_CLOSES || ended {
-            for (symbol, closes) in std::mem::take(&mut closing.waiting) {
-                let market = &work.market.code;
-                let changed = work.intake.closes(market, &symbol, &closes).await;
+            let market = &work.market.code;
+            for (symbol, splits) in std::mem::take(&mut closing.splits) {
+                let changed = work.intake.splits(market, &symbol, &splits).await;
                 if changed.context(MENDED)? {
+                    closing.changed.insert(symbol.clone());
+                }
+                closing.symbols.insert(symbol);
+                closing.told += splits.len() as u64;
+            }
+            for (symbol, closes) in std::mem::take(&mut closing.waiting) {
+                let taken = work.intake.closes(market, &symbol, &closes).await;
+                let taken = taken.context(MENDED)?;
+                if let Some(warning) = taken.warning {
+                    let warning = format!("{symbol}: {warning}");
+                    open.progress.note(&warning);
+                    closing.warnings.push(warning);
+                }
+                if taken.changed {
                     closing.changed.insert(symbol.clone());
                 }
                 closing.symbols.insert(symbol);

@@ -19,6 +19,9 @@ const OTHER_VARIABLES: [&str; 5] = [
     "SIGCAST_STOP_AFTER",
 ];
 
+/// The one setting that may hold a password has a short name too, as it is given in the environment more often than anywhere else.
+const DATABASE_URL: &str = "SIGCAST_DATABASE_URL";
+
 /// Why the settings cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -61,7 +64,7 @@ pub fn load(
         let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
         let table: Table = text
             .parse()
-            .map_err(|e: toml::de::Error| wrong(e.to_string()))?;
+            .map_err(|e: toml::de::Error| wrong(without_text(&e, &text)))?;
         check_known(&table, &defaults, "", &path.display().to_string())?;
         merge(&mut merged, table);
     }
@@ -69,7 +72,10 @@ pub fn load(
         if !name.starts_with(PREFIX) || OTHER_VARIABLES.contains(&name.as_str()) {
             continue;
         }
-        let key = name[PREFIX.len()..].to_lowercase().replace("__", ".");
+        let key = match name.as_str() {
+            DATABASE_URL => "database.url".to_owned(),
+            _ => name[PREFIX.len()..].to_lowercase().replace("__", "."),
+        };
         set(
             &mut merged,
             &defaults,
@@ -82,6 +88,13 @@ pub fn load(
         set(&mut merged, &defaults, key, value, "flag")?;
     }
     Settings::deserialize(merged)
+}
+
+/// What is wrong, and in which line, without the line itself: it may hold a password.
+fn without_text(error: &toml::de::Error, text: &str) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or(1, |before| before.matches('\n').count() + 1);
+    format!("line {line}: {}", error.message())
 }
 
 impl Settings {
@@ -229,6 +242,32 @@ mod tests {
         }
         assert!(loaded("[consensus]\nwindow = 1", &[], &[]).is_err());
         assert!(loaded("[stream]\nping_seconds = \"often\"", &[], &[]).is_err());
+    }
+
+    #[test]
+    fn a_database_is_named_in_any_source_and_never_told() {
+        let url = "postgres://me:s3cret@db.example/signals";
+        let file = format!("[database]\nurl = \"{url}\"");
+        let settings = loaded(&file, &[], &[]).unwrap();
+        assert!(settings.database.url.is_set());
+        let settings = loaded("", &[("SIGCAST_DATABASE_URL", url)], &[]).unwrap();
+        assert!(settings.database.url.to_string().contains("db.example"));
+        assert!(!format!("{settings:?}").contains("s3cret"));
+        for bad in [
+            "[database]\nurl = \"postgres://me:s3cret@db:x/y\"",
+            "[database]\nurl = \"mysql://me:s3cret@db/y\"",
+            "[database]\nurl = \"postgres://me:s3cret@db/y",
+            "[database]\nurl = [\"postgres://me:s3cret@db/y\"]",
+        ] {
+            let error = loaded(bad, &[], &[]).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+        let bad = [("SIGCAST_DATABASE_URL", "mysql://me:s3cret@db/y")];
+        let error = loaded("", &bad, &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("database.url") && !error.contains("s3cret"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -6,10 +6,10 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     http, hub,
-    ingest::{insider, pipeline},
+    ingest::{edgar, insider, pipeline},
     model::account::Plans,
     score,
-    store::db,
+    store::{postgres, sqlite},
 };
 
 /// Everything that can be set.
@@ -30,8 +30,12 @@ pub struct Settings {
     pub consensus: score::config::Config,
     /// The insider engine.
     pub insider: insider::config::Config,
-    /// The database.
-    pub store: db::Config,
+    /// Following EDGAR.
+    pub edgar: edgar::config::Config,
+    /// The database, where it is SQLite.
+    pub store: sqlite::Config,
+    /// The database, where it is PostgreSQL.
+    pub database: postgres::Config,
     /// What accounts may do.
     pub plans: Plans,
 }
@@ -46,7 +50,7 @@ pub struct Server {
     /// Admin listener.
     #[serde(deserialize_with = "address")]
     pub admin_listen: SocketAddr,
-    /// Database, admin token, lock.
+    /// Admin token and lock; the database, where it is SQLite.
     pub data_dir: PathBuf,
 }
 

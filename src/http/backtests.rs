@@ -1,6 +1,6 @@
 //! `GET /api/v1/backtest`: what became of the price after many declarations, by direction and horizon, and never a bare mean.
 
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     call::{Asked, Call},
+    data::PageKey,
     error::{ApiError, ApiResult},
     schema::Answer,
 };
@@ -90,22 +91,16 @@ pub async fn backtest(call: Call, Asked(query): Asked<BacktestQuery>) -> ApiResu
         from: query.period.from,
         before: query.period.before,
     };
-    let data = &call.state.data;
-    let version = data.version();
-    if let Some(known) = data.summaries.get(version, &filter) {
-        return Ok(call.text(&known));
-    }
-    let all = call.state.db.excesses(&filter).await?;
-    let asked = filter.direction.as_deref().and_then(read_direction);
-    // sorting many returns takes a while: not on a thread that serves others
-    let text = tokio::task::spawn_blocking(move || serde_json::to_string(&summed(&all, asked)));
-    let text: Arc<str> = text
-        .await
-        .map_err(|error| ApiError::internal(&error))?
-        .map_err(|error| ApiError::internal(&error))?
-        .into();
-    data.summaries.put(version, filter, text.clone());
-    Ok(call.text(&text))
+    let made = async {
+        let all = call.state.db.excesses(&filter).await?;
+        let asked = filter.direction.as_deref().and_then(read_direction);
+        // sorting many returns takes a while: not on a thread that serves others
+        let text = tokio::task::spawn_blocking(move || serde_json::to_vec(&summed(&all, asked)));
+        text.await
+            .map_err(|error| ApiError::internal(&error))?
+            .map_err(|error| ApiError::internal(&error))
+    };
+    call.page(PageKey::Backtest(filter.clone()), made).await
 }
 
 fn summed(all: &[Excesses], asked: Option<Direction>) -> Backtest {

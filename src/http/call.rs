@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use axum::{
     Extension, RequestPartsExt as _,
+    body::Body,
     extract::FromRequestParts,
     http::{HeaderMap, request::Parts},
     response::Response,
@@ -13,9 +14,10 @@ use utoipa::ToSchema;
 
 use super::{
     callers::Caller,
-    data::{Counted, Freshness},
+    data::{Counted, Freshness, PageKey},
     error::{ApiError, ApiResult},
-    reply,
+    pages,
+    reply::{self, TwoPieces},
     state::State,
 };
 use crate::{
@@ -158,13 +160,32 @@ impl Call {
 
     /// 200 with this object and `meta`, or 304.
     pub fn json<T: Serialize>(&self, body: &T) -> ApiResult {
-        let text = serde_json::to_vec(body).map_err(|error| ApiError::internal(&error))?;
-        Ok(self.object(&text))
+        Ok(self.object(to_json(body)?))
     }
 
-    /// 200 with a page of a list and `meta`, or 304.
-    pub fn list<T: Serialize>(&self, page: &Page, total: u64, items: &[T]) -> ApiResult {
-        self.json(&List {
+    /// 200 with an object and `meta`, or 304. Made once for each version of the data.
+    pub async fn page(
+        &self,
+        key: PageKey,
+        make: impl Future<Output = ApiResult<Vec<u8>>>,
+    ) -> ApiResult {
+        // before the data is read: what changes meanwhile may be in the page, but the page is never older than its version
+        let version = self.state.data.version();
+        let pages = &self.state.data.pages;
+        let page = match pages.get(version, &key) {
+            Some(page) => page,
+            None => {
+                let page = Arc::new(pages::Page::of(make.await?));
+                pages.put(version, key, page.clone());
+                page
+            }
+        };
+        Ok(self.answer(&page))
+    }
+
+    /// JSON of a page of a list.
+    pub fn list<T: Serialize>(page: &Page, total: u64, items: &[T]) -> ApiResult<Vec<u8>> {
+        to_json(&List {
             total,
             limit: page.limit,
             offset: page.offset,
@@ -173,7 +194,7 @@ impl Call {
     }
 
     /// The same with items that are JSON already.
-    pub fn list_of_texts<S: AsRef<str>>(&self, page: &Page, total: u64, items: &[S]) -> Response {
+    pub fn list_of_texts<S: AsRef<str>>(page: &Page, total: u64, items: &[S]) -> Vec<u8> {
         let length: usize = items.iter().map(|item| item.as_ref().len() + 1).sum();
         let head = format!(
             "{{\"total\":{total},\"limit\":{},\"offset\":{},\"items\":[",
@@ -188,12 +209,12 @@ impl Call {
             text.extend_from_slice(item.as_ref().as_bytes());
         }
         text.extend_from_slice(b"]}");
-        self.object(&text)
+        text
     }
 
     /// 200 with bytes that are what they are, without `meta`, or 304.
     pub fn bytes(&self, text: String) -> Response {
-        reply::tagged(&self.headers, text.as_bytes(), || text.clone().into_bytes())
+        reply::tagged(&self.headers, text.as_bytes(), || Body::from(text.clone()))
     }
 
     /// Whether a list is wanted as a file: by its `format` or, where that says nothing, by `Accept`.
@@ -205,22 +226,17 @@ impl Call {
         }
     }
 
-    /// 200 with an object that is JSON already, of one member at least, and `meta`, or 304.
-    pub fn text(&self, object: &str) -> Response {
-        self.object(object.as_bytes())
+    /// 200 with a JSON object of one member at least, of which `meta` becomes the last; or 304.
+    pub fn object(&self, object: Vec<u8>) -> Response {
+        self.answer(&pages::Page::of(object))
     }
 
-    /// `object` is a JSON object with a member at least: `meta` becomes its last.
-    fn object(&self, object: &[u8]) -> Response {
-        reply::tagged(&self.headers, object, || {
+    fn answer(&self, page: &pages::Page) -> Response {
+        reply::with_tag(&self.headers, page.tag.clone(), || {
             // proof: a number, times and a text always serialise
             let meta = serde_json::to_string(&self.meta()).unwrap_or_default();
-            let mut body = Vec::with_capacity(object.len() + meta.len() + 9);
-            body.extend_from_slice(object.strip_suffix(b"}").unwrap_or(object));
-            body.extend_from_slice(b",\"meta\":");
-            body.extend_from_slice(meta.as_bytes());
-            body.push(b'}');
-            body
+            let rest = [",\"meta\":", &meta, "}"].concat();
+            TwoPieces::body(page.open.clone(), rest.into())
         })
     }
 
@@ -234,6 +250,11 @@ impl Call {
     }
 }
 
+/// JSON of any value.
+pub fn to_json<T: Serialize>(value: &T) -> ApiResult<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| ApiError::internal(&error))
+}
+
 #[derive(Serialize)]
 struct List<'a, T> {
     total: u64,
@@ -245,7 +266,7 @@ struct List<'a, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{Router, body::Body, http::Request, routing::get};
+    use axum::{Router, http::Request, routing::get};
     use http_body_util::BodyExt as _;
     use tower::ServiceExt as _;
 

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use super::{
     call::{Asked, Call, CompanyPath},
     csv::{self, Fields, Row},
-    data::Counted,
+    data::{Counted, PageKey},
     declarations,
     error::ApiResult,
     numbers::{count, exact},
@@ -15,7 +15,10 @@ use super::{
 use crate::{
     gate::insider_query::{CompaniesQuery, CompanySort as Asks, NoQuery, Order},
     model::{money::Exact, time::Time},
-    store::company_list::{Company as Stored, CompanyFilter, CompanySort},
+    store::{
+        company_list::{Company as Stored, CompanyFilter, CompanySort},
+        db::Db,
+    },
 };
 
 /// A company. What no source tells is null.
@@ -178,33 +181,33 @@ pub async fn list(call: Call, Asked(query): Asked<CompaniesQuery>) -> ApiResult 
         descending: query.order == Order::Descending,
     };
     // no source of logos is connected: no company has one
-    if query.has_logo == Some(true) && !call.wants_csv(&page) {
-        return call.list::<Company>(&page, 0, &[]);
-    }
-    let most = if query.has_logo == Some(true) {
-        0
-    } else {
-        i64::MAX
-    };
-    let (db, by) = (call.state.db.clone(), filter.clone());
-    let read = move |limit: i64, offset| {
-        let (db, by) = (db.clone(), by.clone());
-        async move {
-            let rows = db.list_companies(&by, limit.min(most), offset).await?;
-            rows.into_iter()
-                .map(Company::of)
-                .collect::<ApiResult<Vec<_>>>()
-        }
-    };
+    let none = query.has_logo == Some(true);
+    let db = call.state.db.clone();
     if call.wants_csv(&page) {
-        return csv::list("companies", &page, read).await;
+        let (limit, offset) = csv::stretch(&page);
+        let limit = if none { 0 } else { limit };
+        let found = db.company_numbers(&filter, limit, offset).await?;
+        let read = move |numbers| read(db.clone(), numbers);
+        return csv::numbered("companies", csv::at_once(found), read).await;
     }
-    let count = call.state.db.count_companies(&filter);
-    let total = call
-        .total(Counted::Companies(filter.counted()), count)
-        .await?;
-    let (limit, offset) = page.place();
-    call.list(&page, total, &read(limit, offset).await?)
+    if none {
+        return Ok(call.object(Call::list::<Company>(&page, 0, &[])?));
+    }
+    let key = PageKey::Companies(filter.clone(), page.place());
+    let made = async {
+        let counted = Counted::Companies(filter.counted());
+        let total = call.total(counted, db.count_companies(&filter)).await?;
+        let (limit, offset) = page.place();
+        let numbers = db.company_numbers(&filter, limit, offset).await?;
+        let companies = read(db.clone(), numbers).await?;
+        Call::list(&page, total, &companies)
+    };
+    call.page(key, made).await
+}
+
+async fn read(db: Db, numbers: Vec<i64>) -> ApiResult<Vec<Company>> {
+    let rows = db.companies_numbered(&numbers).await?;
+    rows.into_iter().map(Company::of).collect()
 }
 
 /// Read one company

@@ -5,8 +5,10 @@
 
 use std::{
     fmt::Display,
+    future::Ready,
     io::{self, Write as _},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -21,7 +23,7 @@ use super::error::{ApiError, ApiResult};
 use crate::gate::insider_query::Page;
 
 /// Rows of a list that are read at a time.
-const ROWS_AT_ONCE: i64 = 500;
+const ROWS_AT_ONCE: usize = 500;
 
 /// What makes a row.
 pub trait Row {
@@ -103,42 +105,80 @@ where
     let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
     headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::VARY,
-        HeaderValue::from_static("accept, authorization, x-api-key"),
-    );
     let disposition = format!("attachment; filename=\"{name}.csv\"");
     let disposition = HeaderValue::from_str(&disposition).map_err(|e| ApiError::internal(&e))?;
     headers.insert(header::CONTENT_DISPOSITION, disposition);
     Ok(response)
 }
 
-/// The same of a list's page: the whole rest of the result, where no limit was said. `read` gives the rows of a limit and offset.
-pub async fn list<R, F, P>(name: &str, page: &Page, read: F) -> ApiResult
+/// Whether an answer is such a file.
+#[must_use]
+pub fn is_file(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/csv"))
+}
+
+/// Which rows of a list a file is of: so many at most, from a place on. A page that names no limit is the whole rest.
+#[must_use]
+pub fn stretch(page: &Page) -> (i64, i64) {
+    let (limit, offset) = page.place();
+    (if page.whole { i64::MAX } else { limit }, offset)
+}
+
+/// The same of a list that is found in two steps: `next` gives the numbers of its rows, stretch by stretch, each after the last number
+/// of the one before, and none at its end; `read` gives the rows of some numbers. Which rows there are, and in which order, is as it
+/// was when their stretch was found, whatever is changed before they are read.
+pub async fn numbered<K, R, N, NF, F, RF>(name: &str, next: N, read: F) -> ApiResult
 where
+    K: Copy + Send + Sync + 'static,
     R: Row + Send + 'static,
-    F: Fn(i64, i64) -> P + Send + Unpin + 'static,
-    P: Future<Output = ApiResult<Vec<R>>> + Send + 'static,
+    N: Fn(Option<K>) -> NF + Send + Sync + 'static,
+    NF: Future<Output = ApiResult<Vec<K>>> + Send + 'static,
+    F: Fn(Vec<K>) -> RF + Send + Sync + 'static,
+    RF: Future<Output = ApiResult<Vec<R>>> + Send + 'static,
 {
-    let mut offset = i64::try_from(page.offset).unwrap_or(i64::MAX);
-    let mut left = if page.whole {
-        i64::MAX
-    } else {
-        i64::from(page.limit)
-    };
+    // pages are read one after the other: nobody ever waits for the lock
+    let left = Arc::new(tokio::sync::Mutex::new(Numbers {
+        last: None,
+        waiting: Vec::new().into_iter(),
+    }));
+    let by = Arc::new((next, read));
     stream(name, move || {
-        let limit = left.min(ROWS_AT_ONCE);
-        let rows = (limit > 0).then(|| read(limit, offset));
-        offset = offset.saturating_add(limit);
-        left -= limit;
+        let (left, by) = (left.clone(), by.clone());
         async move {
-            match rows {
-                Some(rows) => Ok(Some(rows.await?).filter(|rows| !rows.is_empty())),
-                None => Ok(None),
+            let (next, read) = &*by;
+            let mut left = left.lock().await;
+            if left.waiting.as_slice().is_empty() {
+                left.waiting = next(left.last).await?.into_iter();
             }
+            let some: Vec<K> = left.waiting.by_ref().take(ROWS_AT_ONCE).collect();
+            let Some(last) = some.last() else {
+                return Ok(None);
+            };
+            left.last = Some(*last);
+            drop(left);
+            read(some).await.map(Some)
         }
     })
     .await
+}
+
+/// All numbers of a list that was found in one step.
+pub fn at_once<K: Copy>(found: Vec<K>) -> impl Fn(Option<K>) -> Ready<ApiResult<Vec<K>>> {
+    move |last| {
+        let all = if last.is_none() {
+            found.clone()
+        } else {
+            Vec::new()
+        };
+        std::future::ready(Ok(all))
+    }
+}
+
+/// What of a list is found and not yet read.
+struct Numbers<K> {
+    last: Option<K>,
+    waiting: std::vec::IntoIter<K>,
 }
 
 fn write_rows<R: Row>(out: &mut Vec<u8>, rows: &[R]) {
@@ -202,10 +242,7 @@ mod tests {
     use super::*;
     use http_body_util::BodyExt as _;
     use proptest::prelude::*;
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Two(Option<String>, i64);
 

@@ -11,33 +11,35 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
+use super::pages::Pages;
 use crate::{
     model::time::Time,
-    score::insider::winning::Tracks,
+    score::insider::{flow::Question, winning::Tracks},
     store::{
         company_list::CompanyFilter,
         data_version::DataVersion,
         db::Db,
-        declaration_list::Filter,
+        declaration_filter::Filter,
         error::StoreResult,
         overview::{KindCount, MarketOverview},
         returns::BacktestFilter,
     },
 };
 
-/// What another process changed is seen after this long.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// What another process changed is seen after this long at the latest; this one's changes at once.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+/// Of all finished pages together.
+const MOST_PAGE_BYTES: usize = 32 << 20;
 const MOST_COUNTS: usize = 10_000;
-const MOST_SUMMARIES: usize = 200;
 
 /// When each kind of data last changed; `None` while there is none of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = DataFreshness)]
 pub struct Freshness {
-    /// The latest publication.
+    /// When declarations were last taken in, whenever they were published.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub declarations: Option<Time>,
-    /// The latest closes.
+    /// When closes were last taken in, of whichever days.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub prices: Option<Time>,
     /// The latest change of a company.
@@ -69,6 +71,28 @@ pub enum Counted {
     /// Insiders: words of the name, market.
     Insiders(Option<String>, Option<String>),
 }
+
+/// Which page, by all that its object depends on beside the data.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum PageKey {
+    /// Declarations: limit, offset, with backtests.
+    Declarations(Filter, Place, bool),
+    /// Companies.
+    Companies(CompanyFilter, Place),
+    /// Insiders: words of the name, market.
+    Insiders(Option<String>, Option<String>, Place),
+    /// A search: its text, market.
+    Search(String, Option<String>, Place),
+    /// Filings of the kinds that won, published since.
+    Winning(Time, Option<String>, Place),
+    /// Summaries of backtests.
+    Backtest(BacktestFilter),
+    /// Net flow of a company.
+    NetFlow(i64, Question),
+}
+
+/// Limit and offset.
+pub type Place = (i64, i64);
 
 /// What there is on the whole.
 #[derive(Debug)]
@@ -131,10 +155,12 @@ struct Seen {
 pub struct Data {
     seen: Mutex<Option<Seen>>,
     commits: watch::Receiver<u64>,
+    /// One looks at a time; who waited for it knows as well.
+    look: tokio::sync::Mutex<()>,
+    /// Finished pages.
+    pub pages: Pages<PageKey>,
     /// Totals of lists.
     pub counts: PerVersion<Counted, u64>,
-    /// Summaries of backtests, as JSON.
-    pub summaries: PerVersion<BacktestFilter, Arc<str>>,
     /// How each kind of signal did.
     pub tracks: PerVersion<(), Arc<Tracks>>,
     /// What there is on the whole.
@@ -148,8 +174,9 @@ impl Data {
         Data {
             seen: Mutex::default(),
             commits: db.commits(),
+            look: tokio::sync::Mutex::default(),
+            pages: Pages::holding(MOST_PAGE_BYTES),
             counts: PerVersion::holding(MOST_COUNTS),
-            summaries: PerVersion::holding(MOST_SUMMARIES),
             tracks: PerVersion::holding(1),
             overview: PerVersion::holding(1),
         }
@@ -159,17 +186,27 @@ impl Data {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at the database where it may have changed since: after each commit of this process, and once a second.
+    /// Whether what was seen is from so shortly before a moment that it counts then, and no commit of this process came since.
+    fn is_seen(&self, arrival: Instant) -> bool {
+        let commits = *self.commits.borrow();
+        self.seen().as_ref().is_some_and(|seen| {
+            seen.commits == commits && arrival.saturating_duration_since(seen.at) < LOOK_AGAIN
+        })
+    }
+
+    /// Looks at the database where it may have changed since: after each commit of this process, and after [`LOOK_AGAIN`].
     pub async fn refresh(&self, db: &Db) -> StoreResult<()> {
+        let arrival = Instant::now();
+        if self.is_seen(arrival) {
+            return Ok(());
+        }
+        let _alone = self.look.lock().await;
+        if self.is_seen(arrival) {
+            return Ok(());
+        }
         // before the database is read: a commit meanwhile makes the next request look again
         let commits = *self.commits.borrow();
         let known = self.seen().clone();
-        if let Some(seen) = &known
-            && seen.commits == commits
-            && seen.at.elapsed() < LOOK_AGAIN
-        {
-            return Ok(());
-        }
         let at = Instant::now();
         let version = db.data_version().await?;
         let markets = match known {

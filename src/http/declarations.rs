@@ -3,11 +3,11 @@
 use super::{
     call::{Asked, Call, CompanyPath, DeclarationPath, InsiderPath},
     csv,
-    data::Counted,
+    data::{Counted, PageKey},
     declaration_row::DeclarationRow,
-    declaration_text::{Declaration, declaration},
+    declaration_text::{Declaration, UNJUDGED, declaration},
     error::{ApiError, ApiResult},
-    schema::{Answer, ErrorBody, Listed},
+    schema::{Answer, ErrorBody, Listed as ListOf},
 };
 use crate::{
     gate::{
@@ -19,13 +19,17 @@ use crate::{
         path_id::Slug,
     },
     model::{name::number_of, time::Time},
-    score::insider::audit::SCORE_VERSION,
+    score::insider::{audit::SCORE_VERSION, entity},
     store::{
         company_list::{Company, Person},
-        declaration_list::{Filter, Sort},
+        db::Db,
+        declaration_filter::{Filter, Sort},
+        declaration_list::{Listed, Slice},
     },
 };
 
+/// Rows of a file that are found at a time.
+const STRETCH: i64 = 20_000;
 /// Decimals of a score.
 const TENTHS: u32 = 1;
 /// Decimals of an amount that is filtered by.
@@ -39,28 +43,74 @@ fn word(direction: Option<Direction>) -> Option<String> {
 
 /// A page of the declarations that a filter passes, or a file of all of them.
 async fn list(call: &Call, filter: Filter, page: &Page, with_backtest: bool) -> ApiResult {
-    let db = call.state.db.clone();
     if call.wants_csv(page) {
-        let read = move |limit, offset| {
-            let (db, filter) = (db.clone(), filter.clone());
-            async move {
-                let rows = db.list_declarations(&filter, limit, offset, false).await?;
-                rows.into_iter().map(DeclarationRow::read).collect()
-            }
-        };
-        return csv::list("declarations", page, read).await;
+        return file(call, filter, page).await;
     }
+    let key = PageKey::Declarations(filter.clone(), page.place(), with_backtest);
+    let made = async {
+        let total = total(call, &filter).await?;
+        let (limit, offset) = page.place();
+        let slice = Slice {
+            total: Some(total),
+            ..Slice::of(limit, offset)
+        };
+        let db = &call.state.db;
+        let rows = db.list_declarations(&filter, &slice, with_backtest).await?;
+        let items = rows
+            .iter()
+            .map(declaration)
+            .collect::<ApiResult<Vec<_>>>()?;
+        Ok(Call::list_of_texts(page, total, &items))
+    };
+    call.page(key, made).await
+}
+
+async fn total(call: &Call, filter: &Filter) -> ApiResult<u64> {
     let counted = Counted::Declarations(filter.counted());
-    let total = call.total(counted, db.count_declarations(&filter)).await?;
-    let (limit, offset) = page.place();
-    let rows = db
-        .list_declarations(&filter, limit, offset, with_backtest)
-        .await?;
-    let items = rows
-        .iter()
-        .map(declaration)
-        .collect::<ApiResult<Vec<_>>>()?;
-    Ok(call.list_of_texts(page, total, &items))
+    let count = call.state.db.count_declarations(filter);
+    call.total(counted, count).await
+}
+
+/// By publication, a stretch is found after the last row of the one before: neither ever changes its place, and what comes in meanwhile
+/// stays out. In other orders rows may change their places, so that all of them are found at once, eight bytes each.
+async fn file(call: &Call, filter: Filter, page: &Page) -> ApiResult {
+    let db = &call.state.db;
+    let (left, offset) = csv::stretch(page);
+    let by_time = filter.sort == Sort::PubDate;
+    let first = Slice {
+        limit: if by_time { left.min(STRETCH) } else { left },
+        offset,
+        total: Some(total(call, &filter).await?),
+        after: None,
+        upto: Some(db.last_declaration().await?),
+    };
+    let whole = by_time && page.whole;
+    let (of, rows) = (db.clone(), db.clone());
+    let next = move |last: Option<i64>| {
+        let (db, filter) = (of.clone(), filter.clone());
+        let slice = match last {
+            None => Some(first.clone()),
+            after @ Some(_) => whole.then(|| Slice {
+                after,
+                offset: 0,
+                ..first.clone()
+            }),
+        };
+        async move {
+            match slice {
+                Some(slice) => Ok(db.declaration_numbers(&filter, &slice).await?),
+                None => Ok(Vec::new()),
+            }
+        }
+    };
+    let read = move |numbers: Vec<i64>| {
+        let db = rows.clone();
+        async move {
+            let rows = db.declarations_numbered(&numbers, false).await?;
+            rows.into_iter().map(DeclarationRow::read).collect()
+        }
+    };
+    csv::numbered("declarations", next, read).await
 }
 
 /// List declarations
@@ -68,9 +118,13 @@ async fn list(call: &Call, filter: Filter, page: &Page, with_backtest: bool) -> 
 /// All of them, filtered and sorted. `since` with `sort=pubDate&order=asc` serves incremental polling.
 #[utoipa::path(
     get, path = "/api/v1/declarations", tag = "declarations", params(Asked<DeclarationsQuery>),
-    responses((status = 200, description = "A page", body = Listed<Declaration>)),
+    responses((status = 200, description = "A page", body = ListOf<Declaration>)),
 )]
 pub async fn all(call: Call, Asked(query): Asked<DeclarationsQuery>) -> ApiResult {
+    if query.with_backtest && call.wants_csv(&query.page) {
+        let allowed = "no related objects in a file: JSON alone holds them";
+        return Err(ApiError::parameter("include", "backtest", allowed));
+    }
     let filter = Filter {
         company: None,
         insider: None,
@@ -100,7 +154,7 @@ pub async fn all(call: Call, Asked(query): Asked<DeclarationsQuery>) -> ApiResul
 /// Declarations of the last days with a score of at least `minScore`, the best first.
 #[utoipa::path(
     get, path = "/api/v1/signals", tag = "declarations", params(Asked<SignalsQuery>),
-    responses((status = 200, description = "A page", body = Listed<Declaration>)),
+    responses((status = 200, description = "A page", body = ListOf<Declaration>)),
 )]
 pub async fn signals(call: Call, Asked(query): Asked<SignalsQuery>) -> ApiResult {
     let filter = Filter {
@@ -137,7 +191,7 @@ fn own(query: &OwnDeclarationsQuery) -> Filter {
     get, path = "/api/v1/companies/{slug}/declarations", tag = "companies",
     params(("slug" = String, Path, description = "The company's slug"), Asked<OwnDeclarationsQuery>),
     responses(
-        (status = 200, description = "A page", body = Listed<Declaration>),
+        (status = 200, description = "A page", body = ListOf<Declaration>),
         (status = 404, description = "`company_not_found`", body = ErrorBody),
     ),
 )]
@@ -160,7 +214,7 @@ pub async fn of_company(
     get, path = "/api/v1/insiders/{slug}/declarations", tag = "insiders",
     params(("slug" = String, Path, description = "The insider's slug"), Asked<OwnDeclarationsQuery>),
     responses(
-        (status = 200, description = "A page", body = Listed<Declaration>),
+        (status = 200, description = "A page", body = ListOf<Declaration>),
         (status = 404, description = "`insider_not_found`", body = ErrorBody),
     ),
 )]
@@ -193,7 +247,7 @@ pub async fn insider(call: &Call, Slug(slug): &Slug) -> ApiResult<Person> {
 /// Read one declaration
 ///
 /// By its amfId, raw or percent-encoded; the bare number of a filing with several gives the principal one, of the largest amount. With
-/// `asOf`, as it was served then, without its backtest.
+/// `asOf`, as it was served then, its company's name and market capitalisation included, but without its backtest.
 #[utoipa::path(
     get, path = "/api/v1/declarations/{amfId}", tag = "declarations",
     params(("amfId" = String, Path, description = "Such as `2026DD1108988` or `SEC:0001127602-25-009876`"), Asked<DeclarationQuery>),
@@ -210,10 +264,28 @@ pub async fn one(
     let db = &call.state.db;
     let found = db.declaration(&id.0, query.as_of.is_none()).await?;
     let mut found = found.ok_or_else(ApiError::declaration_not_found)?;
-    if query.as_of.is_some() {
-        let served = db.served(found.number, SCORE_VERSION, query.as_of).await?;
-        let served = served.ok_or_else(ApiError::declaration_not_found)?;
-        (found.rest, found.signal) = (served.rest, served.signal);
+    if let Some(then) = query.as_of {
+        as_served(db, &mut found, then).await?;
     }
-    Ok(call.text(&declaration(&found)?))
+    Ok(call.object(declaration(&found)?.into_bytes()))
+}
+
+/// Makes a declaration what it was at a moment; an error where it had not come.
+async fn as_served(db: &Db, found: &mut Listed, then: Time) -> ApiResult<()> {
+    if let Some(served) = db.served(found.number, SCORE_VERSION, Some(then)).await? {
+        (found.head, found.rest, found.signal) = (served.head, served.rest, served.signal);
+    } else {
+        let arrived = db.arrived(found.number, then).await?;
+        let arrived = arrived.ok_or_else(ApiError::declaration_not_found)?;
+        found.rest = entity::pending(&arrived.record, &arrived.filing, arrived.insider)
+            .map_err(|error| ApiError::internal(&error))?;
+        found.signal = UNJUDGED.to_owned();
+    }
+    if let Some(company) = db.company_then(found.number, then).await? {
+        found.company_name = company.name;
+        found.company_slug = company.slug;
+        found.company_symbol = company.symbol;
+        found.company_market_cap = company.market_cap;
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{
     call::{Asked, Call, InsiderPath},
     csv::{self, Fields, Row},
-    data::Counted,
+    data::{Counted, PageKey},
     declarations,
     error::{ApiError, ApiResult},
     numbers::{count, points},
@@ -148,23 +148,28 @@ impl Row for Insider {
 pub async fn list(call: Call, Asked(query): Asked<InsidersQuery>) -> ApiResult {
     let InsidersQuery { q, market, page } = query;
     let db = call.state.db.clone();
-    let (name, of) = (q.clone(), market.clone());
-    let read = move |limit, offset| {
-        let (db, name, of) = (db.clone(), name.clone(), of.clone());
-        async move {
-            let people = db.list_insiders(name.as_deref(), of.as_deref(), limit, offset);
-            Insider::all(&db, people.await?).await
-        }
-    };
+    let (name, of) = (q.as_deref(), market.as_deref());
     if call.wants_csv(&page) {
-        return csv::list("insiders", &page, read).await;
+        let (limit, offset) = csv::stretch(&page);
+        let found = db.insider_numbers(name, of, limit, offset).await?;
+        let read = move |numbers| read(db.clone(), numbers);
+        return csv::numbered("insiders", csv::at_once(found), read).await;
     }
-    let db = &call.state.db;
-    let counted = Counted::Insiders(q.clone(), market.clone());
-    let count = db.count_insiders(q.as_deref(), market.as_deref());
-    let total = call.total(counted, count).await?;
-    let (limit, offset) = page.place();
-    call.list(&page, total, &read(limit, offset).await?)
+    let key = PageKey::Insiders(q.clone(), market.clone(), page.place());
+    let made = async {
+        let counted = Counted::Insiders(q.clone(), market.clone());
+        let total = call.total(counted, db.count_insiders(name, of)).await?;
+        let (limit, offset) = page.place();
+        let numbers = db.insider_numbers(name, of, limit, offset).await?;
+        let insiders = read(db.clone(), numbers).await?;
+        Call::list(&page, total, &insiders)
+    };
+    call.page(key, made).await
+}
+
+async fn read(db: Db, numbers: Vec<i64>) -> ApiResult<Vec<Insider>> {
+    let people = db.insiders_numbered(&numbers).await?;
+    Insider::all(&db, people).await
 }
 
 /// Read one insider

@@ -19,6 +19,8 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod pages;
+
 pub mod data;
 
 pub mod state;

@@ -62,12 +62,20 @@ async fn database(state: &State) -> Result<(), String> {
     state.db.check_writable().await
 }
 
+/// Whether signals reach the streams; why not.
+fn streams(state: &State) -> Result<(), String> {
+    match state.hub.tenure.is_muted() {
+        false => Ok(()),
+        true => Err("silent: the database was not reached for so long that other nodes may have taken these streams over".to_owned()),
+    }
+}
+
 /// `/readyz` of the main listener: yes or no.
 pub async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
     if state.is_draining() {
         return ApiError::draining().into_response();
     }
-    match database(&state).await {
+    match database(&state).await.and_then(|()| streams(&state)) {
         Ok(()) => reply::json(&json!({"status": "ok"})),
         Err(reason) => ApiError::unavailable(&reason).into_response(),
     }
@@ -76,16 +84,18 @@ pub async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
 /// `/readyz` of the admin listener: with the reasons.
 pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
     let database = database(&state).await;
-    let ready = database.is_ok() && !state.is_draining();
+    let streams = streams(&state);
+    let ready = database.is_ok() && streams.is_ok() && !state.is_draining();
     let body = json!({
         "status": if ready { "ok" } else { "not_ready" },
         "draining": state.is_draining(),
         // not a reason against: streams and log are served, and facts are stored for the one who applies them
         "engines": if state.engines_elsewhere() {
-            "another process (`sigcast ingest`) runs them on this data; this server takes over when it ends"
+            "another process runs them on this data, a `sigcast ingest` or another node; this server takes over when it ends"
         } else {
             "ok"
         },
+        "streams": streams.err().unwrap_or_else(|| "ok".to_owned()),
         "database": database.err().unwrap_or_else(|| "ok".to_owned()),
     });
     let mut response = reply::json(&body);

@@ -33,6 +33,7 @@ pub struct MarketEntry {
     /// ISO 4217, of its amounts unless a declaration says otherwise.
     currency: String,
     time_zone: String,
+    /// All that it published, what cannot be what it says included: `/api/v1/stats` leaves that out.
     declarations_count: u64,
     companies_count: u64,
     insiders_count: u64,
@@ -145,7 +146,8 @@ pub async fn markets(call: Call, Asked(query): Asked<MarketsQuery>) -> ApiResult
         let mut rows = Some(part(most, offset));
         return csv::stream("markets", move || std::future::ready(Ok(rows.take()))).await;
     }
-    call.list(&query.page, all.len() as u64, &part(limit, offset))
+    let listed = Call::list(&query.page, all.len() as u64, &part(limit, offset))?;
+    Ok(call.object(listed))
 }
 
 /// What there is on the whole. What cannot be what it says is left out, and counted apart.

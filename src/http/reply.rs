@@ -1,12 +1,18 @@
 //! Answers: JSON of any value, tagged so that it need not be sent twice; and the plain form of a refusal that passes by itself.
 
-use std::hash::{DefaultHasher, Hasher as _};
+use std::{
+    convert::Infallible,
+    hash::{DefaultHasher, Hasher as _},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes, HttpBody},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
+use hyper::body::{Frame, SizeHint};
 use serde::Serialize;
 
 use super::error::Refusal;
@@ -33,21 +39,34 @@ pub fn json_text(body: String) -> Response {
 
 /// 200 with a JSON body and a weak `ETag` over `content`, or 304 where the client has that already. `content` is what
 /// matters of the body: two bodies with the same content are the same to a cache.
-pub fn tagged(headers: &HeaderMap, content: &[u8], body: impl FnOnce() -> Vec<u8>) -> Response {
-    let tag = etag(content);
-    let mut response = if has(headers, &tag) {
-        empty(StatusCode::NOT_MODIFIED)
-    } else {
-        let mut response = Response::new(Body::from(body()));
+pub fn tagged(headers: &HeaderMap, content: &[u8], body: impl FnOnce() -> Body) -> Response {
+    with_tag(headers, etag(content), body)
+}
+
+/// The same of a content whose tag is known.
+pub fn with_tag(headers: &HeaderMap, tag: HeaderValue, body: impl FnOnce() -> Body) -> Response {
+    answer(headers, tag, || {
+        let mut response = Response::new(body());
         let kind = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response
+    })
+}
+
+/// The same of an answer that is made already, of which `content` is what it follows from.
+pub fn tag(headers: &HeaderMap, content: &[u8], response: Response) -> Response {
+    answer(headers, etag(content), || response)
+}
+
+fn answer(headers: &HeaderMap, tag: HeaderValue, made: impl FnOnce() -> Response) -> Response {
+    let known = tag.to_str().is_ok_and(|tag| has(headers, tag));
+    let mut response = if known {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        made()
     };
     let fields = response.headers_mut();
-    // proof: the tag is hexadecimal digits in quotes
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        fields.insert(header::ETAG, tag);
-    }
+    fields.insert(header::ETAG, tag);
     // what one key sees is not for others; and a cache asks each time whether it is still so
     fields.insert(
         header::CACHE_CONTROL,
@@ -61,10 +80,55 @@ pub fn tagged(headers: &HeaderMap, content: &[u8], body: impl FnOnce() -> Vec<u8
 }
 
 /// Equal for equal bytes, on nodes of one build; 64 bits suffice, as it is compared with one earlier answer alone.
-fn etag(content: &[u8]) -> String {
+#[must_use]
+pub fn etag(content: &[u8]) -> HeaderValue {
     let mut hasher = DefaultHasher::new();
     hasher.write(content);
-    format!("W/\"{:016x}\"", hasher.finish())
+    let tag = format!("W/\"{:016x}\"", hasher.finish());
+    // proof: hexadecimal digits in quotes are visible ASCII
+    HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""))
+}
+
+/// A body in two pieces, of which the first is shared with other answers.
+pub struct TwoPieces {
+    first: Option<Bytes>,
+    second: Option<Bytes>,
+}
+
+impl TwoPieces {
+    /// One after the other.
+    pub fn body(first: Bytes, second: Bytes) -> Body {
+        let some = |bytes: Bytes| Some(bytes).filter(|bytes| !bytes.is_empty());
+        Body::new(TwoPieces {
+            first: some(first),
+            second: some(second),
+        })
+    }
+}
+
+impl HttpBody for TwoPieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = match self.first.take() {
+            Some(first) => Some(first),
+            None => self.second.take(),
+        };
+        Poll::Ready(next.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.first.is_none() && self.second.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let pieces = self.first.iter().chain(&self.second);
+        SizeHint::with_exact(pieces.map(|bytes| bytes.len() as u64).sum())
+    }
 }
 
 /// Whether `If-None-Match` names the tag, compared weakly as RFC 9110 has it.
@@ -99,7 +163,7 @@ pub fn wants_csv(headers: &HeaderMap) -> bool {
 }
 
 /// The weight, in thousandths, that a field such as `Accept` gives to what it names; `None` where it does not name it.
-fn weight(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<u32> {
+pub fn weight(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<u32> {
     let lines = headers.get_all(field).iter();
     let named = lines
         .filter_map(|line| line.to_str().ok())
@@ -186,7 +250,7 @@ mod tests {
 
     #[test]
     fn what_a_client_has_is_not_sent_again() {
-        let ask = |headers: &HeaderMap| tagged(headers, b"{}", || b"{}".to_vec());
+        let ask = |headers: &HeaderMap| tagged(headers, b"{}", || "{}".into());
         let first = ask(&HeaderMap::new());
         assert_eq!(first.status(), StatusCode::OK);
         let tag = first.headers()[header::ETAG].to_str().unwrap().to_owned();

@@ -6,14 +6,14 @@ use utoipa::ToSchema;
 use super::{
     call::{Asked, Call},
     csv::{self, Fields, Row},
-    data::Counted,
+    data::{Counted, PageKey},
     error::ApiResult,
     numbers::count,
     schema::Listed,
 };
 use crate::{
     gate::insider_view::SearchQuery,
-    store::{companies::Named, company_list::CompanyFilter, search::FoundAny},
+    store::{companies::Named, company_list::CompanyFilter, db::Db, search::FoundAny},
 };
 
 /// What was found.
@@ -85,30 +85,40 @@ impl Row for SearchHit {
 )]
 pub async fn search(call: Call, Asked(query): Asked<SearchQuery>) -> ApiResult {
     let SearchQuery { q, market, page } = query;
-    let (db, text, of) = (call.state.db.clone(), q.clone(), market.clone());
-    let read = move |limit, offset| {
-        let (db, text, of) = (db.clone(), text.clone(), of.clone());
-        async move {
-            let found = db.search_all(&text, of.as_deref(), limit, offset).await?;
-            Ok(found.into_iter().map(SearchHit::of).collect::<Vec<_>>())
-        }
-    };
+    let db = call.state.db.clone();
     if call.wants_csv(&page) {
-        return csv::list("search", &page, read).await;
+        let (limit, offset) = csv::stretch(&page);
+        let found = (db.search_numbers(&q, market.as_deref(), limit, offset)).await?;
+        let read = move |numbers| read(db.clone(), numbers);
+        return csv::numbered("search", csv::at_once(found), read).await;
     }
+    let key = PageKey::Search(q.clone(), market.clone(), page.place());
+    let made = async {
+        let total = total(&call, &q, market.as_deref()).await?;
+        let (limit, offset) = page.place();
+        let found = (db.search_numbers(&q, market.as_deref(), limit, offset)).await?;
+        Call::list(&page, total, &read(db.clone(), found).await?)
+    };
+    call.page(key, made).await
+}
+
+async fn read(db: Db, numbers: Vec<(i64, i64)>) -> ApiResult<Vec<SearchHit>> {
+    let found = db.found(&numbers).await?;
+    Ok(found.into_iter().map(SearchHit::of).collect())
+}
+
+async fn total(call: &Call, q: &str, market: Option<&str>) -> ApiResult<u64> {
     let db = &call.state.db;
+    let (q, market) = (Some(q.to_owned()), market.map(str::to_owned));
     let filter = CompanyFilter {
-        q: Some(q.clone()),
+        q: q.clone(),
         market: market.clone(),
         ..CompanyFilter::default()
     };
     let companies = db.count_companies(&filter);
-    let companies = call
-        .total(Counted::Companies(filter.clone()), companies)
-        .await?;
-    let insiders = db.count_insiders(Some(&q), market.as_deref());
-    let counted = Counted::Insiders(Some(q.clone()), market.clone());
-    let insiders = call.total(counted, insiders).await?;
-    let (limit, offset) = page.place();
-    call.list(&page, companies + insiders, &read(limit, offset).await?)
+    let counted = Counted::Companies(filter.clone());
+    let companies = call.total(counted, companies).await?;
+    let insiders = db.count_insiders(q.as_deref(), market.as_deref());
+    let counted = Counted::Insiders(q.clone(), market.clone());
+    Ok(companies + call.total(counted, insiders).await?)
 }

@@ -35,6 +35,7 @@ use super::{
 use crate::hub::{
     self,
     socket::{Socket, SocketIo},
+    transport::Transport as _,
 };
 
 /// Connections above the cap that are still told so.

@@ -26,12 +26,17 @@ use crate::{
     gate::query::StreamQuery,
     hub::{
         frame::{self, Hello},
+        leases::Refusal,
         seat::Seat,
-        seats::{Claim, SeatGuard, Taken},
+        seats::{SeatGuard, Taken},
         socket::Socket,
         stream::{self, Opening, Replay},
+        transport::Transport,
     },
-    model::{account::Holder, address::ClientAddress, key::KeyHash, log::LogHead, time::Time},
+    model::{
+        account::Holder, address::ClientAddress, key::KeyHash, lease::Claim, log::LogHead,
+        time::Time,
+    },
 };
 
 /// `1`: take the seat even from a holder that is alive.
@@ -126,21 +131,21 @@ async fn open_checked(
         Claim::Fresh
     };
     let connection = state.hub.seats.next_connection();
+    let transport: Arc<dyn Transport> = socket.clone();
     let seat = Seat::new(
         holder.key.id.clone(),
         holder.account.id.clone(),
         connection,
         state.clock.now(),
         client,
-        Arc::downgrade(socket),
+        Arc::downgrade(&transport),
         access::lapse(&holder),
     );
-    let seat = state
-        .hub
-        .seats
-        .take(seat, claim)
-        .await
-        .map_err(|taken| connection_limit(&taken))?;
+    let taken = state.hub.take_seat(seat, claim).await;
+    let seat = taken.map_err(|refusal| match refusal {
+        Refusal::Taken(taken) => connection_limit(&taken),
+        Refusal::Unavailable(error) => ApiError::unavailable(&error),
+    })?;
     // revoked while the seat was fought for? From here on, the access watcher knows this stream
     let holder = state
         .db
@@ -162,6 +167,9 @@ async fn open_checked(
         // a client that comes back after the end: 204 stops EventSource for good
         None => return Ok(reply::empty(StatusCode::NO_CONTENT)),
     };
+    socket
+        .becomes_stream()
+        .map_err(|e| ApiError::internal(&e))?;
     Ok(hand_over(
         state, socket, seat, &holder, query, start, replay, &head, ticket,
     ))
@@ -207,7 +215,7 @@ fn hand_over(
         key = %seat.key_id, connection = seat.connection, peer = %seat.peer, after = opening.at, "stream opened"
     );
     let (out, pieces) = mpsc::channel(hub.config.pending_frames.max(1));
-    let body = StreamBody::new(pieces, seat.shared(), socket.clone());
+    let body = StreamBody::new(pieces, seat.shared(), socket.clone(), hub.clone());
     let socket = socket.clone();
     tokio::spawn(async move {
         let _ticket = ticket;

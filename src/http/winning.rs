@@ -1,13 +1,14 @@
 //! `GET /api/v1/strategy/winning`: the recent filings whose kind of signal did best, by what was known before each of them.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
     call::{Asked, Call},
-    csv,
+    csv::{self, Fields, Row},
+    data::PageKey,
     declaration_row::DeclarationRow,
     declaration_text::{Declaration, declaration},
     declarations::days_ago,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     gate::insider_view::WinningQuery,
-    model::money::Exact,
+    model::{money::Exact, time::Time},
     score::insider::{
         backtest::TRACK_HORIZON,
         winning::{Kind, Standing, Tracks},
@@ -86,6 +87,55 @@ impl Strategy {
     }
 }
 
+/// The same as a row of a file.
+struct WinningRow {
+    declaration: DeclarationRow,
+    strategy: Strategy,
+}
+
+/// What a file says of the kind and its record, behind the declaration.
+const STRATEGY: [&str; 7] = [
+    "horizonDays",
+    "n",
+    "wins",
+    "winRate",
+    "winRateLow",
+    "winRateHigh",
+    "winsorisedMean",
+];
+
+impl Row for WinningRow {
+    const COLUMNS: &'static [&'static str] = &{
+        let mut all = [""; DeclarationRow::COLUMNS.len() + STRATEGY.len()];
+        let mut n = 0;
+        while n < all.len() {
+            all[n] = if n < DeclarationRow::COLUMNS.len() {
+                DeclarationRow::COLUMNS[n]
+            } else {
+                STRATEGY[n - DeclarationRow::COLUMNS.len()]
+            };
+            n += 1;
+        }
+        all
+    };
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        self.declaration.fields(fields);
+        let record = &self.strategy.record;
+        fields.plain(Some(self.strategy.horizon_days));
+        fields.plain(Some(record.n));
+        fields.plain(Some(record.wins));
+        for Exact(number) in [
+            record.win_rate,
+            record.win_rate_low,
+            record.win_rate_high,
+            record.winsorised_mean,
+        ] {
+            fields.plain(Some(number.normalize()));
+        }
+    }
+}
+
 /// Filings of the kinds that won
 ///
 /// A kind is a direction, a band and whether it was a cluster. Each filing is measured by the record that its kind had before it was
@@ -96,47 +146,71 @@ impl Strategy {
 )]
 pub async fn winning(call: Call, Asked(query): Asked<WinningQuery>) -> ApiResult {
     let since = days_ago(call.now(), query.lookback_days);
-    let db = call.state.db.clone();
-    let candidates = db.candidates(since, query.market.as_deref()).await?;
-    let ranked = ranked(&*tracks(&call).await?, candidates);
-    let total = ranked.len() as u64;
-    let (limit, offset) = query.page.place();
-    let file = call.wants_csv(&query.page);
-    let limit = if file && query.page.whole {
-        i64::MAX
-    } else {
-        limit
+    if call.wants_csv(&query.page) {
+        return file(&call, since, &query).await;
+    }
+    let key = PageKey::Winning(since, query.market.clone(), query.page.place());
+    let made = async {
+        let (total, page) = ranked_part(&call, since, &query, query.page.place()).await?;
+        let numbers: Vec<i64> = page.iter().map(|(one, _)| one.number).collect();
+        let rows = (call.state.db)
+            .declarations_numbered(&numbers, false)
+            .await?;
+        let items = rows
+            .iter()
+            .zip(&page)
+            .map(|(row, (candidate, standing))| item(row, candidate.kind, standing))
+            .collect::<ApiResult<Vec<_>>>()?;
+        Ok(Call::list_of_texts(&query.page, total, &items))
     };
-    let page: Vec<(Candidate, Standing)> = (ranked.into_iter())
-        .skip(usize::try_from(offset).unwrap_or(usize::MAX))
-        .take(usize::try_from(limit).unwrap_or(usize::MAX))
+    call.page(key, made).await
+}
+
+async fn file(call: &Call, since: Time, query: &WinningQuery) -> ApiResult {
+    let (_, all) = ranked_part(call, since, query, csv::stretch(&query.page)).await?;
+    let numbers = all.iter().map(|(one, _)| one.number).collect();
+    let ranked: HashMap<i64, (Kind, Standing)> = (all.into_iter())
+        .map(|(one, standing)| (one.number, (one.kind, standing)))
         .collect();
-    if file {
-        let mut left = page.into_iter();
-        return csv::stream("winning", move || {
-            let some: Vec<_> = left.by_ref().take(100).collect();
-            let db = db.clone();
-            async move {
-                let mut rows = Vec::new();
-                for (candidate, _) in &some {
-                    let found = db.declaration(&candidate.amf_id, false).await?;
-                    rows.extend(found.map(DeclarationRow::read).transpose()?);
+    let (db, ranked) = (call.state.db.clone(), Arc::new(ranked));
+    let read = move |numbers: Vec<i64>| {
+        let (db, ranked) = (db.clone(), ranked.clone());
+        async move {
+            let mut rows = Vec::new();
+            for row in db.declarations_numbered(&numbers, false).await? {
+                if let Some((kind, standing)) = ranked.get(&row.number) {
+                    let strategy = Strategy::of(*kind, standing);
+                    let declaration = DeclarationRow::read(row)?;
+                    rows.push(WinningRow {
+                        declaration,
+                        strategy,
+                    });
                 }
-                Ok(Some(rows).filter(|_| !some.is_empty()))
             }
-        })
-        .await;
-    }
-    let mut items = Vec::with_capacity(page.len());
-    for (candidate, standing) in &page {
-        let found = db.declaration(&candidate.amf_id, false).await?;
-        items.extend(
-            found
-                .map(|found| item(&found, candidate.kind, standing))
-                .transpose()?,
-        );
-    }
-    Ok(call.list_of_texts(&query.page, total, &items))
+            Ok(rows)
+        }
+    };
+    csv::numbered("winning", csv::at_once(numbers), read).await
+}
+
+/// How many there are, and some of them.
+async fn ranked_part(
+    call: &Call,
+    since: Time,
+    query: &WinningQuery,
+    (limit, offset): (i64, i64),
+) -> ApiResult<(u64, Vec<(Candidate, Standing)>)> {
+    let db = &call.state.db;
+    let candidates = db.candidates(since, query.market.as_deref()).await?;
+    let tracks = tracks(call).await?;
+    // ranking many takes a while: not on a thread that serves others
+    let ranked = tokio::task::spawn_blocking(move || ranked(&tracks, candidates));
+    let ranked = ranked.await.map_err(|error| ApiError::internal(&error))?;
+    let total = ranked.len() as u64;
+    let part = (ranked.into_iter())
+        .skip(usize::try_from(offset).unwrap_or(usize::MAX))
+        .take(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok((total, part.collect()))
 }
 
 fn item(found: &declaration_list::Listed, kind: Kind, standing: &Standing) -> ApiResult<String> {

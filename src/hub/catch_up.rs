@@ -5,9 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::watch;
-
 use super::{
+    bell::Listener,
     frame::{Frame, Gap, GapReason},
     node::Hub,
     ring::RingRead,
@@ -32,7 +31,7 @@ pub enum Step {
 pub struct Cursor {
     hub: Arc<Hub>,
     at: i64,
-    head: watch::Receiver<i64>,
+    head: Listener,
     catching_up: bool,
 }
 
@@ -40,7 +39,7 @@ impl Cursor {
     /// A cursor after `at`. Subscribes to the head before anything is read: there is no seam to fall into.
     #[must_use]
     pub fn new(hub: Arc<Hub>, at: i64) -> Self {
-        let head = hub.ring.watch();
+        let head = hub.ring.listen();
         Cursor {
             hub,
             at,
@@ -59,7 +58,7 @@ impl Cursor {
     pub async fn next(&mut self) -> Step {
         loop {
             // seen before the ring is read: a head that comes in between wakes us again
-            self.head.mark_unchanged();
+            self.head.arm();
             match self.hub.ring.after(self.at, BATCH) {
                 RingRead::Frames(frames) => {
                     self.set_catching_up(false);
@@ -68,9 +67,7 @@ impl Cursor {
                 }
                 RingRead::UpToDate => {
                     self.set_catching_up(false);
-                    if self.head.changed().await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
+                    self.head.heard().await;
                 }
                 RingRead::Behind => {
                     self.set_catching_up(true);

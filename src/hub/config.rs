@@ -28,4 +28,9 @@ pub struct Config {
     pub pending_frames: usize,
     /// The log is read this often even if nothing wakes its reader, in milliseconds.
     pub tick_ms: u64,
+    /// Where several nodes share a database: how long a node's leases outlive its last heartbeat, in milliseconds. It is silent from two
+    /// thirds of that on.
+    pub lease_ms: u64,
+    /// Between two heartbeats, in milliseconds.
+    pub beat_ms: u64,
 }

@@ -11,6 +11,15 @@ use crate::model::{
     time::Time,
 };
 
+/// When what fired a signal came here: where its latencies begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// When it was accepted.
+    pub at: Instant,
+    /// When the feed that it was fetched from was first seen to name it, where there was one.
+    pub sighted: Option<Instant>,
+}
+
 /// A signal as it goes to streams.
 #[derive(Debug)]
 pub struct Frame {
@@ -21,7 +30,7 @@ pub struct Frame {
     /// What filters look at.
     pub facets: Facets,
     /// When the fact that fired it was accepted here, if it was here.
-    pub accepted: Option<Instant>,
+    pub accepted: Option<Accepted>,
     /// When this node read it from the log.
     pub read: Instant,
     /// How long before that it was published; only of what was read as news.
@@ -35,7 +44,7 @@ pub struct Frame {
 impl Frame {
     /// Encodes a row.
     #[must_use]
-    pub fn new(epoch: &str, row: &LogRow, accepted: Option<Instant>, read: Instant) -> Self {
+    pub fn new(epoch: &str, row: &LogRow, accepted: Option<Accepted>, read: Instant) -> Self {
         let data = wire(row);
         let facets = Facets::of(&row.body);
         let named = |name: EventName| {

@@ -15,6 +15,8 @@ pub struct Lag {
     frames: i64,
     looked: Instant,
     growing_since: Instant,
+    /// Nothing is asked of the client, since the last look.
+    resting: bool,
 }
 
 impl Lag {
@@ -26,7 +28,13 @@ impl Lag {
             frames: 0,
             looked: now,
             growing_since: now,
+            resting: false,
         }
+    }
+
+    /// Notes that the client has all there is, or that it is us who hold back: what is behind after that begins to count then.
+    pub fn rest(&mut self) {
+        self.resting = true;
     }
 
     /// Takes the lag as it is now; whether it has grown at every look throughout the time allowed.
@@ -34,10 +42,10 @@ impl Lag {
         if now.duration_since(self.looked) < self.allowed / LOOKS {
             return false;
         }
-        if frames <= self.frames {
+        if frames <= self.frames || self.resting {
             self.growing_since = now;
         }
-        (self.frames, self.looked) = (frames, now);
+        (self.frames, self.looked, self.resting) = (frames, now, false);
         now.duration_since(self.growing_since) >= self.allowed
     }
 }
@@ -66,6 +74,20 @@ mod tests {
         assert_eq!(hopeless_at(in_bursts), None, "it recovers each time");
         let then_lost = [0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9];
         assert_eq!(hopeless_at(then_lost), Some(9), "5 s after the pause");
+    }
+
+    #[test]
+    fn who_had_all_there_was_is_not_blamed_for_the_time_in_which_nothing_came() {
+        let start = Instant::now();
+        let mut lag = Lag::new(Duration::from_secs(5), start);
+        lag.rest();
+        let burst = start + Duration::from_secs(60);
+        assert!(!lag.is_hopeless(100, burst), "it has just begun");
+        for second in 1..5 {
+            let now = burst + Duration::from_secs(second);
+            assert!(!lag.is_hopeless(100 + second as i64, now), "{second}");
+        }
+        assert!(lag.is_hopeless(200, burst + Duration::from_secs(5)));
     }
 
     #[test]

@@ -39,8 +39,14 @@ pub struct Metrics {
     pub publishing: Histogram,
     /// Seconds from the reading of a committed row to the write of its frame to a socket.
     pub delivery: Histogram,
+    /// Seconds from the moment at which a followed feed was first seen to name a filing to the write of its signal's frame to a socket.
+    pub feed_to_frame: Histogram,
     /// Failed readings of the log.
     pub log_failures: Counter,
+    /// Heartbeats that did not reach the database.
+    pub heartbeat_failures: Counter,
+    /// 1 while the node may send no signals.
+    pub muted: Gauge<i64, AtomicI64>,
 }
 
 impl Default for Metrics {
@@ -55,7 +61,11 @@ impl Default for Metrics {
             detection: latency(),
             publishing: latency(),
             delivery: latency(),
+            // a filing is fetched and judged within moments, or waits for the limits of its source: minutes
+            feed_to_frame: Histogram::new(exponential_buckets(0.01, 1.6, 24)),
             log_failures: Counter::default(),
+            heartbeat_failures: Counter::default(),
+            muted: Gauge::default(),
         }
     }
 }
@@ -96,9 +106,24 @@ impl Metrics {
             self.delivery.clone(),
         );
         to.register(
+            "feed_to_frame_seconds",
+            "From a filing's appearance in a followed feed to the write of its signal's frame",
+            self.feed_to_frame.clone(),
+        );
+        to.register(
             "log_read_failures",
             "Failed readings of the log",
             self.log_failures.clone(),
+        );
+        to.register(
+            "heartbeat_failures",
+            "Heartbeats that did not reach the database",
+            self.heartbeat_failures.clone(),
+        );
+        to.register(
+            "streams_muted",
+            "1 while signals are held back, as the database was not reached for too long",
+            self.muted.clone(),
         );
     }
 }

@@ -6,13 +6,23 @@ pub mod metrics;
 
 pub mod frame;
 
+pub mod bell;
+
 pub mod ring;
+
+pub mod transport;
 
 pub mod socket;
 
+pub mod tenure;
+
 pub mod seat;
 
+pub mod releases;
+
 pub mod seats;
+
+pub mod leases;
 
 pub mod node;
 

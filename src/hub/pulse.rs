@@ -13,7 +13,7 @@ use super::{
     frame::Ending,
     node::Hub,
     seat::{End, Seat},
-    socket::{Condition, Socket},
+    transport::{Condition, Transport},
 };
 
 /// How often within the time that a client may take no byte its socket is looked at.
@@ -24,7 +24,7 @@ const MOST_BETWEEN: Duration = Duration::from_secs(1);
 /// One socket as it was seen from time to time.
 #[derive(Debug, Default)]
 struct Watch {
-    socket: Weak<Socket>,
+    socket: Option<Weak<dyn Transport>>,
     /// Bytes written before the last look.
     written: u64,
     acknowledged: u64,
@@ -53,11 +53,20 @@ fn verdict(
 }
 
 impl Watch {
+    fn alive(&self) -> Option<Arc<dyn Transport>> {
+        self.socket.as_ref()?.upgrade()
+    }
+
+    /// Tells connections apart.
+    fn place(&self) -> Option<*const ()> {
+        Some(self.socket.as_ref()?.as_ptr().cast())
+    }
+
     /// Looks at the socket; the end that it has earned.
-    fn look(&mut self, socket: &Arc<Socket>, stall: Duration, now: Instant) -> Option<End> {
+    fn look(&mut self, socket: &Arc<dyn Transport>, stall: Duration, now: Instant) -> Option<End> {
         let written = socket.written();
-        if self.socket.strong_count() == 0 {
-            self.socket = Arc::downgrade(socket);
+        if self.alive().is_none() {
+            self.socket = Some(Arc::downgrade(socket));
         }
         if self.waiting_since.is_none() && written == self.written {
             // all was taken, and nothing was written since: nothing to ask the kernel for
@@ -69,7 +78,7 @@ impl Watch {
         let waited = self.take(condition, now);
         if was_waiting != self.waiting_since.is_some() {
             // while bytes wait, this is the place that decides; a socket that takes no options is gone anyway
-            let _ = socket.let_kernel_give_up(was_waiting);
+            let _ = socket.let_system_give_up(was_waiting);
         }
         verdict(waited?, condition.heard, stall, socket.unanswered_for())
     }
@@ -93,7 +102,7 @@ const LAST_BYTES: Duration = Duration::from_secs(60);
 /// Goes on looking at a connection whose stream is over while bytes wait; whether there is still something to look at. The kernel
 /// must not be left to it: it has counted all the time since the window was last open, and would cut off the last word.
 fn see_off(watch: &mut Watch, stall: Duration, now: Instant) -> bool {
-    let Some(socket) = watch.socket.upgrade().filter(|socket| !socket.is_closed()) else {
+    let Some(socket) = watch.alive().filter(|socket| !socket.is_closed()) else {
         return false;
     };
     let over_since = *watch.over_since.get_or_insert(now);
@@ -114,6 +123,7 @@ pub async fn run(hub: Arc<Hub>, stop: impl Future<Output = ()>) {
     tokio::pin!(stop);
     loop {
         tokio::select! {
+            biased;
             () = &mut stop => return,
             _ = tick.tick() => {}
         }
@@ -130,10 +140,10 @@ pub async fn run(hub: Arc<Hub>, stop: impl Future<Output = ()>) {
         let kept: HashSet<_> = if watches.is_empty() {
             HashSet::new()
         } else {
-            next.values().map(|watch| watch.socket.as_ptr()).collect()
+            next.values().map(Watch::place).collect()
         };
         for (connection, mut watch) in watches.drain() {
-            if !kept.contains(&watch.socket.as_ptr()) && see_off(&mut watch, stall, now) {
+            if !kept.contains(&watch.place()) && see_off(&mut watch, stall, now) {
                 next.insert(connection, watch);
             }
         }

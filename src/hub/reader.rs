@@ -20,6 +20,7 @@ pub async fn run(hub: Arc<Hub>, mut commits: watch::Receiver<u64>, stop: impl Fu
     tokio::pin!(stop);
     loop {
         tokio::select! {
+            biased;
             () = &mut stop => return,
             Ok(()) = commits.changed() => {}
             _ = tick.tick() => {}

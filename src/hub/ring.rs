@@ -2,12 +2,16 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
-use tokio::sync::watch;
-
-use super::frame::Frame;
+use super::{
+    bell::{Bell, Listener},
+    frame::Frame,
+};
 
 /// What the ring holds for a cursor.
 #[derive(Debug)]
@@ -33,7 +37,8 @@ pub struct Ring {
     capacity: usize,
     max_bytes: usize,
     /// The last seq that the reader has put here.
-    head: watch::Sender<i64>,
+    head: AtomicI64,
+    bell: Bell,
 }
 
 impl Ring {
@@ -44,7 +49,8 @@ impl Ring {
             frames: RwLock::default(),
             capacity: capacity.max(1),
             max_bytes,
-            head: watch::Sender::new(head),
+            head: AtomicI64::new(head),
+            bell: Bell::default(),
         }
     }
 
@@ -71,19 +77,20 @@ impl Ring {
                 }
             }
         }
-        self.head.send_replace(last);
+        self.head.store(last, Ordering::Release);
+        self.bell.ring();
     }
 
     /// The last seq read from the log.
     #[must_use]
     pub fn head(&self) -> i64 {
-        *self.head.borrow()
+        self.head.load(Ordering::Acquire)
     }
 
     /// Wakes at every new head.
     #[must_use]
-    pub fn watch(&self) -> watch::Receiver<i64> {
-        self.head.subscribe()
+    pub fn listen(&self) -> Listener {
+        self.bell.listen()
     }
 
     /// How many frames it holds.

@@ -1,11 +1,14 @@
 //! A seat: one key's one live connection, and what may happen to it from outside.
 
-use std::sync::{Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{
+    Arc, Mutex, OnceLock, PoisonError, Weak,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::Notify;
 
-use super::{frame::Ending, socket::Socket};
-use crate::model::{address::ClientAddress, time::Time};
+use super::{frame::Ending, transport::Transport};
+use crate::model::{address::ClientAddress, lease::Fence, time::Time};
 
 /// Why a stream has to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +47,11 @@ pub struct Seat {
     pub connected_at: Time,
     /// From where.
     pub peer: ClientAddress,
-    socket: Weak<Socket>,
+    socket: Weak<dyn Transport>,
+    /// Its lease is not known yet: it is nobody's holder, and nobody's rival takes it.
+    opening: AtomicBool,
+    settled: Notify,
+    fence: OnceLock<Fence>,
     lapse: Mutex<Option<Lapse>>,
     lapse_changed: Notify,
     end: OnceLock<End>,
@@ -61,7 +68,7 @@ impl Seat {
         connection: u64,
         connected_at: Time,
         peer: ClientAddress,
-        socket: Weak<Socket>,
+        socket: Weak<dyn Transport>,
         lapse: Option<Lapse>,
     ) -> Self {
         Seat {
@@ -71,6 +78,9 @@ impl Seat {
             connected_at,
             peer,
             socket,
+            opening: AtomicBool::new(false),
+            settled: Notify::new(),
+            fence: OnceLock::new(),
             lapse: Mutex::new(lapse),
             lapse_changed: Notify::new(),
             end: OnceLock::new(),
@@ -105,8 +115,49 @@ impl Seat {
 
     /// The socket, while it lives.
     #[must_use]
-    pub fn socket(&self) -> Option<std::sync::Arc<Socket>> {
+    pub fn socket(&self) -> Option<Arc<dyn Transport>> {
         self.socket.upgrade().filter(|socket| !socket.is_closed())
+    }
+
+    /// It waits for its lease.
+    pub(super) fn wait_for_lease(&self) {
+        self.opening.store(true, Ordering::Release);
+    }
+
+    /// It has its lease.
+    pub(super) fn grant(&self, fence: Fence) {
+        // a seat is granted once
+        let _ = self.fence.set(fence);
+        self.leave_opening();
+    }
+
+    /// It waits no more, whether it has got its lease or not.
+    pub(super) fn leave_opening(&self) {
+        self.opening.store(false, Ordering::Release);
+        self.settled.notify_waiters();
+    }
+
+    /// Whether it waits for its lease.
+    #[must_use]
+    pub fn is_opening(&self) -> bool {
+        self.opening.load(Ordering::Acquire)
+    }
+
+    /// Resolves when it does not.
+    pub async fn settled(&self) {
+        loop {
+            let settled = self.settled.notified();
+            if !self.is_opening() {
+                return;
+            }
+            settled.await;
+        }
+    }
+
+    /// Its lease, where it needs one.
+    #[must_use]
+    pub fn fence(&self) -> Option<Fence> {
+        self.fence.get().copied()
     }
 
     /// Asks the stream to write a probe.

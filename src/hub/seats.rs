@@ -1,4 +1,4 @@
-//! Seats: at most one live stream per key. A rival probes the holder first, then decides.
+//! Seats: at most one live stream of this node per key. A rival probes the holder first, then decides.
 
 use std::{
     collections::VecDeque,
@@ -6,26 +6,23 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use dashmap::{DashMap, mapref::entry::Entry};
+use tokio::time::Instant;
 
 use super::{
     config::Config,
     frame::Ending,
+    releases::Releases,
     seat::{End, Seat},
 };
-use crate::model::{address::ClientAddress, time::Time};
-
-/// How a request asks for a seat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// A new consumer.
-    Fresh,
-    /// The same consumer come back (it knows an id), or an explicit takeover.
-    Takeover,
-}
+use crate::model::{
+    address::ClientAddress,
+    lease::{Answer, Claim, Fence},
+    time::Time,
+};
 
 /// The seat is another's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +44,8 @@ pub struct Seats {
     next_connection: AtomicU64,
     probe_for: Duration,
     takeovers_per_minute: usize,
+    /// Where a seat needs a lease as well: what is to be let go with it.
+    releases: Option<Arc<Releases>>,
 }
 
 /// Holds a seat; frees it when dropped, and never another connection's.
@@ -75,6 +74,10 @@ impl std::ops::Deref for SeatGuard {
 impl Drop for SeatGuard {
     fn drop(&mut self) {
         self.seats.remove(&self.seat);
+        self.seat.leave_opening();
+        if let (Some(releases), Some(fence)) = (&self.seats.releases, self.seat.fence()) {
+            releases.add(&self.seat.key_id, fence);
+        }
     }
 }
 
@@ -83,15 +86,16 @@ const MINUTE: Duration = Duration::from_secs(60);
 const PROBE_STEP: Duration = Duration::from_millis(2);
 
 impl Seats {
-    /// No seat taken.
+    /// No seat taken. `releases`: where a seat needs a lease, too.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, releases: Option<Arc<Releases>>) -> Self {
         Seats {
             seats: DashMap::new(),
             takeovers: DashMap::new(),
             next_connection: AtomicU64::new(1),
             probe_for: Duration::from_millis(config.probe_ms),
             takeovers_per_minute: config.takeovers_per_minute,
+            releases,
         }
     }
 
@@ -100,13 +104,13 @@ impl Seats {
         self.next_connection.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// All seats now taken.
+    /// All seats now taken, the oldest connection first.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Seat>> {
-        self.seats
-            .iter()
-            .map(|entry| entry.value().clone())
-            .collect()
+        let all = self.seats.iter().map(|entry| entry.value().clone());
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable_by_key(|seat| seat.connection);
+        all
     }
 
     /// The seat of a key, if it is taken.
@@ -127,8 +131,11 @@ impl Seats {
         self.seats.is_empty()
     }
 
-    /// Takes the seat of the key, from its holder if need be. Decides within the probe's time.
+    /// Takes the seat of the key, from its holder if need be. Decides within the probe's time, once no lease is waited for.
     pub async fn take(self: &Arc<Self>, seat: Seat, claim: Claim) -> Result<SeatGuard, Taken> {
+        if self.releases.is_some() {
+            seat.wait_for_lease();
+        }
         let seat = Arc::new(seat);
         loop {
             let holder = match self.seats.entry(seat.key_id.clone()) {
@@ -141,21 +148,59 @@ impl Seats {
                 }
                 Entry::Occupied(taken) => taken.get().clone(),
             };
-            let (living, flapping) = match claim {
-                Claim::Fresh => (self.is_living(&holder).await, false),
-                // a takeover needs no probe, unless there were too many: then only a living holder is protected
-                Claim::Takeover if self.may_take_over(&holder) => (false, false),
-                Claim::Takeover => (self.is_living(&holder).await, true),
-            };
-            if living {
+            if holder.is_opening() {
+                holder.settled().await;
+                continue;
+            }
+            if let Err(answer) = self.contest(&holder, claim).await {
                 return Err(Taken {
                     connected_at: holder.connected_at,
                     peer: holder.peer,
-                    flapping,
+                    flapping: answer == Answer::Flapping,
                 });
             }
-            self.evict(&holder, claim);
         }
+    }
+
+    /// Makes room for a stream of another node, which asks for the lease with this fence; says whether there is room.
+    pub async fn make_room(&self, key_id: &str, fence: Fence, claim: Claim) -> Answer {
+        loop {
+            let Some(holder) = self.of_key(key_id) else {
+                return Answer::Free;
+            };
+            if holder.is_opening() {
+                // the lease that is asked for may be the one that it is about to get
+                holder.settled().await;
+                continue;
+            }
+            if holder.fence().is_some_and(|own| own > fence) {
+                // that lease is none any more; the holder's own has to be asked for
+                return Answer::Free;
+            }
+            match self.contest(&holder, claim).await {
+                Ok(()) => return Answer::Free,
+                Err(answer) => return answer,
+            }
+        }
+    }
+
+    /// Who has the seat in the end: the holder is evicted, or stays.
+    async fn contest(&self, holder: &Arc<Seat>, claim: Claim) -> Result<(), Answer> {
+        let (living, answer) = match claim {
+            Claim::Fresh => (self.is_living(holder).await, Answer::Living),
+            // a takeover needs no probe, unless there were too many: then only a living holder is protected
+            Claim::Takeover if self.may_take_over(holder) => (false, Answer::Free),
+            Claim::Takeover => (self.is_living(holder).await, Answer::Flapping),
+        };
+        if living {
+            return Err(answer);
+        }
+        let end = match claim {
+            Claim::Takeover => End::Error(Ending::Superseded),
+            Claim::Fresh => End::Gone,
+        };
+        self.evict(holder, end);
+        Ok(())
     }
 
     /// Whether the holder acknowledges anything within the probe's time. One that reads slowly has much before the probe: any byte will do.
@@ -217,13 +262,35 @@ impl Seats {
         true
     }
 
-    fn evict(&self, holder: &Arc<Seat>, claim: Claim) {
+    /// Takes the seat from its holder, and ends its stream.
+    pub fn evict(&self, holder: &Arc<Seat>, end: End) {
         if self.remove(holder) {
-            match claim {
-                Claim::Takeover => holder.end(End::Error(Ending::Superseded)),
-                Claim::Fresh => holder.end(End::Gone),
-            }
+            holder.end(end);
         }
+    }
+
+    /// How long ago living holders of the key were superseded, within a minute.
+    #[must_use]
+    pub fn takeovers(&self, key_id: &str) -> Vec<Duration> {
+        let now = Instant::now();
+        let times = self.takeovers.get(key_id);
+        let ages = times.iter().flat_map(|times| times.iter());
+        ages.map(|at| now.duration_since(*at))
+            .filter(|age| *age < MINUTE)
+            .collect()
+    }
+
+    /// Takes that over from the node that had the key before.
+    pub fn set_takeovers(&self, key_id: &str, mut ages: Vec<Duration>) {
+        let now = Instant::now();
+        ages.retain(|age| *age < MINUTE);
+        ages.sort_unstable_by(|a, b| b.cmp(a));
+        if ages.is_empty() {
+            self.takeovers.remove(key_id);
+            return;
+        }
+        let times = ages.into_iter().filter_map(|age| now.checked_sub(age));
+        self.takeovers.insert(key_id.to_owned(), times.collect());
     }
 
     /// Removes this seat if it is still the key's; an old connection's clean-up never frees a new one's.

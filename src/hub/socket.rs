@@ -20,28 +20,22 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{frame::Frame, metrics::Metrics};
+use super::{
+    frame::{Accepted, Frame},
+    metrics::Metrics,
+    transport::{Condition, Transport},
+};
 
-/// With the kernel's defaults a stalled reader hides megabytes of stale signals.
-const SEND_BUFFER: usize = 32 * 1024;
-
-/// What the kernel knows of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Condition {
-    /// Bytes that the peer has acknowledged so far.
-    pub acknowledged: u64,
-    /// Bytes written that it has not.
-    pub waiting: u64,
-    /// Whether the peer has neither closed nor reset it.
-    pub open: bool,
-    /// How long ago the peer sent an acknowledgement of whatever kind; `None` where the system does not say.
-    pub heard: Option<Duration>,
-}
+/// Of a stream: with the kernel's defaults a stalled reader hides megabytes of stale signals.
+const STREAM_BUFFER: usize = 32 * 1024;
+/// Of answers: a whole page. With less than two of the path's segments, each waits for the reader's delayed acknowledgement (40 ms) of the
+/// one before; on one machine a segment has 64 kB.
+const ANSWER_BUFFER: usize = 256 * 1024;
 
 /// What is measured of a frame when its bytes leave.
 #[derive(Debug)]
 struct Mark {
-    accepted: Option<Instant>,
+    accepted: Option<Accepted>,
     age: Option<Duration>,
     read: Instant,
 }
@@ -68,7 +62,7 @@ impl Socket {
     ) -> io::Result<Arc<Self>> {
         tcp.set_nodelay(true)?;
         let options = SockRef::from(&tcp);
-        options.set_send_buffer_size(SEND_BUFFER)?;
+        options.set_send_buffer_size(ANSWER_BUFFER)?;
         options.set_tcp_keepalive(
             &TcpKeepalive::new()
                 .with_time(Duration::from_secs(15))
@@ -84,40 +78,13 @@ impl Socket {
             killed: Notify::new(),
             marks: Mutex::new(Vec::new()),
         };
-        socket.let_kernel_give_up(true)?;
+        socket.let_system_give_up(true)?;
         Ok(Arc::new(socket))
     }
 
-    /// Whether the kernel ends the connection where written bytes are not taken for too long. It also ends those that take them
-    /// slowly: a window smaller than what waits at the head is filled by probes, and it counts their time as time without an answer.
-    pub fn let_kernel_give_up(&self, may: bool) -> io::Result<()> {
-        #[cfg(target_os = "linux")]
-        SockRef::from(&self.tcp).set_tcp_user_timeout(may.then_some(self.unanswered_for))?;
-        Ok(())
-    }
-
-    /// How long a peer may leave written bytes without any answer.
-    #[must_use]
-    pub fn unanswered_for(&self) -> Duration {
-        self.unanswered_for
-    }
-
-    /// The other side's address.
-    #[must_use]
-    pub fn peer(&self) -> SocketAddr {
-        self.peer
-    }
-
-    /// Bytes that the kernel has taken so far.
-    #[must_use]
-    pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
-    }
-
-    /// Whether this side has ended it.
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+    /// From here on it carries a stream: little waits in it.
+    pub fn becomes_stream(&self) -> io::Result<()> {
+        SockRef::from(&self.tcp).set_send_buffer_size(STREAM_BUFFER)
     }
 
     /// Bytes sent that the peer has not acknowledged; `None` where the system does not say.
@@ -126,20 +93,6 @@ impl Socket {
         // SAFETY: the descriptor is open as long as `self.tcp` lives, and `bytes` outlives the call.
         let done = unsafe { libc::ioctl(self.tcp.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
         (done == 0).then(|| u64::try_from(bytes).unwrap_or(0))
-    }
-
-    /// What the kernel knows of it now; `None` where the system does not say.
-    #[must_use]
-    pub fn condition(&self) -> Option<Condition> {
-        // in this order: what is written in between counts as not acknowledged
-        let written = self.written();
-        let waiting = self.unacknowledged()?;
-        Some(self.kernel_condition(waiting).unwrap_or(Condition {
-            acknowledged: written.saturating_sub(waiting),
-            waiting,
-            open: true,
-            heard: None,
-        }))
     }
 
     /// From `struct tcp_info` of linux/tcp.h, whose fields keep their places (`tcpi_bytes_acked` is there since Linux 4.1).
@@ -178,19 +131,53 @@ impl Socket {
         None
     }
 
-    /// Ends the connection without waiting for the peer.
-    pub fn kill(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-        self.killed.notify_one();
-    }
-
     /// Resolves when the connection was killed.
     pub async fn killed(&self) {
         self.killed.notified().await;
     }
+}
 
-    /// The next successful write carries this frame.
-    pub fn mark(&self, frame: &Frame) {
+impl Transport for Socket {
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    fn condition(&self) -> Option<Condition> {
+        // in this order: what is written in between counts as not acknowledged
+        let written = self.written();
+        let waiting = self.unacknowledged()?;
+        Some(self.kernel_condition(waiting).unwrap_or(Condition {
+            acknowledged: written.saturating_sub(waiting),
+            waiting,
+            open: true,
+            heard: None,
+        }))
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    fn kill(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.killed.notify_one();
+    }
+
+    fn unanswered_for(&self) -> Duration {
+        self.unanswered_for
+    }
+
+    fn let_system_give_up(&self, may: bool) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        SockRef::from(&self.tcp).set_tcp_user_timeout(may.then_some(self.unanswered_for))?;
+        Ok(())
+    }
+
+    fn mark(&self, frame: &Frame) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         marks.push(Mark {
             accepted: frame.accepted,
@@ -235,7 +222,12 @@ impl SocketIo {
             if let Some(accepted) = mark.accepted {
                 self.metrics
                     .detection
-                    .observe(accepted.elapsed().as_secs_f64());
+                    .observe(accepted.at.elapsed().as_secs_f64());
+                if let Some(sighted) = accepted.sighted {
+                    self.metrics
+                        .feed_to_frame
+                        .observe(sighted.elapsed().as_secs_f64());
+                }
             }
         }
     }

@@ -1,6 +1,6 @@
 //! One stream from hello to its end: frames, pings, probes, lapse, and nothing after the end.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
@@ -16,7 +16,7 @@ use super::{
     node::Hub,
     seat::End,
     seats::SeatGuard,
-    socket::Socket,
+    transport::Transport,
 };
 use crate::{gate::filter::Filter, model::time::Time};
 
@@ -25,8 +25,12 @@ use crate::{gate::filter::Filter, model::time::Time};
 pub enum Piece {
     /// A signal: not to be written once the stream has ended.
     Signal(Bytes, Arc<Frame>),
-    /// Anything else.
+    /// A comment, which says nothing of the stream's place: it may overtake signals that wait for the node's tenure.
+    Comment(Bytes),
+    /// What says where the stream stands: not to be written once a signal before it was left out.
     Control(Bytes),
+    /// The last word, which says nothing of the place.
+    Last(Bytes),
 }
 
 /// Old frames at the pace at which they happened.
@@ -87,7 +91,7 @@ enum Over {
 pub async fn run(
     hub: Arc<Hub>,
     seat: SeatGuard,
-    socket: Arc<Socket>,
+    socket: Arc<dyn Transport>,
     opening: Opening,
     out: mpsc::Sender<Piece>,
 ) {
@@ -110,7 +114,7 @@ pub async fn run(
         Some(_) => LAST_WORD,
     };
     let told = match last {
-        Some(last) => tokio::time::timeout(patience, out.send(Piece::Control(last)))
+        Some(last) => tokio::time::timeout(patience, out.send(Piece::Last(last)))
             .await
             .is_ok_and(|sent| sent.is_ok()),
         None => false,
@@ -181,6 +185,9 @@ impl<'a> Stream<'a> {
             {
                 return self.end_replay(last).await;
             }
+            if self.cursor.at() >= self.hub.ring.head() {
+                self.lag.rest();
+            }
             // what has happened wins over what could be sent
             let step = tokio::select! {
                 biased;
@@ -195,11 +202,7 @@ impl<'a> Stream<'a> {
             };
             let done = match step {
                 Err(comment) => self.say(comment).await,
-                Ok(Step::Gap(gap)) => {
-                    self.sent_at = gap.resume_at;
-                    self.send(Piece::Control(frame::gap(&self.hub.epoch, &gap)))
-                        .await
-                }
+                Ok(Step::Gap(gap)) => self.send_gap(&gap).await,
                 Ok(Step::Frames(frames)) => self.send_frames(frames).await,
             };
             if let Err(over) = done {
@@ -248,11 +251,18 @@ impl<'a> Stream<'a> {
     }
 
     async fn say(&mut self, comment: Comment) -> Result<(), Over> {
-        self.send(Piece::Control(comment.0)).await?;
+        self.send(Piece::Comment(comment.0)).await?;
         match comment.1 {
             Some(heartbeat) => self.send(Piece::Control(heartbeat)).await,
             None => Ok(()),
         }
+    }
+
+    async fn send_gap(&mut self, gap: &Gap) -> Result<(), Over> {
+        self.wait_for_tenure().await?;
+        self.sent_at = gap.resume_at;
+        self.send(Piece::Control(frame::gap(&self.hub.epoch, gap)))
+            .await
     }
 
     async fn send_frames(&mut self, frames: Vec<Arc<Frame>>) -> Result<(), Over> {
@@ -267,6 +277,7 @@ impl<'a> Stream<'a> {
             let seq = frame.seq;
             if let Some(name) = self.opening.filter.event_name(&frame.facets) {
                 self.wait_for_pace(&frame).await?;
+                self.wait_for_tenure().await?;
                 self.matched += 1;
                 self.send(Piece::Signal(frame.bytes(name), frame)).await?;
                 self.told = seq;
@@ -291,12 +302,28 @@ impl<'a> Stream<'a> {
             .get_or_insert((frame.published_at, Instant::now()));
         let after = frame.published_at.seconds_since(from).max(0.0) / replay.speed;
         let due = began + Duration::from_secs_f64(after.min(1e9));
+        self.hold(sleep_until(due)).await
+    }
+
+    /// Holds signals back while the node may send none.
+    async fn wait_for_tenure(&mut self) -> Result<(), Over> {
+        let hub = self.hub;
+        while hub.tenure.is_muted() {
+            self.hold(hub.tenure.unmuted()).await?;
+            self.lag.rest();
+        }
+        Ok(())
+    }
+
+    /// Sends no signals until something has happened; pings go on.
+    async fn hold(&mut self, until: impl Future<Output = ()>) -> Result<(), Over> {
+        tokio::pin!(until);
         loop {
             let comment = tokio::select! {
                 biased;
                 over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return Err(over),
                 () = self.seat.probe_asked() => Comment(frame::PROBE, None),
-                () = sleep_until(due) => return Ok(()),
+                () = &mut until => return Ok(()),
                 () = sleep_until(self.next_ping) => self.ping(),
             };
             self.say(comment).await?;

@@ -7,7 +7,7 @@ use std::{
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     apply::Applier,
@@ -19,10 +19,11 @@ use crate::{
     model::{publish::NewSignal, swap::Fact, time::Clock},
     score::{config::Config as EngineConfig, consensus},
     store::{
-        db::Db,
+        db::{Db, Lane},
         error::{StoreError, StoreResult},
         fact_keys::Placing,
         log::Published,
+        member::Proof,
     },
 };
 
@@ -154,9 +155,6 @@ struct Done {
     all: bool,
 }
 
-/// Per job what became of it.
-type Outcome = (Vec<Receipt>, Vec<Vec<Published>>);
-
 /// What a pipeline is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
@@ -181,19 +179,31 @@ pub struct Worker {
     metrics: Metrics,
     /// `None`: another process owns the engine and will apply what we store.
     applier: Option<Applier>,
+    /// Proves that this process owns the engine.
+    proof: Proof,
     /// In bulk: which keys are put in their place next.
     placing: Option<Placing>,
     last_job: Instant,
+    commits: watch::Receiver<u64>,
 }
 
-/// Makes a pipeline. `engine`: the settings of the consensus engine if this process owns it. `hub`: told when facts were seen.
+/// The consensus engine of a process that owns it.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// Its settings.
+    pub config: EngineConfig,
+    /// What proves, in each transaction, that this process owns it.
+    pub proof: Proof,
+}
+
+/// Makes a pipeline. `engine`: the consensus engine, if this process owns it. `hub`: told when facts were seen.
 #[must_use]
 pub fn new(
     db: Db,
     hub: Option<Arc<Hub>>,
     clock: Clock,
     config: Config,
-    engine: Option<EngineConfig>,
+    engine: Option<Engine>,
     metrics: Metrics,
     pace: Pace,
 ) -> (Pipeline, Worker) {
@@ -204,17 +214,20 @@ pub fn new(
         Pace::Live => (0, None),
         Pace::Bulk => (config.bulk_state_facts, Some(Placing::default())),
     };
+    let (engine, proof) = engine.map(|own| (own.config, own.proof)).unzip();
     let applier = engine.map(|engine| Applier::new(engine, wallets, mints, store_every));
     (
         Pipeline(sender),
         Worker {
             jobs,
+            commits: db.commits(),
             db,
             hub,
             clock,
             config,
             metrics,
             applier,
+            proof: proof.unwrap_or_default(),
             placing,
             last_job: Instant::now(),
         },
@@ -228,6 +241,8 @@ impl Worker {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // more facts of strangers wait: they go on at once, but behind the jobs that have come meanwhile
         let mut more = false;
+        // of facts that other nodes store; with SQLite there are none but commands, and the tick is enough
+        let hears = self.db.is_shared() && self.applier.is_some();
         loop {
             let job = tokio::select! {
                 biased;
@@ -236,11 +251,14 @@ impl Worker {
                     None => return self.finish().await,
                 },
                 () = std::future::ready(()), if more => None,
+                Ok(()) = self.commits.changed(), if hears => None,
                 _ = tick.tick() => None,
             };
             match job {
                 Some(job) => {
                     self.work(job).await;
+                    // our own commit among them
+                    self.commits.mark_unchanged();
                     self.last_job = Instant::now();
                 }
                 None => more = self.look_for_strangers().await,
@@ -263,7 +281,7 @@ impl Worker {
         let mut placing = Placing::default();
         while self.placing.is_some() {
             // in parts: others write between them
-            let mut tx = self.db.begin().await?;
+            let mut tx = self.db.begin_in(Lane::Facts).await?;
             tx.place_keys(&mut placing, FINISH_PARTS).await?;
             self.db.commit(tx).await?;
             if placing.is_at_start() {
@@ -299,22 +317,8 @@ impl Worker {
         }
     }
 
-    /// Ready-made signals go with the first commit. Facts are applied in order of arrival: they wait for those of strangers.
-    async fn batch_in_turn(
-        &mut self,
-        arrivals: &[&Arrivals],
-        lists: &[&[NewSignal]],
-    ) -> StoreResult<Outcome> {
-        let mut done = self.batch(arrivals, lists).await?;
-        let mut outcome = (done.receipts, done.published);
-        while !done.all {
-            done = self.batch(arrivals, &[]).await?;
-            outcome.0 = done.receipts;
-        }
-        Ok(outcome)
-    }
-
-    /// Does a job, together with those that wait behind it: one commit for all.
+    /// Does a job, together with those that wait behind it: one commit for all. Ready-made signals are in with the first commit, and
+    /// answered then, whatever comes of what follows. Facts are applied in order of arrival: they wait for those of strangers.
     async fn work(&mut self, first: Job) {
         let mut facts = Vec::new();
         let mut signals = Vec::new();
@@ -337,23 +341,33 @@ impl Worker {
         }
         let arrivals: Vec<&Arrivals> = facts.iter().map(|(arrivals, _)| arrivals).collect();
         let lists: Vec<&[NewSignal]> = signals.iter().map(|(list, _)| list.as_slice()).collect();
-        match self.batch_in_turn(&arrivals, &lists).await {
-            Ok((receipts, published)) => {
-                for ((_, reply), receipt) in facts.into_iter().zip(receipts) {
-                    let _ = reply.send(Ok(receipt));
-                }
+        let mut done = self.batch(&arrivals, &lists).await;
+        match &mut done {
+            Ok(done) => {
+                let published = std::mem::take(&mut done.published);
                 for ((_, reply), published) in signals.into_iter().zip(published) {
                     let _ = reply.send(Ok(published));
                 }
             }
             Err(error) => {
-                self.failed(&error);
-                let error = PipelineError::from(&error);
-                for (_, reply) in facts {
-                    let _ = reply.send(Err(error.clone()));
-                }
                 for (_, reply) in signals {
-                    let _ = reply.send(Err(error.clone()));
+                    let _ = reply.send(Err(PipelineError::from(&*error)));
+                }
+            }
+        }
+        while matches!(done, Ok(Done { all: false, .. })) {
+            done = self.batch(&arrivals, &[]).await;
+        }
+        match done {
+            Ok(done) => {
+                for ((_, reply), receipt) in facts.into_iter().zip(done.receipts) {
+                    let _ = reply.send(Ok(receipt));
+                }
+            }
+            Err(error) => {
+                self.failed(&error);
+                for (_, reply) in facts {
+                    let _ = reply.send(Err(PipelineError::from(&error)));
                 }
             }
         }
@@ -372,7 +386,13 @@ impl Worker {
     async fn batch(&mut self, arrivals: &[&Arrivals], lists: &[&[NewSignal]]) -> StoreResult<Done> {
         let begun = Instant::now();
         let now = self.clock.now();
-        let mut tx = self.db.begin().await?;
+        // who publishes and nothing else waits for no facts
+        let alone = self.applier.is_some() || !arrivals.is_empty() || self.placing.is_some();
+        let mut tx = match alone {
+            true => self.db.begin_in(Lane::Facts).await?,
+            false => self.db.begin().await?,
+        };
+        tx.prove(&self.proof).await?;
         let mut fired = Vec::new();
         let mut more = false;
         if let Some(applier) = &mut self.applier {
@@ -425,7 +445,7 @@ impl Worker {
                 .zip(&placed)
                 .filter(|(_, place)| !place.duplicate)
             {
-                hub.note_accepted(place.seq, signal.seen);
+                hub.note_accepted(place.seq, signal.seen, None);
             }
         }
         let mut published = Vec::new();

@@ -7,17 +7,18 @@ use tokio::task::JoinHandle;
 
 use super::{
     metrics::Metrics,
-    pipeline::{self, Arrivals, Config, Pace, Pipeline},
+    pipeline::{self, Arrivals, Config, Engine, Pace, Pipeline},
     simulate::{live::Live, past::history},
 };
 use crate::{
     model::{
         log::LogRead as _,
+        publish::prepare,
         swap::Fact,
         time::{Clock, Time},
     },
     score::{config::Config as EngineConfig, consensus},
-    store::db::{self, Db},
+    store::{db::Db, member::Proof, sqlite},
 };
 
 struct Setup {
@@ -33,7 +34,7 @@ async fn setup() -> Setup {
 }
 
 async fn open(folder: &TempDir) -> Db {
-    let config = db::Config {
+    let config = sqlite::Config {
         readers: 1,
         writer_cache_kb: 2_000,
         checkpoint_pages: 1_000,
@@ -57,7 +58,10 @@ fn begin(db: &Db, pace: Pace, wallets_mb: usize) -> (Pipeline, JoinHandle<()>) {
         None,
         Clock::system(),
         config,
-        Some(EngineConfig::default()),
+        Some(Engine {
+            config: EngineConfig::default(),
+            proof: Proof::default(),
+        }),
         Metrics::default(),
         pace,
     );
@@ -185,4 +189,40 @@ async fn failures_in_between_change_no_signal() {
         logs[0].len()
     );
     assert_eq!(logs[0], logs[1]);
+}
+
+/// Signals go with the first of several commits: that a later one fails is no news to whoever sent them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signals_that_are_in_are_answered_so_whatever_fails_after_them() {
+    let start = Time::parse_iso("2026-03-01T00:00:00Z").unwrap();
+    let facts: Vec<Fact> = (Live::new(5, start, 1.0).map(|(_, fact)| fact))
+        .take(10_000)
+        .collect();
+    let Setup { db, folder } = setup().await;
+    let mut tx = db.begin().await.unwrap();
+    for some in facts.chunks(2_000) {
+        tx.append_facts(some, true, Time(0)).await.unwrap();
+    }
+    db.commit(tx).await.unwrap();
+    let rival = open(&folder).await;
+    let (pipeline, _worker) = begin(&db, Pace::Live, 40);
+    let signal = prepare(r#"{"signal_type":"mine"}"#, || uuid::Uuid::from_u128(1)).unwrap();
+    let sent = tokio::spawn({
+        let pipeline = pipeline.clone();
+        async move { pipeline.signals(vec![signal]).await }
+    });
+    while db.head().await.unwrap().seq == 0 {}
+    // between two commits
+    let lock = loop {
+        if let Ok(lock) = rival.begin().await {
+            break lock;
+        }
+    };
+    assert!(
+        is_behind(&db).await,
+        "strangers' facts are left to be applied"
+    );
+    let answer = sent.await.unwrap().expect("it is in");
+    assert_eq!((answer[0].seq, answer[0].duplicate), (1, false));
+    drop(lock);
 }

@@ -20,11 +20,13 @@ pub mod fact_line;
 
 pub mod log;
 
+pub mod address;
+
+pub mod lease;
+
 pub mod signal;
 
 pub mod publish;
-
-pub mod address;
 
 pub mod key;
 

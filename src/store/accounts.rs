@@ -1,12 +1,11 @@
-//! Accounts and keys: made, listed, changed; and the one read that says who holds a key.
+//! Accounts and keys: made, listed, changed; and the one that says who holds a key.
 
 use std::collections::HashMap;
 
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Tx},
     error::{StoreError, StoreResult},
+    sql::{QueryBuilder, query, query_scalar},
 };
 use crate::model::{
     account::{Account, Holder, KeyRecord},
@@ -134,29 +133,30 @@ impl Db {
     /// Stores a new account.
     pub async fn create_account(&self, account: &Account) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        sqlx::query("insert into accounts (id, name, plan, expires_at, created_at) values ($1, $2, $3, $4, $5)")
+        query("insert into accounts (id, name, plan, expires_at, created_at) values ($1, $2, $3, $4, $5)")
             .bind(&account.id)
             .bind(&account.name)
             .bind(&account.plan)
             .bind(account.expires_at.map(|t| t.0))
             .bind(account.created_at.0)
-            .execute(&mut *tx.0)
+            .execute(&mut tx)
             .await?;
         self.commit(tx).await
     }
 
     /// All accounts, oldest first.
     pub async fn accounts(&self) -> StoreResult<Vec<Account>> {
-        let sql = sqlx::AssertSqlSafe(format!("{ACCOUNT} order by created_at, id"));
-        let rows: Vec<AccountRow> = read!(self, pool => sqlx::query_as(sql).fetch_all(pool).await)?;
+        let mut query = QueryBuilder::new(ACCOUNT);
+        query.push(" order by created_at, id");
+        let rows: Vec<AccountRow> = query.build_query_as().fetch_all(self).await?;
         Ok(rows.into_iter().map(Account::from).collect())
     }
 
     /// One account.
     pub async fn account(&self, id: &str) -> StoreResult<Option<Account>> {
-        let sql = sqlx::AssertSqlSafe(format!("{ACCOUNT} where id = $1"));
-        let row: Option<AccountRow> =
-            read!(self, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+        let mut query = QueryBuilder::new(ACCOUNT);
+        query.push(" where id = ").push_bind(id);
+        let row: Option<AccountRow> = query.build_query_as().fetch_optional(self).await?;
         Ok(row.map(Account::from))
     }
 
@@ -168,25 +168,25 @@ impl Db {
     ) -> StoreResult<Option<Account>> {
         let mut tx = self.begin().await?;
         let query = match change {
-            AccountChange::Plan(plan) => sqlx::query("update accounts set plan = $2 where id = $1")
+            AccountChange::Plan(plan) => query("update accounts set plan = $2 where id = $1")
                 .bind(id)
                 .bind(plan),
             AccountChange::Expiry(end) => {
-                sqlx::query("update accounts set expires_at = $2 where id = $1")
+                query("update accounts set expires_at = $2 where id = $1")
                     .bind(id)
                     .bind(end.map(|t| t.0))
             }
             AccountChange::Suspend(now) => {
-                sqlx::query("update accounts set suspended_at = $2 where id = $1")
+                query("update accounts set suspended_at = $2 where id = $1")
                     .bind(id)
                     .bind(now.0)
             }
             AccountChange::Resume => {
-                sqlx::query("update accounts set suspended_at = null where id = $1").bind(id)
+                query("update accounts set suspended_at = null where id = $1").bind(id)
             }
         };
-        let done = query.execute(&mut *tx.0).await?;
-        if done.rows_affected() == 0 {
+        let done = query.execute(&mut tx).await?;
+        if done == 0 {
             return Ok(None);
         }
         tx.bump_access().await?;
@@ -210,10 +210,10 @@ impl Db {
         key: &KeyText,
     ) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        sqlx::query("update api_keys set expires_at = $2 where id = $1 and (expires_at is null or expires_at > $2)")
+        query("update api_keys set expires_at = $2 where id = $1 and (expires_at is null or expires_at > $2)")
             .bind(old)
             .bind(ends_at.0)
-            .execute(&mut *tx.0)
+            .execute(&mut tx)
             .await?;
         // during the overlap both count: one that ends at once makes room for its successor
         tx.insert_key(record, key, "revoke one first, or rotate with --overlap 0")
@@ -225,13 +225,12 @@ impl Db {
     /// Revokes a key, for good; `None` if there is no such one. Revoking twice keeps the first time.
     pub async fn revoke_key(&self, id: &str, now: Time) -> StoreResult<Option<KeyRecord>> {
         let mut tx = self.begin().await?;
-        let done =
-            sqlx::query("update api_keys set revoked_at = coalesce(revoked_at, $2) where id = $1")
-                .bind(id)
-                .bind(now.0)
-                .execute(&mut *tx.0)
-                .await?;
-        if done.rows_affected() == 0 {
+        let done = query("update api_keys set revoked_at = coalesce(revoked_at, $2) where id = $1")
+            .bind(id)
+            .bind(now.0)
+            .execute(&mut tx)
+            .await?;
+        if done == 0 {
             return Ok(None);
         }
         tx.bump_access().await?;
@@ -241,35 +240,36 @@ impl Db {
 
     /// One key.
     pub async fn key(&self, id: &str) -> StoreResult<Option<KeyRecord>> {
-        let sql = sqlx::AssertSqlSafe(format!("{KEY} where id = $1"));
-        let row: Option<KeyRow> =
-            read!(self, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+        let mut query = QueryBuilder::new(KEY);
+        query.push(" where id = ").push_bind(id);
+        let row: Option<KeyRow> = query.build_query_as().fetch_optional(self).await?;
         Ok(row.map(KeyRecord::from))
     }
 
     /// All keys, or one account's, revoked ones too; oldest first.
     pub async fn keys(&self, account: Option<&str>) -> StoreResult<Vec<KeyRecord>> {
-        let sql = sqlx::AssertSqlSafe(format!(
-            "{KEY} where ($1 is null or account_id = $1) order by created_at, id"
-        ));
-        let rows: Vec<KeyRow> =
-            read!(self, pool => sqlx::query_as(sql).bind(account).fetch_all(pool).await)?;
+        let mut query = QueryBuilder::new(KEY);
+        if let Some(account) = account {
+            query.push(" where account_id = ").push_bind(account);
+        }
+        query.push(" order by created_at, id");
+        let rows: Vec<KeyRow> = query.build_query_as().fetch_all(self).await?;
         Ok(rows.into_iter().map(KeyRecord::from).collect())
     }
 
     /// Who holds the key with this digest.
     pub async fn holder(&self, hash: &KeyHash) -> StoreResult<Option<Holder>> {
-        let sql = sqlx::AssertSqlSafe(format!("{HOLDER} where k.hash = $1"));
-        let row: Option<HolderRow> =
-            read!(self, pool => sqlx::query_as(sql).bind(hex(&hash.0)).fetch_optional(pool).await)?;
+        let mut query = QueryBuilder::new(HOLDER);
+        query.push(" where k.hash = ").push_bind(hex(&hash.0));
+        let row: Option<HolderRow> = query.build_query_as().fetch_optional(self).await?;
         Ok(row.map(Holder::from))
     }
 
     /// Who holds the key with this id.
     pub async fn holder_by_key_id(&self, id: &str) -> StoreResult<Option<Holder>> {
-        let sql = sqlx::AssertSqlSafe(format!("{HOLDER} where k.id = $1"));
-        let row: Option<HolderRow> =
-            read!(self, pool => sqlx::query_as(sql).bind(id).fetch_optional(pool).await)?;
+        let mut query = QueryBuilder::new(HOLDER);
+        query.push(" where k.id = ").push_bind(id);
+        let row: Option<HolderRow> = query.build_query_as().fetch_optional(self).await?;
         Ok(row.map(Holder::from))
     }
 
@@ -285,8 +285,7 @@ impl Db {
                 list.push_bind(id);
             }
             query.push(")");
-            let rows: Vec<HolderRow> =
-                read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+            let rows: Vec<HolderRow> = query.build_query_as().fetch_all(self).await?;
             found.extend(
                 rows.into_iter()
                     .map(|row| (row.id.clone(), Holder::from(row))),
@@ -297,8 +296,9 @@ impl Db {
 
     /// Grows with every change of accounts and keys, by whatever process.
     pub async fn access_version(&self) -> StoreResult<i64> {
-        Ok(read!(self, pool =>
-            sqlx::query_scalar("select version from access_version").fetch_one(pool).await)?)
+        query_scalar("select version from access_version")
+            .fetch_one(self)
+            .await
     }
 }
 
@@ -309,30 +309,31 @@ impl Tx {
         key: &KeyText,
         remedy: &str,
     ) -> StoreResult<()> {
-        let known: Option<i64> = sqlx::query_scalar("select 1 from accounts where id = $1")
+        // holds the account to the commit: who makes a key beside waits here, and counts this one
+        let known = query("update accounts set name = name where id = $1")
             .bind(&record.account_id)
-            .fetch_optional(&mut *self.0)
+            .execute(&mut *self)
             .await?;
-        if known.is_none() {
+        if known == 0 {
             return Err(StoreError::Refused(format!(
                 "there is no account {}; `sigcast accounts list` shows them",
                 record.account_id
             )));
         }
-        let active: i64 = sqlx::query_scalar(
+        let active: i64 = query_scalar(
             "select count(*) from api_keys where account_id = $1 and revoked_at is null
              and (expires_at is null or expires_at > $2)",
         )
         .bind(&record.account_id)
         .bind(record.created_at.0)
-        .fetch_one(&mut *self.0)
+        .fetch_one(&mut *self)
         .await?;
         if active >= MAX_ACTIVE_KEYS as i64 {
             return Err(StoreError::Refused(format!(
                 "the account holds {active} active keys, the most there may be; {remedy}"
             )));
         }
-        sqlx::query(
+        query(
             "insert into api_keys (id, account_id, kind, hash, prefix, created_at, expires_at)
              values ($1, $2, $3, $4, $5, $6, $7)",
         )
@@ -343,15 +344,16 @@ impl Tx {
         .bind(key.prefix())
         .bind(record.created_at.0)
         .bind(record.expires_at.map(|t| t.0))
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         Ok(())
     }
 
     async fn bump_access(&mut self) -> StoreResult<()> {
-        sqlx::query("update access_version set version = version + 1")
-            .execute(&mut *self.0)
+        query("update access_version set version = version + 1")
+            .execute(&mut *self)
             .await?;
+        self.tell_all();
         Ok(())
     }
 }

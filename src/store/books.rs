@@ -2,8 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use sqlx::QueryBuilder;
-
 use super::{
     db::Tx,
     error::{StoreError, StoreResult},
@@ -12,6 +10,7 @@ use super::{
         EpisodeRow, PositionRow, read_closed, write_closed, write_lots, write_reached,
         write_triggers,
     },
+    sql::{QueryBuilder, query, query_as},
 };
 use crate::{
     model::{
@@ -46,7 +45,7 @@ impl Tx {
         for some in wallets.chunks(KEYS_PER_STATEMENT) {
             let mut query = QueryBuilder::new("select * from positions where wallet in (");
             push_list(&mut query, some);
-            let rows: Vec<PositionRow> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            let rows: Vec<PositionRow> = query.build_query_as().fetch_all(&mut *self).await?;
             for row in rows {
                 if let Some(record) = records.get_mut(row.wallet.as_str()) {
                     record.positions.push(row.read()?);
@@ -91,7 +90,7 @@ impl Tx {
                 QueryBuilder::new("select mint, high_water, prices from mints where mint in (");
             push_list(&mut query, some);
             let rows: Vec<(String, i64, String)> =
-                query.build_query_as().fetch_all(&mut *self.0).await?;
+                query.build_query_as().fetch_all(&mut *self).await?;
             let mut seen: Vec<Address> = Vec::new();
             for (mint, high_water, prices) in rows {
                 if let Some(record) = records.get_mut(mint.as_str()) {
@@ -140,7 +139,7 @@ impl Tx {
              and one.closed_at >= (select max(closed_at) from closed_positions as all_of where all_of.wallet = asked.wallet) - ",
         );
         query.push_bind(CLOSED_KEPT).push(" group by asked.wallet");
-        let rows: Vec<(String, String)> = query.build_query_as().fetch_all(&mut *self.0).await?;
+        let rows: Vec<(String, String)> = query.build_query_as().fetch_all(&mut *self).await?;
         let read = rows.into_iter().map(|(wallet, text)| {
             let mut closed = read_closed(&text).ok_or_else(|| {
                 StoreError::corrupt(format!("closed positions of {wallet}"), "bad text")
@@ -172,7 +171,7 @@ impl Tx {
             .push(" and arrival < ")
             .push_bind(arrival);
         query.push(" order by time, arrival");
-        let rows: Vec<(i64, String)> = query.build_query_as().fetch_all(&mut *self.0).await?;
+        let rows: Vec<(i64, String)> = query.build_query_as().fetch_all(&mut *self).await?;
         rows.into_iter()
             .map(|(arrival, body)| read_fact(arrival, &body))
             .collect()
@@ -184,13 +183,13 @@ impl Tx {
         high_water: Time,
         arrival: i64,
     ) -> StoreResult<Vec<Fact>> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(
+        let rows: Vec<(i64, String)> = query_as(
             "select arrival, body from facts where subject = $1 and kind = 0 and time >= $2 and arrival < $3 order by arrival",
         )
         .bind(subject_of(mint))
         .bind(high_water.0 - RECENT_KEPT)
         .bind(arrival)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         let facts = rows
             .into_iter()
@@ -206,13 +205,13 @@ impl Tx {
         mint: &str,
         high_water: Time,
     ) -> StoreResult<Vec<EpisodeRecord>> {
-        let rows: Vec<EpisodeRow> = sqlx::query_as(
+        let rows: Vec<EpisodeRow> = query_as(
             "select * from episodes where mint = $1 and (opened_at >= $2
              or ordinal = (select max(ordinal) from episodes where mint = $1)) order by ordinal",
         )
         .bind(mint)
         .bind(high_water.0 - EPISODES_KEPT)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.into_iter().map(EpisodeRow::read).collect()
     }
@@ -230,7 +229,7 @@ impl Tx {
                     .push_bind(&state.prices);
             });
             query.push(" on conflict (mint) do update set high_water = excluded.high_water, prices = excluded.prices");
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         for (mint, episode) in &changes.episodes {
             self.store_episode(mint, episode).await?;
@@ -268,7 +267,7 @@ impl Tx {
                  peak = excluded.peak, lots = excluded.lots, cost_sold = excluded.cost_sold, proceeds = excluded.proceeds,
                  unmatched = excluded.unmatched",
             );
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         let gone: Vec<_> = (sorted.iter())
             .filter(|(_, _, position)| position.is_none())
@@ -285,7 +284,7 @@ impl Tx {
                 query.push_bind(&**wallet).push(" and mint = ");
                 query.push_bind(&**mint).push(")");
             }
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }
@@ -315,14 +314,14 @@ impl Tx {
             query.push(
                 " on conflict (wallet, closed_at) do update set closed = closed_positions.closed || excluded.closed",
             );
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }
 
     async fn store_episode(&mut self, mint: &str, episode: &EpisodeRecord) -> StoreResult<()> {
         // only the episode's own id may be updated: a rival's episode of the same ordinal fails on the primary key
-        sqlx::query(
+        query(
             "insert into episodes (mint, ordinal, id, seed, opened_at, updates, last_pool, exited, reached, triggers)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
              on conflict (id) do update set updates = excluded.updates, last_pool = excluded.last_pool,
@@ -338,13 +337,13 @@ impl Tx {
         .bind(episode.exited)
         .bind(write_reached(&episode.reached))
         .bind(write_triggers(&episode.triggers)?)
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         Ok(())
     }
 }
 
-fn push_list(query: &mut QueryBuilder<sqlx::Sqlite>, keys: &[Arc<str>]) {
+fn push_list(query: &mut QueryBuilder, keys: &[Arc<str>]) {
     let mut list = query.separated(", ");
     for key in keys {
         list.push_bind(key.to_string());

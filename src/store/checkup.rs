@@ -3,6 +3,7 @@
 use super::{
     db::{Db, Pools},
     error::StoreResult,
+    sql::{query, query_scalar},
 };
 
 /// What was found.
@@ -10,36 +11,52 @@ use super::{
 pub struct Checkup {
     /// What kind of database it is.
     pub kind: &'static str,
+    /// How much it holds, in bytes.
+    pub bytes: i64,
     /// Rows of the signal log so far: its highest seq.
     pub seq: i64,
-    /// What is wrong with its pages; empty where they are sound.
-    pub damage: Vec<String>,
+    /// What is wrong with its pages; empty where they are sound, `None` where the database does not look by itself.
+    pub damage: Option<Vec<String>>,
 }
 
 impl Db {
-    /// Reads the head of the log, writes it back as it is, and has the database look at its own pages. On a large database the
-    /// last takes a while, and disturbs nobody.
+    /// Reads the head of the log, writes it back as it is, and has SQLite look at its own pages. On a large database the last takes a
+    /// while, and disturbs nobody. PostgreSQL checks a page as it reads it, where its cluster was made so.
     pub async fn check_up(&self) -> StoreResult<Checkup> {
         let mut tx = self.begin().await?;
-        sqlx::query("update log_head set seq = seq where only_row = 1")
-            .execute(&mut *tx.0)
+        query("update log_head set seq = seq where only_row = 1")
+            .execute(&mut tx)
             .await?;
         self.commit(tx).await?;
-        match &self.0.pools {
-            Pools::Sqlite { read, .. } => {
-                let seq: (i64,) = sqlx::query_as("select seq from log_head where only_row = 1")
-                    .fetch_one(read)
-                    .await?;
-                let lines: Vec<(String,)> = sqlx::query_as("pragma quick_check(10)")
-                    .fetch_all(read)
-                    .await?;
-                let damage = lines.into_iter().map(|(line,)| line);
-                Ok(Checkup {
-                    kind: "SQLite",
-                    seq: seq.0,
-                    damage: damage.filter(|line| line != "ok").collect(),
-                })
-            }
-        }
+        let (kind, size, looks) = match &self.0.pools {
+            Pools::Sqlite { .. } => (
+                "SQLite",
+                "select page_count * page_size from pragma_page_count(), pragma_page_size()",
+                true,
+            ),
+            Pools::Postgres { .. } => (
+                "PostgreSQL",
+                "select pg_database_size(current_database())",
+                false,
+            ),
+        };
+        let seq = query_scalar::<i64>("select seq from log_head where only_row = 1");
+        let seq = seq.fetch_one(self).await?;
+        let bytes = query_scalar::<i64>(size).fetch_one(self).await?;
+        let damage = if looks {
+            let mut lines = query_scalar::<String>("pragma quick_check(10)")
+                .fetch_all(self)
+                .await?;
+            lines.retain(|line| line != "ok");
+            Some(lines)
+        } else {
+            None
+        };
+        Ok(Checkup {
+            kind,
+            bytes,
+            seq,
+            damage,
+        })
     }
 }

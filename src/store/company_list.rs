@@ -1,23 +1,23 @@
 //! Companies and insiders as they are listed and shown.
 
-use sqlx::QueryBuilder;
-
 use super::{
     companies::Named,
-    db::{Db, read},
+    db::Db,
     error::StoreResult,
-    search::push_words,
+    numbered::{ROWS_PER_STATEMENT, in_order, push_numbers},
+    search::Look,
+    sql::{QueryBuilder, query_as},
 };
 
 /// By what companies are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CompanySort {
-    /// Name.
+    /// Name, without regard to case and marks.
     #[default]
     Name,
     /// Market capitalisation, whatever the currency; unknown last.
     MarketCap,
-    /// When something of it changed.
+    /// Publication of the latest declaration; those without any last.
     Recent,
 }
 
@@ -129,10 +129,10 @@ impl CompanyFilter {
         }
     }
 
-    fn push_where(&self, query: &mut QueryBuilder<sqlx::Sqlite>) {
+    fn push_where(&self, query: &mut QueryBuilder, look: Option<&Look>) {
         query.push(" where c.number > 0");
-        if let Some(q) = &self.q {
-            push_words(query, "c.number", Named::Company, q);
+        if let Some(look) = look {
+            look.push(query, "c.number");
         }
         if let Some(isin) = &self.isin {
             query.push(" and c.isin = ").push_bind(isin.clone());
@@ -144,79 +144,133 @@ impl CompanyFilter {
 }
 
 impl Db {
-    /// How many companies a filter passes.
-    pub async fn count_companies(&self, filter: &CompanyFilter) -> StoreResult<i64> {
-        let mut query = QueryBuilder::new("select count(*) from companies c");
-        filter.push_where(&mut query);
-        Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
+    async fn look_for(&self, kind: Named, q: Option<&str>, upto: i64) -> StoreResult<Option<Look>> {
+        match q {
+            Some(q) => Ok(Some(self.look(kind, q, upto).await?)),
+            None => Ok(None),
+        }
     }
 
-    /// A page of companies.
-    pub async fn list_companies(
+    /// How many companies a filter passes.
+    pub async fn count_companies(&self, filter: &CompanyFilter) -> StoreResult<i64> {
+        let look = self
+            .look_for(Named::Company, filter.q.as_deref(), i64::MAX)
+            .await?;
+        if let (Some(look), None, None) = (&look, &filter.isin, &filter.market) {
+            return self.count_names(look).await;
+        }
+        let mut query = QueryBuilder::new("select count(*) from companies c");
+        filter.push_where(&mut query, look.as_ref());
+        query.build_query_scalar().fetch_one(self).await
+    }
+
+    /// The numbers of companies, in the order that the filter asks for.
+    pub async fn company_numbers(
         &self,
         filter: &CompanyFilter,
         limit: i64,
         offset: i64,
-    ) -> StoreResult<Vec<Company>> {
-        let mut query = QueryBuilder::new(COMPANY);
-        filter.push_where(&mut query);
+    ) -> StoreResult<Vec<i64>> {
+        // there are so few companies that the order of the table never leads to them faster
+        let look = self
+            .look_for(Named::Company, filter.q.as_deref(), i64::MAX)
+            .await?;
+        let mut query = QueryBuilder::new("select c.number from companies c");
+        filter.push_where(&mut query, look.as_ref());
         query.push(match (filter.sort, filter.descending) {
-            (CompanySort::Name, false) => " order by c.name, c.number",
-            (CompanySort::Name, true) => " order by c.name desc, c.number",
+            (CompanySort::Name, false) => " order by c.slug",
+            (CompanySort::Name, true) => " order by c.slug desc",
             (CompanySort::MarketCap, false) => " order by c.market_cap_micros nulls last, c.number",
             (CompanySort::MarketCap, true) => {
                 " order by c.market_cap_micros desc nulls last, c.number"
             }
-            (CompanySort::Recent, false) => " order by c.changed_at, c.number",
-            (CompanySort::Recent, true) => " order by c.changed_at desc, c.number",
+            (CompanySort::Recent, false) => " order by c.latest_at nulls last, c.number",
+            (CompanySort::Recent, true) => " order by c.latest_at desc nulls last, c.number",
         });
         query
             .push(" limit ")
             .push_bind(limit)
             .push(" offset ")
             .push_bind(offset);
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_scalar().fetch_all(self).await
+    }
+
+    /// These companies, in this order.
+    pub async fn companies_numbered(&self, numbers: &[i64]) -> StoreResult<Vec<Company>> {
+        let mut listed = Vec::with_capacity(numbers.len());
+        for some in numbers.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(COMPANY);
+            query.push(" where c.number in (");
+            push_numbers(&mut query, some);
+            let rows: Vec<Company> = query.build_query_as().fetch_all(self).await?;
+            listed.extend(in_order(some, rows, |row| row.number));
+        }
+        Ok(listed)
     }
 
     /// A company by its number.
     pub async fn company(&self, number: i64) -> StoreResult<Option<Company>> {
         let mut query = QueryBuilder::new(COMPANY);
         query.push(" where c.number = ").push_bind(number);
-        Ok(read!(self, pool => query.build_query_as().fetch_optional(pool).await)?)
+        query.build_query_as().fetch_optional(self).await
     }
 
     /// How many insiders there are, of a market and with such a name.
     pub async fn count_insiders(&self, q: Option<&str>, market: Option<&str>) -> StoreResult<i64> {
-        let mut query = QueryBuilder::new("select count(*) from insiders i where i.number > 0");
-        push_insiders(&mut query, q, market);
-        Ok(read!(self, pool => query.build_query_scalar().fetch_one(pool).await)?)
+        let look = self.look_for(Named::Insider, q, i64::MAX).await?;
+        if let (Some(look), None) = (&look, market) {
+            return self.count_names(look).await;
+        }
+        let mut query = QueryBuilder::new("select count(*) from insiders i");
+        push_insiders(&mut query, look.as_ref(), market);
+        query.build_query_scalar().fetch_one(self).await
     }
 
-    /// A page of insiders, by name.
-    pub async fn list_insiders(
+    /// The numbers of insiders, by name, without regard to case and marks.
+    pub async fn insider_numbers(
         &self,
         q: Option<&str>,
         market: Option<&str>,
         limit: i64,
         offset: i64,
-    ) -> StoreResult<Vec<Person>> {
-        let mut query = QueryBuilder::new(
-            "select i.number, i.slug, i.name, i.declarations, i.companies from insiders i where i.number > 0",
-        );
-        push_insiders(&mut query, q, market);
-        query
-            .push(" order by i.name, i.number limit ")
-            .push_bind(limit)
-            .push(" offset ")
-            .push_bind(offset);
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+    ) -> StoreResult<Vec<i64>> {
+        let upto = limit.saturating_add(offset);
+        let look = self.look_for(Named::Insider, q, upto).await?;
+        let in_order = look.as_ref().is_none_or(Look::is_in_order);
+        let mut query = QueryBuilder::new("select i.number from insiders i");
+        push_insiders(&mut query, look.as_ref(), market);
+        query.push(if in_order {
+            " order by i.slug limit "
+        } else {
+            // no index is to lead through all names where a few were gathered
+            " order by coalesce(i.slug, '') limit "
+        });
+        query.push_bind(limit).push(" offset ").push_bind(offset);
+        query.build_query_scalar().fetch_all(self).await
+    }
+
+    /// These insiders, in this order.
+    pub async fn insiders_numbered(&self, numbers: &[i64]) -> StoreResult<Vec<Person>> {
+        let mut listed = Vec::with_capacity(numbers.len());
+        for some in numbers.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "select number, slug, name, declarations, companies from insiders where number in (",
+            );
+            push_numbers(&mut query, some);
+            let rows: Vec<Person> = query.build_query_as().fetch_all(self).await?;
+            listed.extend(in_order(some, rows, |row| row.number));
+        }
+        Ok(listed)
     }
 
     /// An insider by its number.
     pub async fn insider(&self, number: i64) -> StoreResult<Option<Person>> {
-        Ok(read!(self, pool => sqlx::query_as(
-            "select number, slug, name, declarations, companies from insiders where number = $1")
-            .bind(number).fetch_optional(pool).await)?)
+        query_as(
+            "select number, slug, name, declarations, companies from insiders where number = $1",
+        )
+        .bind(number)
+        .fetch_optional(self)
+        .await
     }
 
     /// The posts of some insiders, the latest first.
@@ -229,7 +283,7 @@ impl Db {
         );
         push_numbers(&mut query, insiders);
         query.push(" order by i.insider, i.named_at desc, c.number");
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 
     /// What the scores of some insiders come to; those without any are left out.
@@ -243,24 +297,16 @@ impl Db {
         );
         push_numbers(&mut query, insiders);
         query.push(" group by p.insider");
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 }
 
-fn push_insiders(query: &mut QueryBuilder<sqlx::Sqlite>, q: Option<&str>, market: Option<&str>) {
-    if let Some(q) = q {
-        push_words(query, "i.number", Named::Insider, q);
+fn push_insiders(query: &mut QueryBuilder, look: Option<&Look>, market: Option<&str>) {
+    query.push(" where 1 = 1");
+    if let Some(look) = look {
+        look.push(query, "i.number");
     }
     if let Some(market) = market {
         query.push(" and i.market = ").push_bind(market.to_owned());
     }
-}
-
-/// Numbers in a list, with its closing parenthesis.
-fn push_numbers(query: &mut QueryBuilder<sqlx::Sqlite>, numbers: &[i64]) {
-    let mut list = query.separated(", ");
-    for number in numbers {
-        list.push_bind(*number);
-    }
-    query.push(")");
 }

@@ -1,8 +1,9 @@
 //! The version of all insider data: what is cached of it holds for one version, and how fresh its parts are.
 
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Tx},
     error::{StoreError, StoreResult},
+    sql::{query, query_as, query_scalar},
 };
 
 /// When the parts of the data last changed, microseconds; `None` where there is nothing yet.
@@ -10,9 +11,9 @@ use super::{
 pub struct DataVersion {
     /// Grows with every change.
     pub version: i64,
-    /// Latest publication.
+    /// When one was taken in, or its regulator said something new of it.
     pub declarations_at: Option<i64>,
-    /// Latest session with a close.
+    /// When a close was taken in.
     pub prices_at: Option<i64>,
     /// When a company changed.
     pub companies_at: Option<i64>,
@@ -23,9 +24,9 @@ pub struct DataVersion {
 /// What changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// A publication that was taken in.
+    /// Declarations were taken in.
     pub declarations_at: Option<i64>,
-    /// A session whose close was taken in.
+    /// Closes were taken in.
     pub prices_at: Option<i64>,
     /// Companies changed.
     pub companies_at: Option<i64>,
@@ -36,7 +37,7 @@ pub struct Touched {
 impl Tx {
     /// Notes a change; each moment only moves forward.
     pub async fn touch(&mut self, touched: Touched) -> StoreResult<()> {
-        sqlx::query(
+        query(
             "update data_version set version = version + 1,
              declarations_at = case when declarations_at >= $1 or $1 is null then declarations_at else $1 end,
              prices_at = case when prices_at >= $2 or $2 is null then prices_at else $2 end,
@@ -47,42 +48,40 @@ impl Tx {
         .bind(touched.prices_at)
         .bind(touched.companies_at)
         .bind(touched.scores_at)
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         Ok(())
     }
 
     /// The version of all matured returns.
     pub async fn returns_version(&mut self) -> StoreResult<i64> {
-        Ok(
-            sqlx::query_scalar("select returns_version from data_version")
-                .fetch_one(&mut *self.0)
-                .await?,
-        )
+        query_scalar("select returns_version from data_version")
+            .fetch_one(&mut *self)
+            .await
     }
 
     /// The version of all closes.
     pub async fn prices_version(&mut self) -> StoreResult<i64> {
-        Ok(
-            sqlx::query_scalar("select prices_version from data_version")
-                .fetch_one(&mut *self.0)
-                .await?,
-        )
+        query_scalar("select prices_version from data_version")
+            .fetch_one(&mut *self)
+            .await
     }
 
     /// Notes that closes changed.
     pub async fn touch_prices(&mut self) -> StoreResult<()> {
-        sqlx::query("update data_version set prices_version = prices_version + 1")
-            .execute(&mut *self.0)
+        query("update data_version set prices_version = prices_version + 1")
+            .execute(&mut *self)
             .await?;
         Ok(())
     }
 
-    /// Notes that matured returns changed.
+    /// Notes that matured returns changed: whatever is kept of the data may have been made of them.
     pub async fn touch_returns(&mut self) -> StoreResult<()> {
-        sqlx::query("update data_version set returns_version = returns_version + 1")
-            .execute(&mut *self.0)
-            .await?;
+        query(
+            "update data_version set returns_version = returns_version + 1, version = version + 1",
+        )
+        .execute(&mut *self)
+        .await?;
         Ok(())
     }
 }
@@ -90,9 +89,11 @@ impl Tx {
 impl Db {
     /// The version of all insider data.
     pub async fn data_version(&self) -> StoreResult<DataVersion> {
-        let found: Option<DataVersion> = read!(self, pool => sqlx::query_as(
-            "select version, declarations_at, prices_at, companies_at, scores_at from data_version")
-            .fetch_optional(pool).await)?;
+        let found: Option<DataVersion> = query_as(
+            "select version, declarations_at, prices_at, companies_at, scores_at from data_version",
+        )
+        .fetch_optional(self)
+        .await?;
         found.ok_or_else(|| StoreError::corrupt("data_version", "it has no row"))
     }
 }

@@ -1,7 +1,6 @@
-//! The database: opening, migrating, the writer and the readers, and the wake-ups between them.
+//! The database, whichever it is: transactions, what writes one after the other, and the wake-ups that follow a commit.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
     sync::{
@@ -11,36 +10,36 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Deserialize;
-use sqlx::{
-    Connection as _, SqlitePool,
-    migrate::Migrator,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-};
+use sqlx::{PgPool, SqlitePool, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
-use super::error::{StoreError, StoreResult};
-
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-
-/// Settings of the store.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Connections that read at the same time.
-    pub readers: u32,
-    /// Page cache of the writing connection, in kB.
-    pub writer_cache_kb: u32,
-    /// Pages in the write-ahead log before they are moved into the database.
-    pub checkpoint_pages: u32,
-    /// How long a statement waits for another process's transaction, in seconds.
-    pub busy_seconds: u64,
-}
+use super::{
+    error::{StoreError, StoreResult},
+    migrations::Migration,
+    postgres,
+    sql::{Patience, Target, query, query_scalar},
+    sqlite,
+};
 
 /// What differs between databases.
 pub(crate) enum Pools {
-    /// One writer, as SQLite has one; any number of readers beside it (WAL).
-    Sqlite { write: SqlitePool, read: SqlitePool },
+    /// One writer, any number of readers beside it.
+    Sqlite {
+        write: SqlitePool,
+        read: SqlitePool,
+        /// Where the database is.
+        dir: PathBuf,
+    },
+    /// Connections that do both.
+    Postgres {
+        pool: PgPool,
+        /// For connections beside the pool.
+        options: Box<PgConnectOptions>,
+        /// How long a connection may take to be made, or to become free.
+        connect: Duration,
+        /// How long an answer is waited for.
+        patience: Arc<Patience>,
+    },
 }
 
 /// A handle to the database; clones share it.
@@ -50,11 +49,11 @@ pub struct Db(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) pools: Pools,
     commits: watch::Sender<u64>,
+    leases: watch::Sender<u64>,
     writes: Arc<Writes>,
-    /// Where the database is.
-    dir: PathBuf,
     /// What the last trial came to, and when.
     trial: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
+    migrated: Vec<Migration>,
 }
 
 /// Whether the last transaction that wrote came to its end.
@@ -65,7 +64,7 @@ struct Writes {
 
 /// Goes with a transaction: dropped without a commit, it tells.
 #[derive(Debug)]
-pub(crate) struct Mark {
+struct Mark {
     writes: Arc<Writes>,
     committed: bool,
 }
@@ -78,90 +77,165 @@ impl Drop for Mark {
     }
 }
 
-/// Runs an expression with `$pool` bound to the pool for reading.
-macro_rules! read {
-    ($db:expr, $pool:ident => $body:expr) => {
-        match &$db.0.pools {
-            $crate::store::db::Pools::Sqlite { read: $pool, .. } => $body,
-        }
-    };
+/// What is numbered in order: whoever adds to it, or changes what follows from all of it, is alone with it from the first look to the
+/// commit. With SQLite, every transaction that writes is alone anyway. The log is not among them: its own head is its lock, taken last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Facts of the consensus engine, and what it made of them.
+    Facts = 1,
+    /// Filings, their companies and people, and what the insider engine made of them.
+    Insiders = 2,
 }
-pub(crate) use read;
+
+/// Advisory locks of PostgreSQL are numbers that all programs on one database share: ours begin here, far from what one would choose.
+const LANES: i64 = 0x5163_6173_7400_0000;
+
+/// The channel of PostgreSQL on which all nodes hear that the log, accounts or keys changed.
+pub(crate) const CHANNEL: &str = "sigcast";
+/// The one on which they hear of questions about leases, and of answers.
+pub(crate) const LEASES: &str = "sigcast_leases";
 
 /// A transaction that writes. Dropped without a commit, it leaves nothing behind.
-pub struct Tx(pub(crate) sqlx::Transaction<'static, sqlx::Sqlite>, Mark);
+pub struct Tx {
+    begun: Begun,
+    mark: Mark,
+    lane: Option<Lane>,
+    wakes: bool,
+}
+
+enum Begun {
+    Sqlite(sqlx::Transaction<'static, sqlx::Sqlite>),
+    Postgres(sqlx::Transaction<'static, sqlx::Postgres>, Arc<Patience>),
+}
+
+impl<'a> From<&'a Db> for Target<'a> {
+    fn from(db: &'a Db) -> Self {
+        match &db.0.pools {
+            Pools::Sqlite { read, .. } => Target::SqlitePool(read),
+            Pools::Postgres { pool, patience, .. } => Target::PostgresPool(pool, patience),
+        }
+    }
+}
+
+impl<'a> From<&'a mut Tx> for Target<'a> {
+    fn from(tx: &'a mut Tx) -> Self {
+        match &mut tx.begun {
+            Begun::Sqlite(begun) => Target::Sqlite(begun),
+            Begun::Postgres(begun, patience) => Target::Postgres(begun, patience),
+        }
+    }
+}
 
 /// How long a trial may take, and its outcome counts.
 const TRIAL: Duration = Duration::from_secs(1);
 
 impl Db {
-    /// Opens (or creates) the database `sigcast.db` in a data directory, and brings its tables up to date.
-    pub async fn open_sqlite(data_dir: &Path, config: &Config) -> StoreResult<Self> {
-        let options = SqliteConnectOptions::new()
-            .filename(data_dir.join("sigcast.db"))
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            // an acknowledged signal survives the loss of power, not only of the process
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(config.busy_seconds))
-            .foreign_keys(true);
-        let writer = options
-            .clone()
-            .pragma("cache_size", format!("-{}", config.writer_cache_kb))
-            .pragma("wal_autocheckpoint", config.checkpoint_pages.to_string());
-        // two processes that find no tables would both make them: one waits, and finds them made
-        let alone = lock(data_dir).await?;
-        let write = SqlitePoolOptions::new()
-            .max_connections(1)
-            // A commit that meets a full disk is rolled back by SQLite itself. The pool's own ROLLBACK then fails, and the
-            // connection would count as inside a transaction for ever: it is replaced.
-            .after_release(|connection, _| {
-                Box::pin(async move {
-                    if connection.is_in_transaction() {
-                        // the rollback of a dropped transaction may still be on its way
-                        connection.ping().await?;
-                    }
-                    Ok(!connection.is_in_transaction())
-                })
-            })
-            .connect_with(writer)
-            .await?;
-        let migrated = SQLITE_MIGRATIONS.run(&write).await;
-        migrated.map_err(|e| StoreError::corrupt("a schema", e))?;
-        drop(alone);
-        let read = SqlitePoolOptions::new()
-            .max_connections(config.readers.max(1))
-            .connect_with(options)
-            .await?;
-        Ok(Db(Arc::new(Inner {
-            pools: Pools::Sqlite { write, read },
-            commits: watch::Sender::new(0),
-            writes: Arc::default(),
+    /// Opens (or creates) the SQLite database of a data directory, and brings its tables up to date.
+    pub async fn open_sqlite(data_dir: &Path, config: &sqlite::Config) -> StoreResult<Self> {
+        let opened = sqlite::open(data_dir, config).await?;
+        let pools = Pools::Sqlite {
+            write: opened.write,
+            read: opened.read,
             dir: data_dir.to_owned(),
-            trial: tokio::sync::Mutex::new(None),
-        })))
+        };
+        Ok(Db::new(pools, opened.migrated))
     }
 
-    /// Begins a transaction that writes. Waits for the one under way, here or in another process.
+    /// Connects to a PostgreSQL database, and brings its tables up to date.
+    pub async fn open_postgres(config: &postgres::Config) -> StoreResult<Self> {
+        let opened = postgres::open(config).await?;
+        let pools = Pools::Postgres {
+            pool: opened.pool,
+            options: Box::new(opened.options),
+            connect: Duration::from_secs(config.connect_seconds.max(1)),
+            patience: opened.patience,
+        };
+        Ok(Db::new(pools, opened.migrated))
+    }
+
+    /// Whether a PostgreSQL database has tables of this program.
+    pub async fn is_made(config: &postgres::Config) -> StoreResult<bool> {
+        postgres::is_made(config).await
+    }
+
+    fn new(pools: Pools, migrated: Vec<Migration>) -> Self {
+        Db(Arc::new(Inner {
+            pools,
+            commits: watch::Sender::new(0),
+            leases: watch::Sender::new(0),
+            writes: Arc::default(),
+            trial: tokio::sync::Mutex::new(None),
+            migrated,
+        }))
+    }
+
+    /// The steps that its tables took when this handle was opened.
+    #[must_use]
+    pub fn migrated(&self) -> &[Migration] {
+        &self.0.migrated
+    }
+
+    /// Begins a transaction that writes. With SQLite it waits for the one under way, here or in another process.
     pub async fn begin(&self) -> StoreResult<Tx> {
         // where it cannot even begin, the mark is dropped, and tells
         let mark = Mark {
             writes: self.0.writes.clone(),
             committed: false,
         };
-        match &self.0.pools {
-            Pools::Sqlite { write, .. } => Ok(Tx(write.begin_with("begin immediate").await?, mark)),
-        }
+        let begun = match &self.0.pools {
+            Pools::Sqlite { write, .. } => {
+                Begun::Sqlite(write.begin_with("begin immediate").await?)
+            }
+            Pools::Postgres { pool, patience, .. } => {
+                let begun = patience.of(pool.begin()).await?;
+                Begun::Postgres(begun, patience.clone())
+            }
+        };
+        Ok(Tx {
+            begun,
+            mark,
+            lane: None,
+            wakes: false,
+        })
     }
 
-    /// Commits, and wakes whoever waits for changes in this process.
-    pub async fn commit(&self, tx: Tx) -> StoreResult<()> {
-        let Tx(begun, mut mark) = tx;
-        begun.commit().await?;
-        mark.committed = true;
-        drop(mark);
-        self.0.commits.send_modify(|count| *count += 1);
+    /// Begins a transaction that is alone in its lane to its end.
+    pub async fn begin_in(&self, lane: Lane) -> StoreResult<Tx> {
+        let mut tx = self.begin().await?;
+        tx.alone_in(lane).await?;
+        Ok(tx)
+    }
+
+    /// Commits, and wakes whoever waits for changes: in this process at once, in others where they have to know.
+    pub async fn commit(&self, mut tx: Tx) -> StoreResult<()> {
+        if tx.wakes && matches!(tx.begun, Begun::Postgres(..)) {
+            // the last statement: it holds up the commits of all who notify. An empty text, as those of one transaction fold
+            query("select pg_notify($1, '')")
+                .bind(CHANNEL)
+                .execute(&mut tx)
+                .await?;
+        }
+        self.commit_quietly(tx).await?;
+        self.wake();
         Ok(())
+    }
+
+    /// Commits what nobody waits for.
+    pub(crate) async fn commit_quietly(&self, tx: Tx) -> StoreResult<()> {
+        let Tx {
+            begun, mut mark, ..
+        } = tx;
+        match begun {
+            Begun::Sqlite(begun) => begun.commit().await?,
+            Begun::Postgres(begun, patience) => patience.of(begun.commit()).await?,
+        }
+        mark.committed = true;
+        Ok(())
+    }
+
+    /// Lets all who wait for commits look again.
+    pub(crate) fn wake(&self) {
+        self.0.commits.send_modify(|count| *count += 1);
     }
 
     /// Whether the database takes writes: yes as long as they succeed; after one that did not, a trial decides, at most once a
@@ -187,57 +261,74 @@ impl Db {
     }
 
     async fn try_to_write(&self) -> StoreResult<()> {
-        let dir = self.0.dir.clone();
-        let room = tokio::task::spawn_blocking(move || find_room(&dir));
-        let room = room.await.unwrap_or_else(|e| Err(io::Error::other(e)));
-        room.map_err(|e| StoreError::Full(sqlx::Error::Io(e)))?;
+        if let Pools::Sqlite { dir, .. } = &self.0.pools {
+            let dir = dir.clone();
+            let room = tokio::task::spawn_blocking(move || sqlite::find_room(&dir));
+            let room = room.await.unwrap_or_else(|e| Err(io::Error::other(e)));
+            room.map_err(|e| StoreError::Full(sqlx::Error::Io(e)))?;
+        }
         let mut tx = self.begin().await?;
-        sqlx::query("update log_head set seq = seq where only_row = 1")
-            .execute(&mut *tx.0)
+        query("update log_head set seq = seq where only_row = 1")
+            .execute(&mut tx)
             .await?;
         self.commit(tx).await
     }
 
-    /// Changes with every commit of this process.
+    /// Changes with every commit of this process, and where others commit too, with every word of theirs.
     #[must_use]
     pub fn commits(&self) -> watch::Receiver<u64> {
         self.0.commits.subscribe()
     }
 
-    /// A read that touches the file; the readiness check.
+    /// Lets all look again who wait for questions about leases, or answers.
+    pub(crate) fn wake_for_leases(&self) {
+        self.0.leases.send_modify(|count| *count += 1);
+    }
+
+    /// Changes when there may be questions about leases, or answers.
+    #[must_use]
+    pub fn lease_changes(&self) -> watch::Receiver<u64> {
+        self.0.leases.subscribe()
+    }
+
+    /// A read that touches the database; the readiness check.
     pub async fn ping(&self) -> StoreResult<()> {
-        read!(self, pool => sqlx::query("select seq from log_head").execute(pool).await)?;
+        let head = query_scalar::<i64>("select seq from log_head");
+        head.fetch_optional(self).await?;
         Ok(())
     }
 
     /// Closes all connections.
     pub async fn close(&self) {
         match &self.0.pools {
-            Pools::Sqlite { write, read } => {
+            Pools::Sqlite { write, read, .. } => {
                 read.close().await;
                 write.close().await;
             }
+            Pools::Postgres { pool, .. } => pool.close().await,
         }
     }
 }
 
-/// Whether the disk has room for what the next signals may need: the few bytes of a trial fit where they do not.
-fn find_room(dir: &Path) -> io::Result<()> {
-    const ROOM: usize = 256 * 1024;
-    let path = dir.join("room.tmp");
-    let written = std::fs::write(&path, vec![1; ROOM]);
-    let _ = std::fs::remove_file(&path);
-    written
-}
+impl Tx {
+    /// Waits until it is alone in a lane, and stays so to its end. Once for a transaction: two lanes would let two wait for each other.
+    pub(crate) async fn alone_in(&mut self, lane: Lane) -> StoreResult<()> {
+        if self.lane == Some(lane) {
+            return Ok(());
+        }
+        debug_assert!(self.lane.is_none(), "a transaction has one lane");
+        if let Begun::Postgres(..) = self.begun {
+            query("select pg_advisory_xact_lock($1)")
+                .bind(LANES + lane as i64)
+                .execute(&mut *self)
+                .await?;
+        }
+        self.lane = Some(lane);
+        Ok(())
+    }
 
-/// A lock on the directory itself, held until dropped; the system frees it however the process ends.
-async fn lock(data_dir: &Path) -> StoreResult<File> {
-    let path = data_dir.to_owned();
-    let locked = tokio::task::spawn_blocking(move || {
-        let dir = File::open(path)?;
-        dir.lock()?;
-        Ok(dir)
-    });
-    let locked = locked.await.unwrap_or_else(|e| Err(io::Error::other(e)));
-    locked.map_err(|e| StoreError::Unavailable(sqlx::Error::Io(e)))
+    /// What it changed is for all nodes to know at once.
+    pub(crate) fn tell_all(&mut self) {
+        self.wakes = true;
+    }
 }

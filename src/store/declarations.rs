@@ -1,12 +1,11 @@
 //! Declarations as the insider engine knows and judges them: records in, revisions out, and what waits to be judged anew.
 
-use std::collections::HashMap;
-
-use sqlx::QueryBuilder;
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Tx},
     error::{StoreError, StoreResult},
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::{model::time::Time, score::insider::record::DeclarationRecord};
 
@@ -53,6 +52,8 @@ pub struct StoredDeclaration {
     pub said: String,
     /// Whether its first score may become a signal.
     pub may_fire: bool,
+    /// The filing that took its filing's place, said its latest assessment.
+    pub superseded_by: Option<String>,
     /// See [`crate::score::insider::entity::head`].
     pub head: String,
     /// Number of its principal insider.
@@ -80,8 +81,12 @@ pub struct Revision {
     pub suspect: bool,
     /// Whether its score asks for the mean of all returns.
     pub tracks: bool,
+    /// The filing that took its filing's place.
+    pub superseded_by: Option<String>,
     /// A digest of all that the assessment says but for times: two that say the same are one revision.
     pub said: String,
+    /// See [`crate::score::insider::entity::head`].
+    pub head: String,
     /// JSON of the signal.
     pub signal: String,
     /// JSON of the declaration's own members.
@@ -97,6 +102,7 @@ struct RecordRow {
     revision: i64,
     said: String,
     may_fire: bool,
+    superseded_by: Option<String>,
     head: String,
     insider: i64,
     record: String,
@@ -109,10 +115,9 @@ impl Tx {
         declarations: &[NewDeclaration],
         now: Time,
     ) -> StoreResult<Vec<i64>> {
-        let first: i64 =
-            sqlx::query_scalar("select coalesce(max(number), 0) + 1 from declarations")
-                .fetch_one(&mut *self.0)
-                .await?;
+        let first: i64 = query_scalar("select coalesce(max(number), 0) + 1 from declarations")
+            .fetch_one(&mut *self)
+            .await?;
         let numbered: Vec<(i64, &NewDeclaration, String)> = (first..)
             .zip(declarations)
             .map(|(number, new)| {
@@ -148,7 +153,7 @@ impl Tx {
                     .push_bind(&new.rest)
                     .push_bind("null");
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         self.put_people(&numbered).await?;
         Ok(numbered.iter().map(|(number, ..)| *number).collect())
@@ -169,7 +174,7 @@ impl Tx {
                 row.push_bind(*insider).push_bind(*at).push_bind(*number);
             });
             query.push(" on conflict do nothing");
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         self.put_functions(numbered).await?;
         let companies: Vec<i64> = numbered.iter().map(|(_, new, _)| new.company).collect();
@@ -177,7 +182,8 @@ impl Tx {
         self.count_again(
             "update companies set
                 declarations = (select count(*) from declarations where company = companies.number),
-                insiders = (select count(*) from insider_companies where company = companies.number)
+                insiders = (select count(*) from insider_companies where company = companies.number),
+                latest_at = (select max(published_at) from declarations where company = companies.number)
              where number in (",
             companies,
         )
@@ -223,7 +229,7 @@ impl Tx {
                 " on conflict (insider, company) do update set function = excluded.function, named_at = excluded.named_at
                  where excluded.named_at >= insider_companies.named_at",
             );
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }
@@ -236,24 +242,24 @@ impl Tx {
         numbers.sort_unstable();
         numbers.dedup();
         for some in numbers.chunks(KEYS_PER_STATEMENT) {
-            let mut query = QueryBuilder::<sqlx::Sqlite>::new(update);
+            let mut query = QueryBuilder::new(update);
             let mut list = query.separated(", ");
             for number in some {
                 list.push_bind(*number);
             }
             query.push(")");
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }
 
     /// All declarations of a company, by publication, then amfId.
     pub async fn declarations_of(&mut self, company: i64) -> StoreResult<Vec<StoredDeclaration>> {
-        let rows: Vec<RecordRow> = sqlx::query_as(
-            "select number, filing, revision, said, may_fire, head, insider, record from declarations where company = $1 order by published_at, amf_id",
+        let rows: Vec<RecordRow> = query_as(
+            "select number, filing, revision, said, may_fire, superseded_by, head, insider, record from declarations where company = $1 order by published_at, amf_id",
         )
         .bind(company)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.into_iter()
             .map(|row| {
@@ -265,6 +271,7 @@ impl Tx {
                     revision: row.revision,
                     said: row.said,
                     may_fire: row.may_fire,
+                    superseded_by: row.superseded_by,
                     head: row.head,
                     insider: row.insider,
                     record,
@@ -282,22 +289,23 @@ impl Tx {
     ) -> StoreResult<()> {
         for chunk in revisions.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into assessments (declaration, version, revision, assessed_at, rest, signal, audit) ",
+                "insert into assessments (declaration, version, revision, assessed_at, head, rest, signal, audit) ",
             );
             query.push_values(chunk, |mut row, revision| {
                 row.push_bind(revision.declaration)
                     .push_bind(version)
                     .push_bind(revision.revision)
                     .push_bind(now.0)
+                    .push_bind(&revision.head)
                     .push_bind(&revision.rest)
                     .push_bind(&revision.signal)
                     .push_bind(&revision.audit);
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         for revision in revisions {
-            sqlx::query(
-                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, tracks = $11, suspect = $12, revision = $6,
+            query(
+                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, tracks = $11, suspect = $12, superseded_by = $13, revision = $6,
                  assessed_at = $7, said = $8, signal = $9, rest = $10 where number = $1",
             )
             .bind(revision.declaration)
@@ -312,7 +320,8 @@ impl Tx {
             .bind(&revision.rest)
             .bind(revision.tracks)
             .bind(revision.suspect)
-            .execute(&mut *self.0)
+            .bind(&revision.superseded_by)
+            .execute(&mut *self)
             .await?;
         }
         Ok(())
@@ -322,7 +331,7 @@ impl Tx {
     pub async fn restate(&mut self, record: &DeclarationRecord, head: &str) -> StoreResult<bool> {
         let text = serde_json::to_string(record)
             .map_err(|e| StoreError::corrupt(record.amf_id.clone(), e))?;
-        let changed = sqlx::query(
+        let changed = query(
             "update declarations set record = $2, head = $3, traded_on = $4
              where amf_id = $1 and (record <> $2 or head <> $3)",
         )
@@ -330,23 +339,40 @@ impl Tx {
         .bind(text)
         .bind(head)
         .bind(record.filed.transaction_date.map(super::prices::day_of))
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
-        Ok(changed.rows_affected() > 0)
+        Ok(changed > 0)
     }
 
     /// Companies with a declaration published at or after a moment whose score asks for the mean of all returns of this direction.
     pub async fn tracking(&mut self, direction: &str, since: Time) -> StoreResult<Vec<i64>> {
-        Ok(sqlx::query_scalar(
+        query_scalar(
             "select distinct company from declarations where tracks and direction = $1 and published_at >= $2",
         )
         .bind(direction)
         .bind(since.0)
-        .fetch_all(&mut *self.0)
-        .await?)
+        .fetch_all(&mut *self)
+        .await
     }
 
-    /// Other companies in which any of these people, by their keys, declared something at or after a moment.
+    /// Those of these ids that declarations are known by.
+    pub async fn known_declarations(&mut self, ids: &[&str]) -> StoreResult<HashSet<String>> {
+        let mut found = HashSet::new();
+        for some in ids.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("select amf_id from declarations where amf_id in (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind(*id);
+            }
+            query.push(")");
+            let rows: Vec<String> = query.build_query_scalar().fetch_all(&mut *self).await?;
+            found.extend(rows);
+        }
+        Ok(found)
+    }
+
+    /// Other companies in which any of these people, by their keys, ever declared something, and in which anybody did at or after a moment:
+    /// who once filed jointly with one of them is the same insider ever after.
     pub async fn companies_of_people(
         &mut self,
         keys: &[&str],
@@ -356,12 +382,12 @@ impl Tx {
         let mut found = Vec::new();
         for some in keys.chunks(KEYS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "select distinct d.company from insiders i join declaration_people p on p.insider = i.number
-                 join declarations d on d.number = p.declaration where p.published_at >= ",
+                "select distinct c.company from insiders i join insider_companies c on c.insider = i.number
+                 where exists (select 1 from declarations d where d.company = c.company and d.published_at >= ",
             );
             query
                 .push_bind(since.0)
-                .push(" and d.company <> ")
+                .push(") and c.company <> ")
                 .push_bind(but)
                 .push(" and i.key in (");
             let mut list = query.separated(", ");
@@ -369,7 +395,7 @@ impl Tx {
                 list.push_bind(*key);
             }
             query.push(")");
-            let rows: Vec<i64> = query.build_query_scalar().fetch_all(&mut *self.0).await?;
+            let rows: Vec<i64> = query.build_query_scalar().fetch_all(&mut *self).await?;
             found.extend(rows);
         }
         Ok(found)
@@ -379,9 +405,9 @@ impl Tx {
 impl Db {
     /// How many assessments a version of the score has, all revisions together.
     pub async fn count_assessments(&self, version: &str) -> StoreResult<i64> {
-        Ok(
-            read!(self, pool => sqlx::query_scalar("select count(*) from assessments where version = $1")
-            .bind(version).fetch_one(pool).await)?,
-        )
+        query_scalar("select count(*) from assessments where version = $1")
+            .bind(version)
+            .fetch_one(self)
+            .await
     }
 }

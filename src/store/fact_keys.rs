@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use sqlx::QueryBuilder;
-
-use super::{db::Tx, error::StoreResult};
+use super::{
+    db::Tx,
+    error::StoreResult,
+    sql::{QueryBuilder, query},
+};
 use crate::model::swap::FactKey;
 
 const KEYS_PER_STATEMENT: usize = 1_000;
@@ -52,7 +54,7 @@ fn halves(key: &FactKey) -> Halves {
 }
 
 /// The beginning of a statement about these keys.
-fn asked(keys: &[Halves]) -> QueryBuilder<sqlx::Sqlite> {
+fn asked(keys: &[Halves]) -> QueryBuilder {
     let mut query = QueryBuilder::new("with asked (high, low) as (");
     query.push_values(keys, |mut row, (high, low)| {
         row.push_bind(*high).push_bind(*low);
@@ -90,7 +92,7 @@ impl Tx {
                  where not exists (select 1 from fact_keys_recent where key_high = high and key_low = low)
                  on conflict do nothing returning key_high, key_low",
             );
-            let rows: Vec<Halves> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            let rows: Vec<Halves> = query.build_query_as().fetch_all(&mut *self).await?;
             new.extend(rows);
         }
         Ok(new)
@@ -105,7 +107,7 @@ impl Tx {
             query.push_values(chunk, |mut row, (high, low)| {
                 row.push_bind(*high).push_bind(*low);
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(keys.into_iter().collect())
     }
@@ -119,7 +121,7 @@ impl Tx {
                  where exists (select 1 from fact_keys where key_high = high and key_low = low)
                  or exists (select 1 from fact_keys_recent where key_high = high and key_low = low)",
             );
-            let rows: Vec<Halves> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            let rows: Vec<Halves> = query.build_query_as().fetch_all(&mut *self).await?;
             known.extend(rows);
         }
         Ok(known)
@@ -142,8 +144,8 @@ impl Tx {
              where key_high >= $1 and key_high <= $2 order by key_high, key_low",
             "delete from fact_keys_recent where key_high >= $1 and key_high <= $2",
         ] {
-            let query = sqlx::query(sql).bind(from).bind(to);
-            query.execute(&mut *self.0).await?;
+            let query = query(sql).bind(from).bind(to);
+            query.execute(&mut *self).await?;
         }
         Ok(())
     }

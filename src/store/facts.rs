@@ -1,21 +1,20 @@
-//! Facts: appended in order of arrival, each once; and read back in that order.
+//! Facts: appended in order of arrival, each once; and back in that order.
 
 use std::collections::BTreeMap;
 
-use rust_decimal::Decimal;
-use sha2::{Digest, Sha256};
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Lane, Tx},
     error::{StoreError, StoreResult},
     fact_keys::Into,
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::model::{
     fact_line,
     swap::{Fact, SolPrice},
     time::Time,
 };
+use rust_decimal::Decimal;
+use sha2::{Digest, Sha256};
 
 /// A fact in its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -100,6 +99,7 @@ impl Tx {
         now: Time,
         keys: Into,
     ) -> StoreResult<Vec<Option<i64>>> {
+        self.alone_in(Lane::Facts).await?;
         let known_by: Vec<_> = facts.iter().map(Fact::key).collect();
         let is_new = self.note_keys(&known_by, keys).await?;
         let mut next = self.last_arrival().await?;
@@ -125,18 +125,20 @@ impl Tx {
                     .push_bind(backfill)
                     .push_bind(fact_line::write(fact));
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
+        }
+        if !new.is_empty() {
+            // the node that runs the engine applies them
+            self.tell_all();
         }
         Ok(arrivals)
     }
 
     /// Arrival of the last fact; 0 before the first.
     pub async fn last_arrival(&mut self) -> StoreResult<i64> {
-        Ok(
-            sqlx::query_scalar("select coalesce(max(arrival), 0) from facts")
-                .fetch_one(&mut *self.0)
-                .await?,
-        )
+        query_scalar("select coalesce(max(arrival), 0) from facts")
+            .fetch_one(&mut *self)
+            .await
     }
 
     /// Facts beyond an arrival, in order.
@@ -145,12 +147,12 @@ impl Tx {
         arrival: i64,
         limit: usize,
     ) -> StoreResult<Vec<StoredFact>> {
-        let rows: Vec<(i64, bool, String)> = sqlx::query_as(
+        let rows: Vec<(i64, bool, String)> = query_as(
             "select arrival, backfill, body from facts where arrival > $1 order by arrival limit $2",
         )
         .bind(arrival)
         .bind(limit as i64)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.into_iter()
             .map(|(arrival, backfill, body)| {
@@ -165,13 +167,13 @@ impl Tx {
 
     /// The prices of SOL that hold from `from` to `to`.
     pub async fn sol_prices(&mut self, from: Time, to: Time) -> StoreResult<SolPrices> {
-        let bodies: Vec<(i64, String)> = sqlx::query_as(
+        let bodies: Vec<(i64, String)> = query_as(
             "select arrival, body from facts where subject = 0 and kind = 4 and time <= $2 and time >= coalesce(
                 (select max(time) from facts where subject = 0 and kind = 4 and time <= $1), $1)",
         )
         .bind(from.0)
         .bind(to.0)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         let mut prices = SolPrices::default();
         for (arrival, body) in bodies {
@@ -184,19 +186,19 @@ impl Tx {
 
     /// Arrival of the last fact that is in an engine's stored state.
     pub async fn engine_cursor(&mut self, engine: &str) -> StoreResult<i64> {
-        let cursor: Option<i64> = sqlx::query_scalar("select cursor from engines where name = $1")
+        let cursor: Option<i64> = query_scalar("select cursor from engines where name = $1")
             .bind(engine)
-            .fetch_optional(&mut *self.0)
+            .fetch_optional(&mut *self)
             .await?;
         cursor.ok_or_else(|| StoreError::corrupt(format!("engine {engine}"), "it has no row"))
     }
 
     /// Moves an engine's cursor on.
     pub async fn set_engine_cursor(&mut self, engine: &str, arrival: i64) -> StoreResult<()> {
-        sqlx::query("update engines set cursor = $2 where name = $1")
+        query("update engines set cursor = $2 where name = $1")
             .bind(engine)
             .bind(arrival)
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         Ok(())
     }
@@ -210,17 +212,16 @@ impl Db {
         engine: &str,
         applied: Option<i64>,
     ) -> StoreResult<bool> {
-        let waiting: Option<i64> = read!(self, pool =>
-            sqlx::query_scalar("select 1 from facts where arrival > coalesce($2, (select cursor from engines where name = $1)) limit 1")
-                .bind(engine).bind(applied).fetch_optional(pool).await)?;
+        let waiting: Option<i64> =  query_scalar("select cast(1 as bigint) from facts where arrival > coalesce($2, (select cursor from engines where name = $1)) limit 1")
+                .bind(engine).bind(applied).fetch_optional(self).await?;
         Ok(waiting.is_some())
     }
 
     /// How many facts there are.
     pub async fn count_facts(&self) -> StoreResult<i64> {
-        Ok(
-            read!(self, pool => sqlx::query_scalar("select count(*) from facts").fetch_one(pool).await)?,
-        )
+        query_scalar("select count(*) from facts")
+            .fetch_one(self)
+            .await
     }
 }
 

@@ -1,12 +1,11 @@
-//! Filings as they were filed: appended in order of arrival, each once, and read back whole.
+//! Filings as they were filed: appended in order of arrival, each once, and back whole.
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Tx},
     error::{StoreError, StoreResult},
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::model::{
     filing::{Filing, Status},
@@ -58,7 +57,7 @@ impl Tx {
             }
             query.push(")");
             let rows: Vec<(String, i64, String)> =
-                query.build_query_as().fetch_all(&mut *self.0).await?;
+                query.build_query_as().fetch_all(&mut *self).await?;
             for (id, number, word) in rows {
                 let status = Status::ALL.into_iter().find(|status| status.word() == word);
                 let status = status.ok_or_else(|| StoreError::corrupt(id.clone(), "its status"))?;
@@ -74,8 +73,8 @@ impl Tx {
         filings: &[(&Filing, i64)],
         now: Time,
     ) -> StoreResult<Vec<i64>> {
-        let first: i64 = sqlx::query_scalar("select coalesce(max(number), 0) + 1 from filings")
-            .fetch_one(&mut *self.0)
+        let first: i64 = query_scalar("select coalesce(max(number), 0) + 1 from filings")
+            .fetch_one(&mut *self)
             .await?;
         let numbered: Vec<(i64, &Filing, i64, String)> = (first..)
             .zip(filings)
@@ -100,7 +99,7 @@ impl Tx {
                     .push_bind(now.0)
                     .push_bind(body);
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(numbered.iter().map(|(number, ..)| *number).collect())
     }
@@ -117,7 +116,7 @@ impl Tx {
                 list.push_bind(*number);
             }
             query.push(")");
-            let rows: Vec<FilingRow> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            let rows: Vec<FilingRow> = query.build_query_as().fetch_all(&mut *self).await?;
             for row in &rows {
                 found.push(read_filing(row)?);
             }
@@ -131,12 +130,12 @@ impl Tx {
         number: i64,
         limit: i64,
     ) -> StoreResult<Vec<StoredFiling>> {
-        let rows: Vec<FilingRow> = sqlx::query_as(
+        let rows: Vec<FilingRow> = query_as(
             "select number, company, arrived_at, body from filings where number > $1 order by number limit $2",
         )
         .bind(number)
         .bind(limit)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.iter().map(read_filing).collect()
     }
@@ -145,11 +144,11 @@ impl Tx {
     pub async fn put_status(&mut self, number: i64, filing: &Filing) -> StoreResult<()> {
         let body = serde_json::to_string(filing)
             .map_err(|e| StoreError::corrupt(format!("filing {}", filing.id), e))?;
-        sqlx::query("update filings set status = $2, body = $3 where number = $1")
+        query("update filings set status = $2, body = $3 where number = $1")
             .bind(number)
             .bind(filing.status.word())
             .bind(body)
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         Ok(())
     }
@@ -158,9 +157,9 @@ impl Tx {
 impl Db {
     /// The filing that a declaration is part of.
     pub async fn filing_of(&self, declaration: i64) -> StoreResult<Option<StoredFiling>> {
-        let row: Option<FilingRow> = read!(self, pool => sqlx::query_as(
+        let row: Option<FilingRow> =  query_as(
             "select f.number, f.company, f.arrived_at, f.body from filings f join declarations d on d.filing = f.number where d.number = $1")
-            .bind(declaration).fetch_optional(pool).await)?;
+            .bind(declaration).fetch_optional(self).await?;
         row.as_ref().map(read_filing).transpose()
     }
 
@@ -174,8 +173,7 @@ impl Db {
                 list.push_bind(*id);
             }
             query.push(")");
-            let rows: Vec<String> =
-                read!(self, pool => query.build_query_scalar().fetch_all(pool).await)?;
+            let rows: Vec<String> = query.build_query_scalar().fetch_all(self).await?;
             known.extend(rows);
         }
         Ok(known)
@@ -183,8 +181,8 @@ impl Db {
 
     /// How many filings there are.
     pub async fn count_filings(&self) -> StoreResult<i64> {
-        Ok(
-            read!(self, pool => sqlx::query_scalar("select count(*) from filings").fetch_one(pool).await)?,
-        )
+        query_scalar("select count(*) from filings")
+            .fetch_one(self)
+            .await
     }
 }

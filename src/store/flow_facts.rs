@@ -1,17 +1,16 @@
-//! What a company's net flow is made of, read without a transaction: its declarations, its closes, and who its people are.
+//! What a company's net flow is made of, without a transaction: its declarations, its closes, and who its people are.
 
 use std::collections::HashMap;
 
-use jiff::civil::Date;
-use rust_decimal::Decimal;
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, read},
+    db::Db,
     error::{StoreError, StoreResult},
     prices::date_of,
+    sql::{QueryBuilder, query_as},
 };
 use crate::{model::market::Market, score::insider::record::DeclarationRecord};
+use jiff::civil::Date;
+use rust_decimal::Decimal;
 
 const KEYS_PER_STATEMENT: usize = 400;
 
@@ -29,9 +28,9 @@ pub struct InsiderBrief {
 impl Db {
     /// What the engine knows of all declarations of a company, by publication.
     pub async fn records_of(&self, company: i64) -> StoreResult<Vec<DeclarationRecord>> {
-        let rows: Vec<(String, String)> = read!(self, pool => sqlx::query_as(
+        let rows: Vec<(String, String)> =  query_as(
             "select amf_id, record from declarations where company = $1 order by published_at, amf_id")
-            .bind(company).fetch_all(pool).await)?;
+            .bind(company).fetch_all(self).await?;
         rows.into_iter()
             .map(|(amf_id, record)| {
                 serde_json::from_str(&record)
@@ -42,9 +41,13 @@ impl Db {
 
     /// All closes of a symbol, by day.
     pub async fn closes_of(&self, market: &str, symbol: &str) -> StoreResult<Vec<(Date, Decimal)>> {
-        let rows: Vec<(i64, String)> = read!(self, pool => sqlx::query_as(
-            "select day, close from closes where market = $1 and symbol = $2 order by day")
-            .bind(market).bind(symbol).fetch_all(pool).await)?;
+        let rows: Vec<(i64, String)> = query_as(
+            "select day, close from closes where market = $1 and symbol = $2 order by day",
+        )
+        .bind(market)
+        .bind(symbol)
+        .fetch_all(self)
+        .await?;
         rows.into_iter()
             .map(|(day, close)| {
                 let what = || format!("close of {symbol} on day {day}");
@@ -56,9 +59,9 @@ impl Db {
 
     /// A market by its code; its benchmarks are left out.
     pub async fn market(&self, code: &str) -> StoreResult<Option<Market>> {
-        let row: Option<(String, String, String, String, String, String)> = read!(self, pool => sqlx::query_as(
+        let row: Option<(String, String, String, String, String, String)> =  query_as(
             "select code, regulator, name, currency, time_zone, prefix from markets where code = $1")
-            .bind(code).fetch_optional(pool).await)?;
+            .bind(code).fetch_optional(self).await?;
         let market = |(code, regulator, name, currency, time_zone, prefix)| Market {
             code,
             regulator,
@@ -85,8 +88,7 @@ impl Db {
                 list.push_bind(*key);
             }
             query.push(")");
-            let rows: Vec<InsiderBrief> =
-                read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+            let rows: Vec<InsiderBrief> = query.build_query_as().fetch_all(self).await?;
             found.extend(rows.into_iter().map(|one| (one.key.clone(), one)));
         }
         Ok(found)

@@ -1,12 +1,11 @@
-//! The signal log: gapless append, idempotent by id; and every way to read it.
+//! The signal log: gapless append, idempotent by id; and every way to it.
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, QueryBuilder};
-
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Tx},
     error::{StoreError, StoreResult},
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::model::{
     log::{LogFuture, LogHead, LogRead, LogRow, LogUnavailable},
@@ -66,13 +65,13 @@ impl Db {
     /// Draws the log's epoch if it has none yet. `epoch`: 8 hex digits.
     pub async fn name_log(&self, epoch: &str, now: Time) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        sqlx::query(
+        query(
             "insert into log_head (only_row, epoch, seq, published_at, oldest) values (1, $1, 0, $2, 1)
              on conflict (only_row) do nothing",
         )
         .bind(epoch)
         .bind(now.to_whole_ms().0)
-        .execute(&mut *tx.0)
+        .execute(&mut tx)
         .await?;
         self.commit(tx).await
     }
@@ -87,17 +86,21 @@ impl Db {
 
     /// One row by its seq.
     pub async fn signal_by_seq(&self, seq: i64) -> StoreResult<Option<LogRow>> {
-        let row: Option<SignalRow> = read!(self, pool =>
-            sqlx::query_as("select seq, published_at, body from signals where seq = $1")
-                .bind(seq).fetch_optional(pool).await)?;
+        let row: Option<SignalRow> =
+            query_as("select seq, published_at, body from signals where seq = $1")
+                .bind(seq)
+                .fetch_optional(self)
+                .await?;
         Ok(row.map(LogRow::from))
     }
 
     /// One row by its id (lower case).
     pub async fn signal_by_id(&self, id: &str) -> StoreResult<Option<LogRow>> {
-        let row: Option<SignalRow> = read!(self, pool =>
-            sqlx::query_as("select seq, published_at, body from signals where id = $1")
-                .bind(id).fetch_optional(pool).await)?;
+        let row: Option<SignalRow> =
+            query_as("select seq, published_at, body from signals where id = $1")
+                .bind(id)
+                .fetch_optional(self)
+                .await?;
         Ok(row.map(LogRow::from))
     }
 
@@ -146,14 +149,15 @@ impl Db {
             " order by seq limit "
         });
         query.push_bind(limit as i64);
-        let rows: Vec<SignalRow> =
-            read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+        let rows: Vec<SignalRow> = query.build_query_as().fetch_all(self).await?;
         Ok(rows.into_iter().map(LogRow::from).collect())
     }
 
     async fn read_head(&self) -> StoreResult<LogHead> {
-        let (epoch, seq, oldest): (String, i64, i64) = read!(self, pool =>
-            sqlx::query_as("select epoch, seq, oldest from log_head").fetch_one(pool).await)?;
+        let (epoch, seq, oldest): (String, i64, i64) =
+            query_as("select epoch, seq, oldest from log_head")
+                .fetch_one(self)
+                .await?;
         Ok(LogHead {
             epoch: epoch.into(),
             seq,
@@ -162,16 +166,19 @@ impl Db {
     }
 
     async fn read_after(&self, seq: i64, limit: usize) -> StoreResult<Vec<LogRow>> {
-        let rows: Vec<SignalRow> = read!(self, pool =>
-            sqlx::query_as("select seq, published_at, body from signals where seq > $1 order by seq limit $2")
-                .bind(seq).bind(limit as i64).fetch_all(pool).await)?;
+        let rows: Vec<SignalRow> = query_as(
+            "select seq, published_at, body from signals where seq > $1 order by seq limit $2",
+        )
+        .bind(seq)
+        .bind(limit as i64)
+        .fetch_all(self)
+        .await?;
         Ok(rows.into_iter().map(LogRow::from).collect())
     }
 
     async fn read_before_time(&self, time: Time) -> StoreResult<i64> {
-        let seq: Option<i64> = read!(self, pool =>
-            sqlx::query_scalar("select seq from signals where published_at < $1 order by published_at desc, seq desc limit 1")
-                .bind(time.0).fetch_optional(pool).await)?;
+        let seq: Option<i64> =  query_scalar("select seq from signals where published_at < $1 order by published_at desc, seq desc limit 1")
+                .bind(time.0).fetch_optional(self).await?;
         match seq {
             Some(seq) => Ok(seq),
             None => Ok(self.read_head().await?.oldest - 1),
@@ -192,10 +199,10 @@ impl Tx {
             return Ok(Vec::new());
         }
         // locks the counter: whoever publishes beside us waits here, and sees our ids
-        let (seq, last_at): (i64, i64) = sqlx::query_as(
+        let (seq, last_at): (i64, i64) = query_as(
             "update log_head set seq = seq where only_row = 1 returning seq, published_at",
         )
-        .fetch_one(&mut *self.0)
+        .fetch_one(&mut *self)
         .await?;
         let mut known = std::collections::HashMap::new();
         for some in signals.chunks(MOST_PER_STATEMENT) {
@@ -205,12 +212,13 @@ impl Tx {
                 list.push_bind(&signal.id);
             }
             query.push(")");
-            let rows: Vec<(String, i64)> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            let rows: Vec<(String, i64)> = query.build_query_as().fetch_all(&mut *self).await?;
             known.extend(rows);
         }
         let published_at = now.to_whole_ms().0.max(last_at);
         let mut next = seq;
         let mut answers = Vec::with_capacity(signals.len());
+        let mut new = Vec::new();
         for signal in signals {
             if let Some(&seq) = known.get(&signal.id) {
                 answers.push(Published {
@@ -221,7 +229,7 @@ impl Tx {
                 continue;
             }
             next += 1;
-            self.insert_signal(signal, next, published_at).await?;
+            new.push((next, signal));
             known.insert(signal.id.clone(), next);
             answers.push(Published {
                 id: signal.id.clone(),
@@ -230,49 +238,54 @@ impl Tx {
             });
         }
         if next > seq {
-            sqlx::query("update log_head set seq = $1, published_at = $2 where only_row = 1")
+            self.insert_signals(&new, published_at).await?;
+            query("update log_head set seq = $1, published_at = $2 where only_row = 1")
                 .bind(next)
                 .bind(published_at)
-                .execute(&mut *self.0)
+                .execute(&mut *self)
                 .await?;
+            self.tell_all();
         }
         Ok(answers)
     }
 
-    async fn insert_signal(
+    async fn insert_signals(
         &mut self,
-        signal: &NewSignal,
-        seq: i64,
+        signals: &[(i64, &NewSignal)],
         published_at: i64,
     ) -> StoreResult<()> {
-        let facets = Facets::of(&signal.body);
-        let own = facets.rank.map(|rank| rank as i64);
-        let (rank, score) = if facets.is_exit() {
-            let best = |a: f64, b: f64| a.max(b);
-            (
-                facets.before.iter().map(|(rank, _)| *rank as i64).max(),
-                facets.before.iter().map(|(_, score)| *score).reduce(best),
-            )
-        } else {
-            (own, facets.score)
-        };
-        sqlx::query(
-            "insert into signals (seq, id, published_at, signal_type, best_rank, best_score, token, market, body)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(seq)
-        .bind(&signal.id)
-        .bind(published_at)
-        .bind(&facets.signal_type)
-        .bind(rank)
-        .bind(score)
-        .bind(&facets.token)
-        .bind(&facets.market)
-        .bind(&signal.body)
-        .execute(&mut *self.0)
-        .await?;
+        const ROWS_PER_STATEMENT: usize = 200;
+        for chunk in signals.chunks(ROWS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "insert into signals (seq, id, published_at, signal_type, best_rank, best_score, token, market, body) ",
+            );
+            query.push_values(chunk, |mut row, (seq, signal)| {
+                let facets = Facets::of(&signal.body);
+                let (rank, score) = best(&facets);
+                row.push_bind(*seq)
+                    .push_bind(&signal.id)
+                    .push_bind(published_at)
+                    .push_bind(&facets.signal_type)
+                    .push_bind(rank)
+                    .push_bind(score)
+                    .push_bind(&facets.token)
+                    .push_bind(&facets.market)
+                    .push_bind(&signal.body);
+            });
+            query.build().execute(&mut *self).await?;
+        }
         Ok(())
     }
+}
+
+/// Rank and score by which a listing may find a row: its own or, for an exit, the best that its episode reached.
+fn best(facets: &Facets) -> (Option<i64>, Option<f64>) {
+    if !facets.is_exit() {
+        return (facets.rank.map(|rank| rank as i64), facets.score);
+    }
+    let ranks = facets.before.iter().map(|(rank, _)| *rank as i64);
+    let scores = facets.before.iter().map(|(_, score)| *score);
+    (ranks.max(), scores.reduce(f64::max))
 }
 
 impl Db {
@@ -280,19 +293,20 @@ impl Db {
     /// publishing never waits for long.
     pub async fn prune_log(&self, time: Time, limit: usize) -> StoreResult<u64> {
         let mut tx = self.begin().await?;
-        let sql = "delete from signals where seq in (select seq from signals where published_at < $1 order by seq limit $2)";
-        let done = sqlx::query(AssertSqlSafe(sql))
+        let done = query("delete from signals where seq in (select seq from signals where published_at < $1 order by seq limit $2)")
             .bind(time.0)
             .bind(limit as i64)
-            .execute(&mut *tx.0)
+            .execute(&mut tx)
             .await?;
-        sqlx::query(
-            "update log_head set oldest = coalesce((select min(seq) from signals), seq + 1)",
-        )
-        .execute(&mut *tx.0)
-        .await?;
+        // the head is held before the rows are looked at: a row published meanwhile is seen
+        query("update log_head set seq = seq where only_row = 1")
+            .execute(&mut tx)
+            .await?;
+        query("update log_head set oldest = coalesce((select min(seq) from signals), seq + 1)")
+            .execute(&mut tx)
+            .await?;
         self.commit(tx).await?;
-        Ok(done.rows_affected())
+        Ok(done)
     }
 }
 

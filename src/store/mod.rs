@@ -2,9 +2,23 @@
 
 pub mod error;
 
+mod sql;
+
+pub mod migrations;
+
+pub mod sqlite;
+
+pub mod postgres;
+
 pub mod db;
 
 pub mod checkup;
+
+pub mod member;
+
+pub mod leases;
+
+mod listen;
 
 pub mod log;
 
@@ -22,13 +36,26 @@ mod record_row;
 
 pub mod books;
 
+pub mod briefs;
+
 pub mod companies;
 
 pub mod prices;
 
+pub mod symbols;
+
+mod numbered;
+
+pub mod splits;
+
 pub mod search;
 
+pub mod declaration_filter;
+
 pub mod declaration_list;
+
+#[cfg(test)]
+mod declaration_list_test;
 
 pub mod filings;
 
@@ -38,7 +65,12 @@ pub mod served;
 
 pub mod stale;
 
+pub mod sources;
+
 pub mod company_list;
+
+#[cfg(test)]
+mod search_test;
 
 pub mod flow_facts;
 

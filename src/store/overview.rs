@@ -1,8 +1,9 @@
 //! What there is on the whole: markets with their counters, and how many companies, insiders and declarations of which kind.
 
 use super::{
-    db::{Db, read},
+    db::Db,
     error::StoreResult,
+    sql::{query_as, query_scalar},
 };
 
 /// A market and what there is of it.
@@ -49,29 +50,31 @@ impl Db {
     /// All markets, by code.
     pub async fn market_overviews(&self) -> StoreResult<Vec<MarketOverview>> {
         // the counts walk an index of the market's rows; both ends are looked up in it
-        Ok(read!(self, pool => sqlx::query_as(
+        query_as(
             "select m.code, m.regulator, m.name, m.currency, m.time_zone,
              (select count(*) from declarations where market = m.code) as declarations,
              (select count(*) from companies where market = m.code) as companies,
              (select count(*) from insiders where market = m.code) as insiders,
              (select min(published_at) from declarations where market = m.code) as first_at,
              (select max(published_at) from declarations where market = m.code) as last_at
-             from markets m order by m.code")
-            .fetch_all(pool).await)?)
+             from markets m order by m.code",
+        )
+        .fetch_all(self)
+        .await
     }
 
     /// Codes of all markets.
     pub async fn market_codes(&self) -> StoreResult<Vec<String>> {
-        Ok(
-            read!(self, pool => sqlx::query_scalar("select code from markets order by code").fetch_all(pool).await)?,
-        )
+        query_scalar("select code from markets order by code")
+            .fetch_all(self)
+            .await
     }
 
     /// Declarations by market and direction.
     pub async fn kind_counts(&self) -> StoreResult<Vec<KindCount>> {
-        Ok(read!(self, pool => sqlx::query_as(
+        query_as(
             "select market, direction, suspect, count(*) as declarations, count(score) as scored
              from declarations group by market, direction, suspect order by market, direction, suspect")
-            .fetch_all(pool).await)?)
+            .fetch_all(self).await
     }
 }

@@ -1,16 +1,15 @@
 //! Closes and market capitalisations: put by file, read by company and day.
 
-use std::collections::{BTreeMap, HashMap};
-
-use jiff::civil::Date;
-use rust_decimal::Decimal;
-use sqlx::QueryBuilder;
+use std::collections::HashMap;
 
 use super::{
     db::Tx,
     error::{StoreError, StoreResult},
+    sql::{QueryBuilder, query, query_as},
 };
-use crate::model::company::Close;
+use crate::model::time::Time;
+use jiff::civil::Date;
+use rust_decimal::Decimal;
 
 const ROWS_PER_STATEMENT: usize = 500;
 
@@ -37,26 +36,20 @@ fn decimal(what: impl FnOnce() -> String, text: &str) -> StoreResult<Decimal> {
 }
 
 impl Tx {
-    /// Puts closes of one symbol; a later file's close takes the place of an earlier one. Gives the earliest day on which something
+    /// Puts closes of one symbol, by day; each takes the place of an earlier one. Gives the earliest day on which something
     /// is new or changed.
     pub async fn put_closes(
         &mut self,
         market: &str,
         symbol: &str,
-        closes: &[Close],
+        closes: &[(Date, Decimal)],
     ) -> StoreResult<Option<Date>> {
         let known: HashMap<Date, Decimal> =
             self.closes(market, symbol).await?.into_iter().collect();
-        // of two for one session the later line counts
-        let mut changed: BTreeMap<Date, Decimal> = BTreeMap::new();
-        for close in closes {
-            if known.get(&close.date) == Some(&close.close) {
-                changed.remove(&close.date);
-            } else {
-                changed.insert(close.date, close.close);
-            }
-        }
-        let rows: Vec<(Date, Decimal)> = changed.into_iter().collect();
+        let changed = closes
+            .iter()
+            .filter(|(date, close)| known.get(date) != Some(close));
+        let rows: Vec<(Date, Decimal)> = changed.copied().collect();
         for chunk in rows.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new("insert into closes (market, symbol, day, close) ");
             query.push_values(chunk, |mut row, (date, close)| {
@@ -66,7 +59,7 @@ impl Tx {
                     .push_bind(close.normalize().to_string());
             });
             query.push(" on conflict (market, symbol, day) do update set close = excluded.close");
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         if !rows.is_empty() {
             self.put_price_stats(market, symbol).await?;
@@ -80,12 +73,12 @@ impl Tx {
         market: &str,
         symbol: &str,
     ) -> StoreResult<Vec<(Date, Decimal)>> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(
+        let rows: Vec<(i64, String)> = query_as(
             "select day, close from closes where market = $1 and symbol = $2 order by day",
         )
         .bind(market)
         .bind(symbol)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.into_iter()
             .map(|(day, close)| {
@@ -111,7 +104,7 @@ impl Tx {
             (sum / Decimal::from(latest.len().max(1))).round_dp(6)
         };
         let text = |number: Decimal| number.normalize().to_string();
-        sqlx::query(
+        query(
             "insert into price_stats (market, symbol, last_day, last_close, high_52w, low_52w, average_50d, average_200d)
              values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (market, symbol) do update set last_day = excluded.last_day, last_close = excluded.last_close,
@@ -126,7 +119,7 @@ impl Tx {
         .bind(text(a_year.iter().copied().min().unwrap_or(last)))
         .bind(text(average(50)))
         .bind(text(average(200)))
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         Ok(())
     }
@@ -136,46 +129,62 @@ impl Tx {
         &mut self,
         company: i64,
         caps: &[(Date, Decimal)],
+        now: Time,
     ) -> StoreResult<()> {
         for (date, amount) in caps {
-            sqlx::query(
+            query(
                 "insert into market_caps (company, day, amount) values ($1, $2, $3)
                  on conflict (company, day) do update set amount = excluded.amount",
             )
             .bind(company)
             .bind(day_of(*date))
             .bind(amount.normalize().to_string())
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         }
-        let latest = self.market_caps(company).await?.pop();
-        if let Some((_, amount)) = latest {
-            sqlx::query(
-                "update companies set market_cap = $2, market_cap_micros = $3 where number = $1",
-            )
-            .bind(company)
-            .bind(amount.normalize().to_string())
-            .bind(micros(amount))
-            .execute(&mut *self.0)
-            .await?;
-        }
-        Ok(())
+        self.show_market_cap(company, now).await
     }
 
-    /// All market capitalisations of a company, by day.
-    pub async fn market_caps(&mut self, company: i64) -> StoreResult<Vec<(Date, Decimal)>> {
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("select day, amount from market_caps where company = $1 order by day")
-                .bind(company)
-                .fetch_all(&mut *self.0)
-                .await?;
-        rows.into_iter()
-            .map(|(day, amount)| {
-                let what = || format!("market capitalisation of company {company} on day {day}");
-                Ok((date_of(day), decimal(what, &amount)?))
-            })
-            .collect()
+    /// Makes the latest market capitalisation of a company the one that is shown, and notes since when it is.
+    pub async fn show_market_cap(&mut self, company: i64, now: Time) -> StoreResult<()> {
+        let latest = self.market_caps(company).await?.pop();
+        let amount = latest.map(|(_, amount)| amount);
+        query("update companies set market_cap = $2, market_cap_micros = $3 where number = $1")
+            .bind(company)
+            .bind(amount.map(|amount| amount.normalize().to_string()))
+            .bind(amount.map(micros))
+            .execute(&mut *self)
+            .await?;
+        self.note_companies(&[company], now).await
     }
+
+    /// All market capitalisations of a company, by day: its own, and of days of which there is none, those of its ticker.
+    pub async fn market_caps(&mut self, company: i64) -> StoreResult<Vec<(Date, Decimal)>> {
+        let rows: Vec<(i64, String)> = query_as(
+            "select day, amount from market_caps where company = $1
+             union all
+             select s.day, s.amount from companies c join symbol_caps s on s.market = c.market and s.symbol = c.symbol
+             where c.number = $1 and not exists (select 1 from market_caps m where m.company = c.number and m.day = s.day)
+             order by 1",
+        )
+        .bind(company)
+        .fetch_all(&mut *self)
+        .await?;
+        read_caps(|| format!("company {company}"), rows)
+    }
+}
+
+/// Market capitalisations as they are kept, read.
+pub(super) fn read_caps(
+    whose: impl Fn() -> String,
+    rows: Vec<(i64, String)>,
+) -> StoreResult<Vec<(Date, Decimal)>> {
+    rows.into_iter()
+        .map(|(day, amount)| {
+            let what = || format!("market capitalisation of {} on day {day}", whose());
+            Ok((date_of(day), decimal(what, &amount)?))
+        })
+        .collect()
 }
 
 /// Millionths, to sort and filter by; what does not fit is the largest there is.

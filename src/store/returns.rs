@@ -1,16 +1,15 @@
 //! Returns after declarations: backtests as they are served, and the matured ones that track records are made of.
 
-use rust_decimal::Decimal;
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Tx},
     error::{StoreError, StoreResult},
+    sql::{QueryBuilder, query, query_as},
 };
 use crate::{
     model::time::Time,
     score::insider::record::{Direction, Matured},
 };
+use rust_decimal::Decimal;
 
 const ROWS_PER_STATEMENT: usize = 100;
 
@@ -132,22 +131,22 @@ pub fn read_direction(word: &str) -> Option<Direction> {
 impl Tx {
     /// All matured returns, each with its company's number.
     pub async fn matured_returns(&mut self) -> StoreResult<Vec<(i64, Matured)>> {
-        let rows: Vec<MaturedRow> = sqlx::query_as(
+        let rows: Vec<MaturedRow> = query_as(
             "select company, amf_id, direction, people, known_at, until, excess from matured_returns order by company, amf_id",
         )
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.into_iter().map(MaturedRow::read).collect()
     }
 
     /// The matured returns of a company.
     pub async fn matured_returns_of(&mut self, company: i64) -> StoreResult<Vec<Matured>> {
-        let rows: Vec<MaturedRow> = sqlx::query_as(
+        let rows: Vec<MaturedRow> = query_as(
             "select company, amf_id, direction, people, known_at, until, excess from matured_returns
              where company = $1 order by amf_id",
         )
         .bind(company)
-        .fetch_all(&mut *self.0)
+        .fetch_all(&mut *self)
         .await?;
         rows.into_iter()
             .map(|row| row.read().map(|(_, matured)| matured))
@@ -160,9 +159,9 @@ impl Tx {
         company: i64,
         returns: &[Matured],
     ) -> StoreResult<()> {
-        sqlx::query("delete from matured_returns where company = $1")
+        query("delete from matured_returns where company = $1")
             .bind(company)
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         for chunk in returns.chunks(ROWS_PER_STATEMENT) {
             let people = chunk
@@ -182,8 +181,18 @@ impl Tx {
                     .push_bind(one.until.map(|until| until.0))
                     .push_bind(one.excess.to_string());
             });
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
+        Ok(())
+    }
+
+    /// Forgets the backtests of a company's declarations from a moment on: what has a score no more, or stands no more, has none.
+    pub async fn forget_backtests(&mut self, company: i64, since: Time) -> StoreResult<()> {
+        query("delete from backtests where company = $1 and published_at >= $2")
+            .bind(company)
+            .bind(since.0)
+            .execute(&mut *self)
+            .await?;
         Ok(())
     }
 
@@ -213,7 +222,7 @@ impl Tx {
                  excess_160 = excluded.excess_160, excess_180 = excluded.excess_180, excess_365 = excluded.excess_365,
                  excess_730 = excluded.excess_730, body = excluded.body",
             );
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }
@@ -224,7 +233,7 @@ impl Db {
     pub async fn excesses(&self, filter: &BacktestFilter) -> StoreResult<Vec<Excesses>> {
         let mut query = QueryBuilder::new(
             "select direction, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730
-             from backtests where declaration > 0",
+             from backtests where 1 = 1",
         );
         if let Some(direction) = &filter.direction {
             query.push(" and direction = ").push_bind(direction.clone());
@@ -241,6 +250,6 @@ impl Db {
         if let Some(before) = filter.before {
             query.push(" and published_at < ").push_bind(before.0);
         }
-        Ok(read!(self, pool => query.build_query_as().fetch_all(pool).await)?)
+        query.build_query_as().fetch_all(self).await
     }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Lane, Tx},
     error::StoreResult,
+    sql::{QueryBuilder, query, query_as},
 };
 use crate::model::time::Time;
 
@@ -53,6 +52,8 @@ impl Tx {
     }
 
     async fn mark(&mut self, companies: &[(i64, Time)], returns_due: bool) -> StoreResult<()> {
+        // a mark that comes while the company is judged must wait, or it would go with the one that was judged
+        self.alone_in(Lane::Insiders).await?;
         let mut earliest: HashMap<i64, i64> = HashMap::new();
         for (company, since) in companies {
             let known = earliest.entry(*company).or_insert(since.0);
@@ -72,43 +73,58 @@ impl Tx {
                  since = case when excluded.since < stale_companies.since then excluded.since else stale_companies.since end,
                  returns_due = stale_companies.returns_due or excluded.returns_due",
             );
-            query.build().execute(&mut *self.0).await?;
+            query.build().execute(&mut *self).await?;
         }
         Ok(())
     }
 
     /// Some companies that are to be judged anew, by number: those whose returns are due, or those whose scores alone are.
     pub async fn stale(&mut self, returns_due: bool, limit: i64) -> StoreResult<Vec<Stale>> {
-        Ok(sqlx::query_as(
+        query_as(
             "select s.company, s.since, c.declarations from stale_companies s join companies c on c.number = s.company
              where s.returns_due = $1 order by s.company limit $2",
         )
         .bind(returns_due)
         .bind(limit)
-        .fetch_all(&mut *self.0)
-        .await?)
+        .fetch_all(&mut *self)
+        .await
+    }
+
+    /// Some companies with something new of their own and a filing published at or after a moment, by number: what is news goes first.
+    pub async fn stale_with_news(&mut self, oldest: Time, limit: i64) -> StoreResult<Vec<Stale>> {
+        // the few latest declarations are looked through, not the many companies that may wait
+        query_as(
+            "select s.company, s.since, c.declarations from stale_companies s join companies c on c.number = s.company
+             where s.returns_due = $1 and s.company in (select company from declarations where published_at >= $2)
+             order by s.company limit $3",
+        )
+        .bind(true)
+        .bind(oldest.0)
+        .bind(limit)
+        .fetch_all(&mut *self)
+        .await
     }
 
     /// Notes that all companies there are wait to be judged anew, from their first declaration on.
     pub async fn mark_all_stale(&mut self) -> StoreResult<()> {
-        sqlx::query(
+        query(
             "insert into stale_companies (company, since, returns_due) select number, $1, $2 from companies where declarations > 0
              on conflict (company) do update set since = excluded.since, returns_due = excluded.returns_due",
         )
         .bind(i64::MIN)
         .bind(true)
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         Ok(())
     }
 
     /// Notes that a company's returns are made, and its scores wait from this moment on.
     pub async fn returns_done(&mut self, company: i64, since: Time) -> StoreResult<()> {
-        sqlx::query("update stale_companies set since = $2, returns_due = $3 where company = $1")
+        query("update stale_companies set since = $2, returns_due = $3 where company = $1")
             .bind(company)
             .bind(since.0)
             .bind(false)
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         Ok(())
     }
@@ -124,7 +140,7 @@ impl Tx {
                 list.push_bind(*company);
             }
             query.push(") order by company");
-            let rows: Vec<(i64, i64)> = query.build_query_as().fetch_all(&mut *self.0).await?;
+            let rows: Vec<(i64, i64)> = query.build_query_as().fetch_all(&mut *self).await?;
             found.extend(
                 rows.into_iter()
                     .map(|(company, since)| (company, Time(since))),
@@ -135,9 +151,9 @@ impl Tx {
 
     /// Notes that a company is judged.
     pub async fn fresh(&mut self, company: i64) -> StoreResult<()> {
-        sqlx::query("delete from stale_companies where company = $1")
+        query("delete from stale_companies where company = $1")
             .bind(company)
-            .execute(&mut *self.0)
+            .execute(&mut *self)
             .await?;
         Ok(())
     }
@@ -146,8 +162,8 @@ impl Tx {
 impl Db {
     /// How many companies wait to be judged anew.
     pub async fn count_stale(&self) -> StoreResult<Backlog> {
-        Ok(read!(self, pool => sqlx::query_as(
+        query_as(
             "select count(*) as companies, count(case when returns_due then 1 end) as returns_due from stale_companies")
-            .fetch_one(pool).await)?)
+            .fetch_one(self).await
     }
 }

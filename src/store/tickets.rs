@@ -2,8 +2,9 @@
 
 use super::{
     accounts::hex,
-    db::{Db, read},
+    db::Db,
     error::StoreResult,
+    sql::{query, query_scalar},
 };
 use crate::model::{key::KeyHash, time::Time};
 
@@ -20,16 +21,16 @@ impl Db {
         now: Time,
     ) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        sqlx::query("delete from stream_tickets where (spent_at is null and expires_at < $1) or closed_at < $2")
+        query("delete from stream_tickets where (spent_at is null and expires_at < $1) or closed_at < $2")
             .bind(now.0)
             .bind(now.0 - REOPEN)
-            .execute(&mut *tx.0)
+            .execute(&mut tx)
             .await?;
-        sqlx::query("insert into stream_tickets (hash, key_id, expires_at) values ($1, $2, $3)")
+        query("insert into stream_tickets (hash, key_id, expires_at) values ($1, $2, $3)")
             .bind(hex(&hash.0))
             .bind(key_id)
             .bind(expires_at.0)
-            .execute(&mut *tx.0)
+            .execute(&mut tx)
             .await?;
         self.commit(tx).await
     }
@@ -44,24 +45,24 @@ impl Db {
     ) -> StoreResult<Option<String>> {
         let mut tx = self.begin().await?;
         let hash = hex(&hash.0);
-        let fresh: Option<String> = sqlx::query_scalar(
+        let fresh: Option<String> = query_scalar(
             "update stream_tickets set spent_at = $2 where hash = $1 and spent_at is null and expires_at > $2 returning key_id",
         )
         .bind(&hash)
         .bind(now.0)
-        .fetch_optional(&mut *tx.0)
+        .fetch_optional(&mut tx)
         .await?;
         let key_id = match fresh {
             Some(key_id) => Some(key_id),
             None if resumes => {
-                sqlx::query_scalar(
+                query_scalar(
                     "update stream_tickets set spent_at = $3, closed_at = null where hash = $1 and spent_at is not null
                      and (closed_at is null or closed_at > $2) returning key_id",
                 )
                 .bind(&hash)
                 .bind(now.0 - REOPEN)
                 .bind(now.0)
-                .fetch_optional(&mut *tx.0)
+                .fetch_optional(&mut tx)
                 .await?
             }
             None => None,
@@ -73,27 +74,26 @@ impl Db {
     /// The stream that the ticket opened at `opened` has ended. One that it was taken over by goes on.
     pub async fn close_ticket(&self, hash: &KeyHash, opened: Time, now: Time) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        sqlx::query("update stream_tickets set closed_at = $3 where hash = $1 and spent_at = $2")
+        query("update stream_tickets set closed_at = $3 where hash = $1 and spent_at = $2")
             .bind(hex(&hash.0))
             .bind(opened.0)
             .bind(now.0)
-            .execute(&mut *tx.0)
+            .execute(&mut tx)
             .await?;
         self.commit(tx).await
     }
 
     /// After a start: streams that were open when the last process ended are closed now.
     pub async fn close_all_tickets(&self, now: Time) -> StoreResult<()> {
-        let open: Option<i64> = read!(self, pool =>
-            sqlx::query_scalar("select 1 from stream_tickets where spent_at is not null and closed_at is null limit 1")
-                .fetch_optional(pool).await)?;
+        let open: Option<i64> =  query_scalar("select cast(1 as bigint) from stream_tickets where spent_at is not null and closed_at is null limit 1")
+                .fetch_optional(self).await?;
         if open.is_none() {
             return Ok(());
         }
         let mut tx = self.begin().await?;
-        sqlx::query("update stream_tickets set closed_at = $1 where spent_at is not null and closed_at is null")
+        query("update stream_tickets set closed_at = $1 where spent_at is not null and closed_at is null")
             .bind(now.0)
-            .execute(&mut *tx.0)
+            .execute(&mut tx)
             .await?;
         self.commit(tx).await
     }
@@ -107,7 +107,7 @@ mod tests {
             account::{Account, KeyRecord},
             key::{KeyKind, KeyText},
         },
-        store::db::Config,
+        store::sqlite::Config,
     };
 
     const BEGIN: Time = Time(1_776_936_000_000_000);

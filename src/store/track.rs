@@ -1,11 +1,10 @@
 //! Which kinds of signals did well: the matured returns of scored declarations, and the recent declarations that are measured by them.
 
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, read},
+    db::Db,
     error::{StoreError, StoreResult},
     returns::read_direction,
+    sql::{QueryBuilder, query_as},
 };
 use crate::{
     model::{rank::Tenths, time::Time},
@@ -15,6 +14,8 @@ use crate::{
 /// A recent declaration with a score that is a signal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
+    /// Its number.
+    pub number: i64,
     /// Its amfId.
     pub amf_id: String,
     /// When it was published.
@@ -37,6 +38,7 @@ struct OutcomeRow {
 
 #[derive(sqlx::FromRow)]
 struct CandidateRow {
+    number: i64,
     amf_id: String,
     direction: String,
     score: i64,
@@ -53,11 +55,13 @@ fn kind(amf_id: &str, direction: &str, score: i64, is_cluster: bool) -> StoreRes
 impl Db {
     /// The 90-day returns of all declarations that are signals, each with when it could first be known.
     pub async fn outcomes(&self) -> StoreResult<Vec<Outcome>> {
-        let rows: Vec<OutcomeRow> = read!(self, pool => sqlx::query_as(
+        // along an index that holds all that is asked of declarations, and from there to the few returns: the other way around, a long row
+        // would be read for each of them
+        let rows: Vec<OutcomeRow> = query_as(
             "select r.amf_id, r.direction, d.score, d.is_cluster, r.known_at, r.excess
-             from matured_returns r join declarations d on d.amf_id = r.amf_id
+             from declarations d join matured_returns r on r.company = d.company + 0 and r.amf_id = coalesce(d.amf_id, '')
              where d.score is not null and r.until is null order by r.known_at, r.amf_id")
-            .fetch_all(pool).await)?;
+            .fetch_all(self).await?;
         let mut outcomes = Vec::with_capacity(rows.len());
         for row in rows {
             let Some(kind) = kind(&row.amf_id, &row.direction, row.score, row.is_cluster)? else {
@@ -81,18 +85,21 @@ impl Db {
         market: Option<&str>,
     ) -> StoreResult<Vec<Candidate>> {
         let mut query = QueryBuilder::new(
-            "select amf_id, direction, score, is_cluster, published_at from declarations where score is not null and published_at >= ",
+            "select number, amf_id, direction, score, is_cluster, published_at from declarations where score + 0 is not null and published_at >= ",
         );
+        // one index holds all of it, by time: no other is to be chosen
         query.push_bind(since.0);
         if let Some(market) = market {
-            query.push(" and market = ").push_bind(market.to_owned());
+            query
+                .push(" and coalesce(market, '') = ")
+                .push_bind(market.to_owned());
         }
-        let rows: Vec<CandidateRow> =
-            read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+        let rows: Vec<CandidateRow> = query.build_query_as().fetch_all(self).await?;
         let mut candidates = Vec::new();
         for row in rows {
             let kind = kind(&row.amf_id, &row.direction, row.score, row.is_cluster)?;
             candidates.extend(kind.map(|kind| Candidate {
+                number: row.number,
                 published_at: Time(row.published_at),
                 score: row.score,
                 kind,

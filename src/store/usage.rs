@@ -1,10 +1,9 @@
 //! Requests of each key: the counters that all nodes share, reserved from ahead and corrected afterwards.
 
-use sqlx::QueryBuilder;
-
 use super::{
-    db::{Db, Tx, read},
+    db::{Db, Tx},
     error::StoreResult,
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::{
     gate::quota::{Ask, Counters, Limits},
@@ -109,12 +108,11 @@ pub enum UsageSort {
 impl Db {
     /// One key's counters; `None` before its first request.
     pub async fn usage(&self, key_id: &str) -> StoreResult<Option<Counters>> {
-        let row: Option<CountersRow> = read!(self, pool => sqlx::query_as(
-            "select day, today, this_month, total from usage_counters where key_id = $1",
-        )
-        .bind(key_id)
-        .fetch_optional(pool)
-        .await)?;
+        let row: Option<CountersRow> =
+            query_as("select day, today, this_month, total from usage_counters where key_id = $1")
+                .bind(key_id)
+                .fetch_optional(self)
+                .await?;
         Ok(row.map(Counters::from))
     }
 
@@ -127,11 +125,15 @@ impl Db {
     ) -> StoreResult<Vec<(Counters, u64)>> {
         let mut tx = self.begin().await?;
         let mut granted = Vec::with_capacity(asks.len());
-        for ask in asks {
-            granted.push(tx.reserve_usage(ask, now).await?);
+        // always in the order of keys: two nodes that hold some of the same ones would wait for each other
+        let mut order: Vec<usize> = (0..asks.len()).collect();
+        order.sort_unstable_by_key(|at| &asks[*at].key_id); // each is a place of `asks`
+        for at in order {
+            granted.push((at, tx.reserve_usage(&asks[at], now).await?));
         }
-        tx.0.commit().await?;
-        Ok(granted)
+        granted.sort_unstable_by_key(|(at, _)| *at);
+        self.commit_quietly(tx).await?;
+        Ok(granted.into_iter().map(|(_, given)| given).collect())
     }
 
     /// Those who made the most requests.
@@ -154,15 +156,15 @@ impl Db {
         query
             .push(" offset ")
             .push_bind(i64::try_from(offset).unwrap_or(i64::MAX));
-        let rows: Vec<ConsumerRow> =
-            read!(self, pool => query.build_query_as().fetch_all(pool).await)?;
+        let rows: Vec<ConsumerRow> = query.build_query_as().fetch_all(self).await?;
         Ok(rows.into_iter().map(|row| row.at(now)).collect())
     }
 
     /// How many keys ever made a request.
     pub async fn count_consumers(&self) -> StoreResult<u64> {
-        let count: i64 = read!(self, pool =>
-            sqlx::query_scalar("select count(*) from usage_counters").fetch_one(pool).await)?;
+        let count: i64 = query_scalar("select count(*) from usage_counters")
+            .fetch_one(self)
+            .await?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 }
@@ -170,14 +172,14 @@ impl Db {
 impl Tx {
     async fn reserve_usage(&mut self, ask: &KeyAsk, now: Time) -> StoreResult<(Counters, u64)> {
         // the insert holds the row, new or known, until the commit: no other node reads the same count
-        let row: CountersRow = sqlx::query_as(
+        let row: CountersRow = query_as(
             "insert into usage_counters (key_id, day, today, this_month, total) values ($1, $2, 0, 0, 0)
              on conflict (key_id) do update set key_id = excluded.key_id
              returning day, today, this_month, total",
         )
         .bind(&ask.key_id)
         .bind(now.utc_day())
-        .fetch_one(&mut *self.0)
+        .fetch_one(&mut *self)
         .await?;
         let mut counters = Counters::from(row);
         for correction in &ask.ask.corrections {
@@ -186,7 +188,7 @@ impl Tx {
         counters.roll(now.utc_day());
         let granted = counters.reserve(ask.ask.want, ask.limits);
         let kept = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        sqlx::query(
+        query(
             "update usage_counters set day = $2, today = $3, this_month = $4, total = $5 where key_id = $1",
         )
         .bind(&ask.key_id)
@@ -194,7 +196,7 @@ impl Tx {
         .bind(kept(counters.today))
         .bind(kept(counters.this_month))
         .bind(kept(counters.total))
-        .execute(&mut *self.0)
+        .execute(&mut *self)
         .await?;
         Ok((counters, granted))
     }

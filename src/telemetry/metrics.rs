@@ -17,6 +17,8 @@ pub struct Metrics {
     pub ingest: ingest::metrics::Metrics,
     /// Those of the way in of filings.
     pub insider: ingest::insider::metrics::Metrics,
+    /// Those of following EDGAR.
+    pub edgar: ingest::edgar::metrics::Metrics,
 }
 
 impl Metrics {
@@ -28,6 +30,7 @@ impl Metrics {
         self.http.register(&mut registry);
         self.ingest.register(&mut registry);
         self.insider.register(&mut registry);
+        self.edgar.register(&mut registry);
         Arc::new(move || {
             let mut text = String::new();
             // writing to a String does not fail

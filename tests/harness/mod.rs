@@ -2,10 +2,18 @@
 
 #![expect(dead_code, reason = "each of the programs that share it uses a part")]
 
+/// Whether servers keep their data in PostgreSQL, where nothing else is said.
+pub const ON_POSTGRES: bool = false;
+
+#[path = "../cluster/mod.rs"]
+pub mod cluster;
+
 #[cfg(target_os = "linux")]
 mod vanish;
 
 pub mod wire;
+
+pub mod place;
 
 pub mod server;
 

@@ -17,9 +17,11 @@ use std::{
 use serde_json::{Value, json};
 use sigcast::model::time::{Clock, Time};
 use sqlx::Connection as _;
-use tempfile::TempDir;
 
-use super::wire::{Reply, Stream, request};
+use super::{
+    place::{DATABASE_URL, Place, sigcast},
+    wire::{Reply, Stream, request},
+};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 /// The admin token of every test server.
@@ -27,9 +29,7 @@ const ADMIN_TOKEN: &str = "a-token-for-this-test-alone-0123456789";
 
 /// A running server, killed when dropped.
 pub struct Server {
-    data: PathBuf,
-    /// Gone with the server, where the server made it.
-    _own: Option<TempDir>,
+    place: Arc<Place>,
     /// No file of the process may grow beyond this.
     file_limit: Option<u64>,
     settings: Vec<(String, String)>,
@@ -58,24 +58,28 @@ impl Server {
 
     /// With settings from the environment, such as `("SIGCAST_STREAM__PING_SECONDS", "1")`.
     pub fn with(settings: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut server = Self::at(data.path().to_owned(), settings, None);
-        server._own = Some(data);
-        server
+        Self::on(Place::new(), settings)
+    }
+
+    /// With the data of a place.
+    pub fn on(place: impl Into<Arc<Place>>, settings: &[(&str, &str)]) -> Self {
+        Self::everything(place, settings, "127.0.0.1:0", None, &[])
     }
 
     /// With flags of `serve`, and settings.
     pub fn with_flags(flags: &[&str], settings: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let path = data.path().to_owned();
-        let mut server = Self::everything(path, settings, "127.0.0.1:0", None, flags);
-        server._own = Some(data);
-        server
+        Self::everything(Place::new(), settings, "127.0.0.1:0", None, flags)
     }
 
     /// In a data directory that the caller made, and keeps.
     pub fn at(data: PathBuf, settings: &[(&str, &str)], file_limit: Option<u64>) -> Self {
-        Self::everything(data, settings, "127.0.0.1:0", file_limit, &[])
+        Self::everything(
+            Place::in_folder(data),
+            settings,
+            "127.0.0.1:0",
+            file_limit,
+            &[],
+        )
     }
 
     /// With its main listener at this address.
@@ -85,29 +89,32 @@ impl Server {
 
     /// The same, with settings.
     pub fn listening_with(address: &str, settings: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        let mut server = Self::everything(data.path().to_owned(), settings, address, None, &[]);
-        server._own = Some(data);
-        server
+        Self::everything(Place::new(), settings, address, None, &[])
     }
 
     fn everything(
-        data: PathBuf,
+        place: impl Into<Arc<Place>>,
         settings: &[(&str, &str)],
         main: &str,
         file_limit: Option<u64>,
         flags: &[&str],
     ) -> Self {
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        let settings: Vec<_> = settings
+        let mut settings: Vec<_> = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+        let place = place.into();
+        // another way to it may have been given
+        let by_itself = settings.iter().all(|(name, _)| name != DATABASE_URL);
+        if let Some(database) = place.database.as_ref().filter(|_| by_itself) {
+            settings.push((DATABASE_URL.to_owned(), database.url.clone()));
+        }
         let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
-        let (child, stderr, main, admin) = spawn(&data, &settings, &flags, main, admin, file_limit);
+        let (child, stderr, main, admin) =
+            spawn(&place.folder, &settings, &flags, main, admin, file_limit);
         Server {
-            data,
-            _own: None,
+            place,
             file_limit,
             settings,
             flags,
@@ -122,7 +129,7 @@ impl Server {
     pub fn restart(&mut self) {
         self.kill();
         let (child, stderr, main, admin) = spawn(
-            &self.data,
+            &self.place.folder,
             &self.settings,
             &self.flags,
             self.main,
@@ -253,6 +260,9 @@ impl Server {
 
     /// Changes the database behind the server's back.
     pub fn sql(&self, statements: &str) {
+        if let Some(database) = &self.place.database {
+            return database.run(statements);
+        }
         self.with_database(statements, || ());
     }
 
@@ -266,7 +276,7 @@ impl Server {
             .enable_all()
             .build();
         runtime.unwrap().block_on(async {
-            let file = self.data.join("sigcast.db");
+            let file = self.place.folder.join("sigcast.db");
             let options = sqlx::sqlite::SqliteConnectOptions::new().filename(file);
             let mut db = sqlx::SqliteConnection::connect_with(&options)
                 .await
@@ -291,9 +301,7 @@ impl Server {
 
     /// A command on the server's data directory, not yet run.
     pub fn on_data(&self, args: &[&str]) -> Command {
-        let mut command = sigcast();
-        command.args(args).arg("--data-dir").arg(&self.data);
-        command
+        self.place.command(args)
     }
 
     /// Runs a command on the data directory while the server runs.
@@ -311,18 +319,6 @@ impl Drop for Server {
             eprintln!("--- the server's stderr\n{}", self.stderr());
         }
     }
-}
-
-/// The binary, without what this process's environment would tell it.
-pub fn sigcast() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sigcast"));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("SIGCAST_") || text.starts_with("SIGMATE_") {
-            command.env_remove(&name);
-        }
-    }
-    command
 }
 
 type Spawned = (Child, Arc<Mutex<String>>, SocketAddr, SocketAddr);

@@ -15,7 +15,8 @@ use sigcast::{
 };
 
 use super::{
-    server::{Server, now, sample, sigcast},
+    place::sigcast,
+    server::{Server, now, sample},
     wire::{PATIENCE, Reply, Wire, request},
 };
 

@@ -6,8 +6,10 @@ use serde_json::Value;
 use sigcast::model::time::Time;
 
 use super::{
+    cluster::Database,
     harness::proxy::Proxy,
-    server::{Server, now, sigcast},
+    place::{DATABASE_URL, sigcast},
+    server::{Server, now},
     tls::Front,
 };
 
@@ -161,6 +163,39 @@ fn a_key_that_is_given_is_used_where_there_is_no_database() {
             "a key is shown"
         );
     }
+}
+
+#[test]
+fn a_postgresql_database_is_looked_over_and_nothing_secret_of_its_url_is_said() {
+    let database = Database::fresh();
+    let url = [(DATABASE_URL, database.url.as_str())];
+    let server = Server::with(&url);
+    server.publish_sample(1);
+    let doctor = |url: &str| findings(server.on_data(&["doctor"]).env(DATABASE_URL, url)).1;
+    let found = doctor(&database.url);
+    assert_eq!(levels(&found, "database"), ["ok"], "{found:#?}");
+    let of_database = found.iter().find(|one| one["check"] == "database").unwrap();
+    let said = of_database["found"].as_str().unwrap();
+    for part in [
+        "PostgreSQL of ",
+        "database sigcast_test_",
+        "tables up to date, takes writes; 1 signals",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("postgres://"), "{said}");
+
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = free.local_addr().unwrap();
+    drop(free);
+    let found = doctor(&format!("postgres://somebody:a-password@{nobody}/sigcast"));
+    assert_eq!(levels(&found, "database"), ["fail"], "{found:#?}");
+    let of_database = found.iter().find(|one| one["check"] == "database").unwrap();
+    let all = of_database.to_string();
+    assert!(
+        all.contains("SIGCAST_DATABASE_URL") && !all.contains("a-password"),
+        "{all}"
+    );
 }
 
 fn local(data: &Path, settings: &[(&str, &str)]) -> (i32, Vec<Value>) {

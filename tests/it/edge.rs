@@ -51,7 +51,7 @@ fn a_trusted_proxy_says_who_the_client_is() {
 #[test]
 fn a_network_that_is_none_is_refused_by_name() {
     for (given, said) in [("[\"10.0.0.1/8\"]", "10.0.0.0/8"), ("[\"all\"]", "`all`")] {
-        let output = super::server::sigcast()
+        let output = super::place::sigcast()
             .args(["serve", "--data-dir", "/nowhere"])
             .env("SIGCAST_HTTP__TRUSTED_PROXIES", given)
             .output()

@@ -12,7 +12,8 @@ use serde_json::json;
 use sqlx::Connection as _;
 
 use super::{
-    server::{Server, now, sigcast, until},
+    place::sigcast,
+    server::{Server, now, until},
     wire::PATIENCE,
 };
 

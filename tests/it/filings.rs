@@ -3,15 +3,11 @@
 use std::{fs, io::Write as _, process::Stdio, time::Duration};
 
 use serde_json::json;
-use sigcast::{
-    config::load,
-    model::time::Time,
-    store::{db::Db, stale::Backlog},
-};
+use sigcast::{model::time::Time, store::stale::Backlog};
 
 use super::{
     register::{Data, Form, WITHIN, closes, count, declarations, path, without_slug},
-    server::{Server, now, sigcast, until},
+    server::{Server, now, until},
     wire::{Reply, request},
 };
 
@@ -207,10 +203,7 @@ fn a_killed_ingest_goes_on_where_it_stopped() {
     let broken = Data::new();
     let mut stored = 0;
     for kill in 1..=4 {
-        let mut command = sigcast();
-        command
-            .args(["ingest", "filings", "-", "--data-dir"])
-            .arg(broken.0.path());
+        let mut command = broken.0.command(&["ingest", "filings", "-"]);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -221,7 +214,7 @@ fn a_killed_ingest_goes_on_where_it_stopped() {
         stdin.write_all(lines[..upto].concat().as_bytes()).unwrap();
         // the pipe stays open: nothing is scored yet, and what came is stored all the same
         let seen = until(WITHIN, || {
-            count(broken.0.path()).filter(|(filings, _)| *filings >= upto as i64)
+            count(&broken.0).filter(|(filings, _)| *filings >= upto as i64)
         });
         child.kill().unwrap();
         child.wait().unwrap();
@@ -231,14 +224,14 @@ fn a_killed_ingest_goes_on_where_it_stopped() {
         stored = filings;
     }
     // the server scores what waits
-    let server = Server::at(broken.0.path().to_owned(), &[], None);
+    let server = Server::on(broken.0.clone(), &[]);
     until(WITHIN, || {
         let judged = server.metric("sigcast_insider_judge_seconds_count");
         let waiting = server.metric("sigcast_insider_companies_waiting");
         (judged > 0 && waiting == 0).then_some(())
     })
     .expect("all is scored");
-    assert_eq!(count(broken.0.path()), Some((stored, 0)));
+    assert_eq!(count(&broken.0), Some((stored, 0)));
     // and beside it a command stores the rest, which it scores, too
     let (status, said) = broken.json(&["ingest", "filings", "-"], &lines.concat());
     assert_eq!((status, &said["duplicate"]), (0, &json!(stored)), "{said}");
@@ -255,14 +248,16 @@ fn a_killed_ingest_goes_on_where_it_stopped() {
     assert_eq!(found.said.len(), expected.said.len());
 }
 
-/// A large purchase by a chief executive, published so many minutes ago.
+/// A large purchase by a chief executive, published so many minutes ago, of a day that has come in New York, too.
 fn purchase(number: u32, owner: u32, minutes: i64) -> String {
     let at = now().plus(-minutes * 60 * Time::SECOND);
+    // a day of New York: it is behind UTC, and nobody tells of a purchase of tomorrow
+    let there = at.plus(-5 * 3_600 * Time::SECOND).to_string();
     json!({
         "v": 1, "type": "declaration", "id": format!("SEC:0000000000-99-{number:06}"), "market": "us", "form": "4",
         "published_at": at.unix_ms(), "issuer": {"id": "0000000042", "name": "Heron Freight", "symbol": "HERN"},
         "insider": {"id": format!("{owner:010}"), "name": format!("Person {owner}"), "officer": true, "function": "Chief Executive Officer"},
-        "code": "P", "date": &at.to_string()[..10], "instrument": "Common Stock", "shares": 90_000, "price": "12.50",
+        "code": "P", "date": &there[..10], "instrument": "Common Stock", "shares": 90_000, "price": "12.50",
         "shares_after": 100_000, "direct": true,
     })
     .to_string()
@@ -442,8 +437,7 @@ fn rescoring_brings_up_to_date_what_older_rules_read() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let store = load::load(None, std::iter::empty(), &[]).unwrap().store;
-        let db = Db::open_sqlite(data.0.path(), &store).await.unwrap();
+        let db = data.0.open().await;
         let mut tx = db.begin().await.unwrap();
         let mut one = None;
         for company in 1..=40 {

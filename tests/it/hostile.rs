@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    server::{Server, sigcast, until},
+    place::sigcast,
+    server::{Server, until},
     wire::{PATIENCE, Stream, Wire, request},
 };
 

@@ -15,7 +15,8 @@ use sigcast::{
 
 use super::{
     crash::{fired, lines, market},
-    server::{Server, sigcast, until},
+    place::sigcast,
+    server::{Server, until},
 };
 
 /// What was stored, as another process sees it.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicI64, Ordering},
@@ -14,7 +14,6 @@ use jiff::{Span, civil::Date, tz::TimeZone};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use sigcast::{
-    config::load,
     ingest::insider::{
         config::Config,
         intake::{Intake, When},
@@ -25,11 +24,11 @@ use sigcast::{
         market::Market,
         time::{Clock, Time},
     },
-    store::db::Db,
 };
-use tempfile::TempDir;
 
 use super::{
+    ON_POSTGRES,
+    place::Place,
     server::{Key, Server},
     wire::{Reply, request},
 };
@@ -38,7 +37,6 @@ use super::{
 pub struct House {
     pub server: Server,
     pub key: Key,
-    _data: TempDir,
 }
 
 impl House {
@@ -50,16 +48,10 @@ impl House {
     }
 
     pub fn on_plan(plan: &str, settings: &[(&str, &str)]) -> Self {
-        let data = tempfile::tempdir().unwrap();
-        for entry in fs::read_dir(filled()).unwrap() {
-            let from = entry.unwrap();
-            fs::copy(from.path(), data.path().join(from.file_name())).unwrap();
-        }
-        let server = Server::at(data.path().to_owned(), settings, None);
+        let server = Server::on(filled().copy(), settings);
         House {
             key: server.key(&server.account(plan)),
             server,
-            _data: data,
         }
     }
 
@@ -92,12 +84,18 @@ impl House {
 }
 
 /// Made once for all tests; the clock of the data moves on while it is made.
-fn filled() -> &'static Path {
-    static FILLED: OnceLock<PathBuf> = OnceLock::new();
+fn filled() -> &'static Place {
+    static FILLED: OnceLock<Place> = OnceLock::new();
     FILLED.get_or_init(|| {
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("insider-data");
-        let _ = fs::remove_dir_all(&place);
-        fs::create_dir_all(&place).unwrap();
+        let name = if ON_POSTGRES {
+            "insider-data-postgres"
+        } else {
+            "insider-data"
+        };
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        let place = Place::in_folder(folder);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -234,6 +232,8 @@ fn french(number: u32, ago: i64) -> Filing {
     one.owners[0].id = None;
     one.owners[0].name = "=HYPERLINK(\"x\"), Zoé".into();
     one.owners[0].title = None;
+    // it does not say which security
+    one.rows[0].security = String::new();
     one.url = Some("https://regulator.example/1.pdf".into());
     one
 }
@@ -253,14 +253,13 @@ fn closes(symbol: &str) -> Vec<Close> {
         .collect()
 }
 
-async fn fill(place: &Path) {
+async fn fill(place: &Place) {
     let moment = Arc::new(AtomicI64::new(noon(600).0));
     let clock = {
         let moment = moment.clone();
         Clock::from_fn(move || Time(moment.load(Ordering::Relaxed)))
     };
-    let settings = load::load(None, std::iter::empty(), &[]).unwrap();
-    let db = Db::open_sqlite(place, &settings.store).await.unwrap();
+    let db = place.open().await;
     let config = Config {
         signal_min_score: 40.0,
         signal_max_age_hours: 24,
@@ -281,13 +280,17 @@ async fn fill(place: &Path) {
     filings.push(amended);
     filings.sort_by_key(|one| one.published_at);
     for (n, one) in filings.iter().enumerate() {
-        moment.store(one.published_at.0, Ordering::Relaxed);
+        // it comes; then, with the first, what is known of its company; then it is judged
+        let after = |minutes: i64| one.published_at.plus(minutes * 60 * Time::SECOND).0;
+        moment.store(after(0), Ordering::Relaxed);
         let some = std::slice::from_ref(one);
-        let taken = intake.filings(some, When::Now, true, Instant::now()).await;
-        assert_eq!(taken.unwrap().accepted, 1);
+        let taken = intake.filings(some, When::Later, true, Instant::now());
+        assert_eq!(taken.await.unwrap().accepted, 1);
         if n == 0 {
+            moment.store(after(30), Ordering::Relaxed);
             put_market_cap(&intake).await;
         }
+        moment.store(after(60), Ordering::Relaxed);
         settle(&intake).await;
     }
     moment.store(noon(0).0, Ordering::Relaxed);

@@ -5,7 +5,8 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use super::{
-    server::{Server, lines_of, sample, sigcast, until},
+    place::sigcast,
+    server::{Server, lines_of, sample, until},
     wire::{PATIENCE, Wire, request},
 };
 

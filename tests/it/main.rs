@@ -10,9 +10,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-use harness::{server, wire};
+use harness::{ON_POSTGRES, cluster, place, server, wire};
 
 mod insider_data;
+mod insider_lists;
 
 mod access;
 mod bad_input;
@@ -23,12 +24,15 @@ mod deploy;
 mod disk_full;
 mod doctor;
 mod drain;
+mod edgar;
+mod edgar_site;
 mod edge;
 mod engines;
 mod filings;
 mod hostile;
 mod ingest;
 mod insider_api;
+mod insider_pages;
 mod insider_samples;
 mod insider_view;
 mod intake;
@@ -36,7 +40,9 @@ mod limits;
 mod logs;
 mod manager;
 mod metrics;
+mod on_postgres;
 mod openapi;
+mod proxy;
 mod quota;
 mod real_clients;
 mod register;
@@ -44,6 +50,7 @@ mod rest;
 mod resume;
 mod seat;
 mod slow;
+mod splits;
 mod start;
 mod stdout;
 mod stream;

@@ -2,10 +2,7 @@
 
 use std::{os::unix::net::UnixDatagram, time::Duration};
 
-use super::{
-    server::{Server, sigcast},
-    wire::PATIENCE,
-};
+use super::{place::sigcast, server::Server, wire::PATIENCE};
 
 fn next(manager: &UnixDatagram) -> String {
     let mut word = [0; 256];

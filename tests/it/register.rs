@@ -6,20 +6,19 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
     process::{Output, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
+use super::place::Place;
 use serde_json::{Value, json};
 use sigcast::{
-    config::load,
     model::time::Time,
     store::{
-        data_version::DataVersion, db::Db, declaration_list::Filter, served::Served, stale::Backlog,
+        data_version::DataVersion, declaration_filter::Filter, declaration_list::Slice,
+        served::Served, stale::Backlog,
     },
 };
-use tempfile::TempDir;
-
-use super::server::sigcast;
 
 pub const WITHIN: Duration = Duration::from_secs(30);
 
@@ -106,16 +105,15 @@ impl Form<'_> {
 }
 
 /// A data directory of one's own, and what the commands say of it.
-pub struct Data(pub TempDir);
+pub struct Data(pub Arc<Place>);
 
 impl Data {
     pub fn new() -> Self {
-        Data(tempfile::tempdir().unwrap())
+        Data(Arc::new(Place::new()))
     }
 
     pub fn run(&self, args: &[&str], stdin: &str) -> Output {
-        let mut command = sigcast();
-        command.args(args).arg("--data-dir").arg(self.0.path());
+        let mut command = self.0.command(args);
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -137,7 +135,7 @@ impl Data {
     }
 
     pub fn look(&self) -> Seen {
-        look(self.0.path())
+        look(&self.0)
     }
 }
 
@@ -161,21 +159,22 @@ impl Seen {
     }
 }
 
-pub fn look(data: &Path) -> Seen {
+pub fn look(place: &Place) -> Seen {
     use sigcast::model::log::LogRead as _;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let store = load::load(None, std::iter::empty(), &[]).unwrap().store;
-        let db = Db::open_sqlite(data, &store).await.unwrap();
+        let db = place.open().await;
         let filter = Filter {
             ascending: true,
             ..Filter::default()
         };
         let (mut said, mut served) = (Vec::new(), Vec::new());
-        let listed = db.list_declarations(&filter, 10_000, 0, false).await;
+        let listed = db
+            .list_declarations(&filter, &Slice::of(10_000, 0), false)
+            .await;
         for one in listed.unwrap() {
             let Some(now) = db.served(one.number, "s9.1", None).await.unwrap() else {
                 said.push((one.amf_id, String::new()));
@@ -254,14 +253,13 @@ pub fn without_slug((id, said): &(String, String)) -> (String, String) {
 }
 
 /// Filings, and companies that wait.
-pub fn count(data: &Path) -> Option<(i64, i64)> {
+pub fn count(place: &Place) -> Option<(i64, i64)> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let store = load::load(None, std::iter::empty(), &[]).unwrap().store;
-        let db = Db::open_sqlite(data, &store).await.ok()?;
+        let db = place.open().await;
         let seen = (
             db.count_filings().await.ok()?,
             db.count_stale().await.ok()?.companies,

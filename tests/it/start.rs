@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::{
-    server::{Server, lines_of, sigcast, until},
+    place::sigcast,
+    server::{Server, lines_of, until},
     wire::PATIENCE,
 };
 

@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    server::{lines_of, sample, sigcast, until},
+    place::sigcast,
+    server::{lines_of, sample, until},
     wire::{PATIENCE, request},
 };
 
@@ -158,17 +159,18 @@ fn a_setting_that_is_no_text_is_not_passed_over() {
 }
 
 #[test]
-fn a_database_elsewhere_is_refused_in_one_sentence() {
+fn a_database_that_cannot_be_used_is_refused_in_one_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     for (url, word) in [
         (
-            "postgres://somebody:hunter2@db.example/sigcast",
+            "postgres://somebody:hunter2@db.example:port/x",
             "PostgreSQL",
         ),
-        ("PostgreSQL://somebody:hunter2@db.example", "PostgreSQL"),
+        ("postgres://somebody:hunter2/@db.example/x", "PostgreSQL"),
         ("sqlite:///tmp/hunter2.db", "--data-dir"),
-        ("hunter2", "--data-dir"),
+        ("mysql://somebody:hunter2@db.example/x", "postgres://"),
+        ("hunter2", "postgres://"),
     ] {
         for command in [
             vec!["serve"],

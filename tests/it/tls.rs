@@ -17,7 +17,8 @@ use rustls::{
 use tempfile::TempDir;
 
 use super::{
-    server::{Key, Server, collect, lines_of, sigcast, until},
+    place::sigcast,
+    server::{Key, Server, collect, lines_of, until},
     wire::PATIENCE,
 };
 

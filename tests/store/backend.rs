@@ -3,14 +3,18 @@
 use sigcast::{
     config::load,
     model::{publish::NewSignal, time::Time},
-    store::db::{Config, Db},
+    store::{db::Db, sqlite::Config},
 };
 use tempfile::TempDir;
+
+use crate::cluster::Database;
 
 /// A fresh, empty database, gone with the test.
 pub enum Fresh {
     /// A file of its own.
     Sqlite(TempDir),
+    /// A database of its own.
+    Postgres(Database),
 }
 
 impl Fresh {
@@ -18,10 +22,15 @@ impl Fresh {
         Fresh::Sqlite(tempfile::tempdir().unwrap())
     }
 
+    pub fn postgres() -> Self {
+        Fresh::Postgres(Database::fresh())
+    }
+
     /// Another fresh one of the same kind.
     pub fn another(&self) -> Self {
         match self {
             Fresh::Sqlite(_) => Fresh::sqlite(),
+            Fresh::Postgres(_) => Fresh::postgres(),
         }
     }
 
@@ -34,6 +43,7 @@ impl Fresh {
         };
         match self {
             Fresh::Sqlite(folder) => Db::open_sqlite(folder.path(), &config).await.unwrap(),
+            Fresh::Postgres(database) => Db::open_postgres(&database.config()).await.unwrap(),
         }
     }
 
@@ -52,6 +62,12 @@ macro_rules! promises {
             $(#[test]
             fn $name() {
                 $crate::backend::run(super::$name($crate::backend::Fresh::sqlite()));
+            })*
+        }
+        mod postgres {
+            $(#[test]
+            fn $name() {
+                $crate::backend::run(super::$name($crate::backend::Fresh::postgres()));
             })*
         }
     };

@@ -5,12 +5,18 @@
     reason = "all of this crate is tests, its helping files as well"
 )]
 
+#[path = "../cluster/mod.rs"]
+mod cluster;
+
 mod backend;
 
 mod access;
 mod books;
 mod facts;
+mod leases;
 mod log;
+mod postgres;
 mod prune;
+mod publish_sql;
 mod tickets;
 mod usage;

@@ -90,6 +90,7 @@ async fn a_stream_is_told_what_was_pruned(fresh: Fresh) {
     let hub = Hub::open(
         settings().stream,
         as_log(&db),
+        None,
         Clock::from_fn(|| at(50)),
         sigcast::hub::metrics::Metrics::default(),
     );

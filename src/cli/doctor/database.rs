@@ -3,43 +3,56 @@
 use std::path::Path;
 
 use super::finding::Finding;
-use crate::cli::data::Opened;
+use crate::{cli::data::Opened, config::settings::Settings};
 
 const CHECK: &str = "database";
 
 /// Looks it over.
 pub(super) async fn check(opened: &Opened) -> Finding {
-    let dir = &opened.settings.server.data_dir;
-    match opened.db.check_up().await {
-        Ok(checkup) if checkup.damage.is_empty() => Finding::ok(
+    let checkup = match opened.db.check_up().await {
+        Ok(checkup) => checkup,
+        Err(error) => {
+            return Finding::fail(
+                CHECK,
+                format!("cannot be used: {error}"),
+                "see whether the disk is full or read-only, whether another program holds the database, and what its own log says",
+            );
+        }
+    };
+    let damage = checkup.damage.as_deref();
+    if let Some(lines) = damage.filter(|lines| !lines.is_empty()) {
+        return Finding::fail(
             CHECK,
-            format!(
-                "{} of {:.1} MB, tables up to date, takes writes, its pages are sound; {} signals so far",
-                checkup.kind,
-                bytes(dir) as f64 / 1e6,
-                checkup.seq
-            ),
-        ),
-        Ok(checkup) => Finding::fail(
-            CHECK,
-            format!("damaged: {}", checkup.damage.join("; ")),
+            format!("damaged: {}", lines.join("; ")),
             "stop the server, copy the folder away, and restore a backup; look at the disk first",
-        ),
-        Err(error) => Finding::fail(
-            CHECK,
-            format!("cannot be used: {error}"),
-            "see whether the disk is full or read-only, and whether another program holds the database",
-        ),
+        );
     }
+    // every opening brings them up to date
+    let tables = match opened.db.migrated() {
+        [] => "tables up to date".to_owned(),
+        steps => format!("tables brought up to date just now ({})", steps.len()),
+    };
+    let pages = damage.map_or("", |_| ", its pages are sound");
+    Finding::ok(
+        CHECK,
+        format!(
+            "{} of {:.1} MB ({}), {tables}, takes writes{pages}; {} signals so far",
+            checkup.kind,
+            checkup.bytes as f64 / 1e6,
+            opened.place(),
+            checkup.seq
+        ),
+    )
 }
 
 /// What could not be opened.
-pub(super) fn closed(error: &anyhow::Error) -> Finding {
-    Finding::fail(
-        CHECK,
-        format!("cannot be opened: {error:#}"),
-        "name its folder with --data-dir, and run this as the server's user",
-    )
+pub(super) fn closed(settings: &Settings, error: &anyhow::Error) -> Finding {
+    let advice = if settings.database.url.is_set() {
+        "see that PostgreSQL runs and lets this machine in, and that SIGCAST_DATABASE_URL is what the server has"
+    } else {
+        "name its folder with --data-dir, and run this as the server's user"
+    };
+    Finding::fail(CHECK, format!("cannot be opened: {error:#}"), advice)
 }
 
 /// There is none here, and the public side can be looked at all the same.
@@ -52,9 +65,4 @@ pub(super) fn elsewhere(dir: &Path) -> Finding {
         ),
         "run this where the server runs, with its --data-dir, to have all of it checked",
     )
-}
-
-fn bytes(dir: &Path) -> u64 {
-    let size = |name| dir.join(name).metadata().map_or(0, |file| file.len());
-    size("sigcast.db") + size("sigcast.db-wal")
 }

@@ -22,7 +22,7 @@ use crate::{
         key::{KeyKind, KeyText},
         time::{Clock, Time},
     },
-    store::accounts::AccountChange,
+    store::{accounts::AccountChange, sqlite::FILE},
 };
 
 /// What `doctor` takes.
@@ -54,7 +54,7 @@ pub async fn run(args: DoctorArgs) -> Result<Outcome> {
     let given = std::env::var("SIGCAST_KEY")
         .ok()
         .filter(|key| !key.is_empty());
-    let is_here = settings.server.data_dir.join("sigcast.db").exists();
+    let is_here = settings.database.url.is_set() || settings.server.data_dir.join(FILE).exists();
     let opened = if !is_here && args.url.is_some() && given.is_some() {
         found.push(database::elsewhere(&settings.server.data_dir));
         None
@@ -65,7 +65,7 @@ pub async fn run(args: DoctorArgs) -> Result<Outcome> {
                 Some(opened)
             }
             Err(error) => {
-                found.push(database::closed(&error));
+                found.push(database::closed(&settings, &error));
                 None
             }
         }

@@ -10,7 +10,7 @@ use quick_xml::{
 };
 
 use crate::{
-    ingest::sec::{submission::decoded, values},
+    ingest::sec::{rejection::excerpt, submission::decoded, values},
     model::time::Time,
 };
 
@@ -81,7 +81,7 @@ pub fn parse(bytes: &[u8]) -> Result<Page, FeedError> {
     let (mut gathered, mut depth) = (String::new(), 0_usize);
     loop {
         let event = reader.read_event();
-        match event.map_err(|e| FeedError::NotAtom(e.to_string().chars().take(80).collect()))? {
+        match event.map_err(|e| FeedError::NotAtom(excerpt(&e.to_string())))? {
             Event::Start(tag) => {
                 if depth == 0 && tag.local_name().as_ref() != "feed" {
                     return Err(FeedError::NotAtom("the root is not `feed`".into()));

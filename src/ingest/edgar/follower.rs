@@ -33,6 +33,9 @@ const INDEX_HOUR: (i8, i8) = (22, 30);
 /// A day that has no index when this many days have passed was a holiday.
 const HOLIDAY_AFTER_DAYS: i64 = 2;
 
+/// So many failures in a row are more than a bad moment: with their pauses, a minute or more.
+const STUCK_AFTER: u32 = 6;
+
 /// A filing that is to be fetched.
 #[derive(Debug, Clone)]
 struct Wanted {
@@ -69,6 +72,14 @@ pub struct Follower {
     next_look: Time,
     index_under_way: bool,
     next_index: Time,
+    /// The open day's index was asked for, and is not there yet.
+    index_absent: bool,
+    /// How often in a row an index was no index.
+    index_troubles: u32,
+    /// Whether a look at the feed has come to its end since the start.
+    looked: bool,
+    /// What was named since it was last asked for.
+    named: Vec<String>,
 }
 
 impl Follower {
@@ -90,7 +101,38 @@ impl Follower {
             next_look: Time(i64::MIN),
             index_under_way: false,
             next_index: Time(i64::MIN),
+            index_absent: false,
+            index_troubles: 0,
+            looked: false,
+            named: Vec::new(),
         }
+    }
+
+    /// Filings that were named since the last call: those of them that are known elsewhere need not be fetched.
+    pub fn take_named(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.named)
+    }
+
+    /// A filing is known already: it is done with, unless its fetching has begun.
+    pub fn skip(&mut self, accession: &str, now: Time) {
+        let before = self.queue.len();
+        self.queue.retain(|queued| queued != accession);
+        if self.queue.len() < before {
+            self.finish(accession.to_owned(), now);
+        }
+    }
+
+    /// Whether all is told that there is: the feed, and the index of every day that has one.
+    #[must_use]
+    pub fn is_caught_up(&self, now: Time) -> bool {
+        let indexed = self.index_absent || now < index_due(self.state.open_day);
+        self.looked && indexed && self.wanted.is_empty() && self.under_way == 0
+    }
+
+    /// Whether nothing has come for so long that whoever waits for an end should not wait on.
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.pace.troubles().max(self.index_troubles) >= STUCK_AFTER
     }
 
     /// Filings that are named and not done.
@@ -181,9 +223,7 @@ impl Follower {
     pub fn answer(&mut self, request: Request, reply: &Reply, now: Time) -> Vec<Event> {
         self.under_way = self.under_way.saturating_sub(1);
         let mut events = Vec::new();
-        // on EDGAR what is not there is 404, or 403 with the storage's own message; other 403 are the limit
-        let absent = reply.status == 404 || (reply.status == 403 && is_absent(&reply.body));
-        let refusal = !absent && matches!(reply.status, 403 | 429);
+        let (absent, refusal) = (reply.is_absence(), reply.is_refusal());
         let broken = !absent && !refusal && reply.status != 200;
         if refusal {
             self.pace.refused(now, reply.retry_after);
@@ -193,10 +233,7 @@ impl Follower {
             self.pace.answered();
         }
         if refusal || broken {
-            events.push(Event::Trouble(format!(
-                "{request:?}: {}",
-                said(reply.status)
-            )));
+            events.push(Event::Trouble(format!("{request}: {}", said(reply.status))));
         }
         let body = (reply.status == 200).then_some(&*reply.body);
         match request {
@@ -246,6 +283,7 @@ impl Follower {
             .is_none_or(|oldest| floor.is_some_and(|floor| oldest < floor));
         self.look.page += 1;
         if reached || page.total < feed::PAGE || self.look.page >= self.manner.pages {
+            self.looked = true;
             self.state.mark = self.state.mark.max(self.look.newest);
             self.look = Look {
                 page: 0,
@@ -264,6 +302,7 @@ impl Follower {
         events: &mut Vec<Event>,
     ) {
         self.index_under_way = false;
+        self.index_absent = false;
         match body.map(index::parse) {
             Some(Ok(rows)) => {
                 for row in rows {
@@ -271,10 +310,15 @@ impl Follower {
                         self.want(row.accession, row.cik, None, Some(day), None, now);
                     }
                 }
+                self.index_troubles = 0;
                 self.state.close(day);
             }
             Some(Err(error)) => {
-                self.next_index = after(now, self.manner.index_retry);
+                // what is there and cut off is whole at the next attempt, if nothing else is wrong
+                let doubled = 1 << self.index_troubles.min(16);
+                let pause = self.manner.attempt_pause.saturating_mul(doubled);
+                self.index_troubles += 1;
+                self.next_index = after(now, pause.min(self.manner.index_retry));
                 events.push(Event::Trouble(format!("the index of {day}: {error}")));
             }
             None if absent => {
@@ -282,6 +326,7 @@ impl Follower {
                 if day.saturating_add(HOLIDAY_AFTER_DAYS.days()) <= today {
                     self.state.close(day);
                 } else {
+                    self.index_absent = true;
                     self.next_index = after(now, self.manner.index_retry);
                 }
             }
@@ -354,6 +399,7 @@ impl Follower {
             return;
         }
         self.queue.push_back(accession.clone());
+        self.named.push(accession.clone());
         let wanted = Wanted {
             cik,
             updated,
@@ -396,11 +442,6 @@ fn is_final(rejection: &Rejection) -> bool {
             | Rejection::NoDocument
             | Rejection::Unreadable(_)
     )
-}
-
-/// The storage behind EDGAR answers so where there is no such file.
-fn is_absent(body: &[u8]) -> bool {
-    memchr::memmem::find(&body[..body.len().min(4096)], b"<Code>AccessDenied</Code>").is_some()
 }
 
 fn said(status: u16) -> String {

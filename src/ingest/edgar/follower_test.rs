@@ -363,6 +363,95 @@ fn days_that_were_missed_are_made_up_for() {
     assert_eq!(follower.state().open_day, date(2026, 8, 22));
 }
 
+#[test]
+fn what_is_at_hand_is_not_fetched() {
+    let mut world = World::default();
+    for n in 0..5 {
+        world.file(n, at(9, 0, n as i8));
+    }
+    let mut follower = follower();
+    let now = at(10, 0, 0);
+    let Step::Get(request, _) = follower.next(now) else {
+        panic!("the feed is due");
+    };
+    let reply = world.answer(&request, now);
+    follower.answer(request, &reply, now);
+    assert_eq!(follower.take_named(), numbers(0..5));
+    assert!(follower.take_named().is_empty(), "each is named once");
+    for known in [0, 3] {
+        follower.skip(&number(known), now);
+    }
+    let events = world.run(&mut follower, now, at(10, 1, 0));
+    assert_eq!(filings(&events), [number(1), number(2), number(4)]);
+    assert_eq!(world.times(&number(0)) + world.times(&number(3)), 0);
+    assert_eq!(follower.state().done.len(), 5, "it is done with, too");
+}
+
+#[test]
+fn it_knows_when_it_has_caught_up() {
+    let mut world = World::default();
+    world.file(1, at(9, 0, 0));
+    world.file(2, at(9, 0, 0).plus(-Time::DAY));
+    world.filed[1].in_feed = false;
+    let yesterday = date(2026, 8, 20);
+    let mut follower = Follower::new(Manner::default(), State::new(yesterday));
+    let mut now = at(10, 0, 0);
+    assert!(!follower.is_caught_up(now), "it has not looked yet");
+    let mut told = Vec::new();
+    while !follower.is_caught_up(now) {
+        let later = now.plus(100_000);
+        told.extend(filings(&world.run(&mut follower, now, later)));
+        now = later;
+        assert!(now < at(10, 5, 0), "it comes to an end");
+    }
+    told.sort();
+    assert_eq!(
+        told,
+        numbers(1..3),
+        "the feed's, and that of yesterday's index"
+    );
+    // in the evening there is more to come, until the index is seen not to be there yet
+    let evening = at(22, 31, 0);
+    assert!(!follower.is_caught_up(evening));
+    world.no_index.insert(DAY);
+    world.run(&mut follower, evening, evening.plus(5 * Time::SECOND));
+    assert!(follower.is_caught_up(evening.plus(5 * Time::SECOND)));
+}
+
+#[test]
+fn whoever_waits_for_an_end_is_told_that_none_will_come() {
+    let mut world = World::default();
+    for _ in 0..6 {
+        world.fault("feed", reply(0, ""));
+    }
+    let mut follower = follower();
+    world.run(&mut follower, at(10, 0, 0), at(10, 0, 25));
+    assert!(!follower.is_stuck(), "five times");
+    world.run(&mut follower, at(10, 0, 25), at(10, 1, 0));
+    assert!(follower.is_stuck());
+    world.run(&mut follower, at(10, 1, 0), at(10, 3, 0));
+    assert!(!follower.is_stuck(), "a bad minute");
+}
+
+#[test]
+fn half_an_index_is_asked_for_again_soon_and_then_less_often() {
+    let mut world = World::default();
+    world.file(1, at(9, 0, 0));
+    world.filed[0].in_feed = false;
+    for _ in 0..3 {
+        world.fault("index", reply(200, "CIK|Company Name\n-----\n1|A"));
+    }
+    let mut follower = patient(State::new(DAY));
+    let events = world.run(&mut follower, at(22, 30, 0), at(22, 32, 0));
+    assert_eq!(filings(&events), [number(1)]);
+    let asked: Vec<i64> = (world.asked.iter())
+        .filter(|(_, request)| matches!(request, Request::Index(_)))
+        .map(|(at, _)| at.0 / Time::SECOND)
+        .collect();
+    let gaps: Vec<i64> = asked.windows(2).map(|two| two[1] - two[0]).collect();
+    assert!(gaps[0] >= 5 && gaps[1] >= 10 && gaps[2] >= 20, "{gaps:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 

@@ -10,9 +10,15 @@ pub mod state;
 
 pub mod protocol;
 
+pub mod config;
+
+pub mod metrics;
+
 pub mod follower;
 
 pub mod follow;
+
+pub mod keep;
 
 #[cfg(test)]
 mod follower_test;

@@ -71,6 +71,12 @@ impl Pace {
         Ok(())
     }
 
+    /// How many requests in a row were refused or failed.
+    #[must_use]
+    pub fn troubles(&self) -> u32 {
+        self.troubles
+    }
+
     /// A request was answered: the next pause begins small again.
     pub fn answered(&mut self) {
         self.troubles = 0;

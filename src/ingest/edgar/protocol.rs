@@ -81,6 +81,22 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+impl Reply {
+    /// Whether there is no such thing: 404, or 403 with the message of the storage behind EDGAR.
+    #[must_use]
+    pub fn is_absence(&self) -> bool {
+        let head = &self.body[..self.body.len().min(4096)];
+        let denied = || memchr::memmem::find(head, b"<Code>AccessDenied</Code>").is_some();
+        self.status == 404 || (self.status == 403 && denied())
+    }
+
+    /// Whether fewer requests are asked for.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        !self.is_absence() && matches!(self.status, 403 | 429)
+    }
+}
+
 /// What became known.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {

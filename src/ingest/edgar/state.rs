@@ -15,10 +15,12 @@ const KEPT_DAYS: i64 = 5;
 /// Where a follower stands. Kept as JSON, a few hundred kilobytes at most on usual days.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
+    /// The first day that is of interest.
+    pub since: Date,
     /// The feed has been read up to this moment of acceptance.
     #[serde(default)]
     pub mark: Option<Time>,
-    /// The first day whose index has not been gone through. All before it are complete.
+    /// The first day whose index has not been gone through. All from `since` on and before it are complete.
     pub open_day: Date,
     /// Filings that are done with, and the day on which they were seen.
     #[serde(default)]
@@ -30,10 +32,24 @@ impl State {
     #[must_use]
     pub fn new(first_day: Date) -> Self {
         State {
+            since: first_day,
             mark: None,
             open_day: first_day,
             done: BTreeMap::new(),
         }
+    }
+
+    /// Goes back to a day, if it is an earlier one.
+    pub fn go_back(&mut self, day: Date) {
+        self.since = day.min(self.since);
+        self.open_day = day.min(self.open_day);
+    }
+
+    /// The days of which nothing is missing: the first and the last of them.
+    #[must_use]
+    pub fn complete(&self) -> Option<(Date, Date)> {
+        let last = self.open_day.yesterday().ok()?;
+        (last >= self.since).then_some((self.since, last))
     }
 
     /// A filing is done with.
@@ -78,8 +94,30 @@ mod tests {
         state.finish("0001193125-26-361476".into(), date(2026, 8, 21));
         let text = serde_json::to_string(&state).unwrap();
         assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
-        let bare: State = serde_json::from_str(r#"{"open_day":"2026-08-21"}"#).unwrap();
+        let bare = r#"{"since":"2026-08-21","open_day":"2026-08-21"}"#;
+        let bare: State = serde_json::from_str(bare).unwrap();
         assert_eq!(bare, State::new(date(2026, 8, 21)));
+    }
+
+    #[test]
+    fn days_are_complete_from_the_first_that_is_of_interest() {
+        let mut state = State::new(date(2026, 8, 20));
+        assert_eq!(
+            state.complete(),
+            None,
+            "of what was before, nothing is known"
+        );
+        state.close(date(2026, 8, 20));
+        state.close(date(2026, 8, 21));
+        let complete = Some((date(2026, 8, 20), date(2026, 8, 21)));
+        assert_eq!(state.complete(), complete);
+        state.go_back(date(2026, 8, 22));
+        assert_eq!(state.complete(), complete, "no further than it is");
+        state.go_back(date(2026, 8, 17));
+        assert_eq!(
+            (state.complete(), state.open_day),
+            (None, date(2026, 8, 17))
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::dice::Dice;
 use crate::model::{
     company::Close,
     filing::{Code, Filing, FilingId, Footnote, Issuer, Owner, Row, Status},
+    market::Market,
     time::Time,
 };
 
@@ -19,7 +20,32 @@ pub struct Shape {
     pub start: Time,
     /// Over how much time they spread, in microseconds.
     pub span: i64,
+    /// Markets of its companies, by share.
+    pub markets: Markets,
 }
+
+/// Where the companies are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Markets {
+    /// All in the United States.
+    Us,
+    /// Three in five in the United States, the others over all markets.
+    All,
+}
+
+/// Markets by their share of the companies, in hundredths.
+const SHARES: [(&str, u64); 10] = [
+    ("us", 60),
+    ("uk", 12),
+    ("se", 8),
+    ("fr", 6),
+    ("de", 5),
+    ("ca", 3),
+    ("it", 2),
+    ("be", 2),
+    ("es", 1),
+    ("ch", 1),
+];
 
 impl Shape {
     /// 5,000 companies, four years.
@@ -29,7 +55,25 @@ impl Shape {
             companies: 5_000,
             start,
             span: 4 * 365 * Time::DAY,
+            markets: Markets::Us,
         }
+    }
+
+    /// Where a company is listed.
+    #[must_use]
+    pub fn market(&self, company: u64) -> &'static str {
+        if self.markets == Markets::Us {
+            return "us";
+        }
+        // 37 is coprime to 100: neighbours differ, and each hundred companies hold each share exactly
+        let mut draw = company * 37 % 100;
+        for (market, share) in SHARES {
+            if draw < share {
+                return market;
+            }
+            draw -= share;
+        }
+        "us"
     }
 }
 
@@ -72,6 +116,7 @@ pub struct Filings {
     shape: Shape,
     total: u64,
     made: u64,
+    known: Vec<Market>,
 }
 
 impl Filings {
@@ -83,6 +128,7 @@ impl Filings {
             shape,
             total: n,
             made: 0,
+            known: Market::built_in(),
         }
     }
 
@@ -121,14 +167,14 @@ impl Filings {
         }
     }
 
-    fn rows(&mut self, company: u64, day: Date) -> Vec<Row> {
+    fn rows(&mut self, company: u64, day: Date, currency: &str) -> Vec<Row> {
         let mut rows = Vec::new();
         let codes = 1 + u64::from(self.dice.chance(18));
         for _ in 0..codes {
             let code = self.a_code();
             let several = self.dice.chance(20);
             for _ in 0..(1 + u64::from(several) * self.dice.below(4)) {
-                rows.push(self.row(company, code, day));
+                rows.push(self.row(company, code, day, currency));
             }
         }
         if self.dice.chance(40) {
@@ -143,7 +189,7 @@ impl Filings {
         rows
     }
 
-    fn row(&mut self, company: u64, code: &str, day: Date) -> Row {
+    fn row(&mut self, company: u64, code: &str, day: Date, currency: &str) -> Row {
         let cents = i64::try_from(price(company, day)).unwrap_or(1_000);
         let acquired = matches!(code, "P" | "A" | "M" | "C" | "J");
         Row {
@@ -156,7 +202,7 @@ impl Filings {
                 .then(|| Decimal::new(cents * 100 + self.dice.below(100) as i64, 4)),
             shares_after: Some(Decimal::from(self.dice.between(20_000, 900_000))),
             direct: Some(true),
-            currency: Some("USD".into()),
+            currency: Some(currency.into()),
             footnotes: if self.dice.chance(60) {
                 vec!["F1".into()]
             } else {
@@ -183,9 +229,17 @@ impl Iterator for Filings {
         let mut owners = vec![self.owner(company)];
         if self.dice.chance(12) {
             let other = self.owner(company);
-            owners.extend((other.id != owners[0].id).then_some(other));
+            owners.extend((other.name != owners[0].name).then_some(other));
         }
-        let rows = self.rows(company, traded);
+        let code = self.shape.market(company);
+        let market = self.known.iter().find(|market| market.code == code)?;
+        let (prefix, currency) = (market.prefix.clone(), market.currency.clone());
+        let sec = prefix == "SEC";
+        if !sec {
+            // only the SEC numbers people
+            owners.iter_mut().for_each(|owner| owner.id = None);
+        }
+        let rows = self.rows(company, traded, &currency);
         let noted = rows.iter().any(|row| !row.footnotes.is_empty());
         let note = Footnote {
             id: "F1".into(),
@@ -193,14 +247,18 @@ impl Iterator for Filings {
         };
         let number = self.made;
         Some(Filing {
-            id: FilingId(format!(
-                "SEC:{:010}-{:02}-{:06}",
-                number / 1_000_000 + 1,
-                20,
-                number % 1_000_000
-            )),
-            market: "us".into(),
-            form: "4".into(),
+            id: FilingId(match &*prefix {
+                "" => format!("2020DD{number}"),
+                "SEC" => format!(
+                    "SEC:{:010}-{:02}-{:06}",
+                    number / 1_000_000 + 1,
+                    20,
+                    number % 1_000_000
+                ),
+                prefix => format!("{prefix}:{number}"),
+            }),
+            market: code.into(),
+            form: if sec { "4" } else { "Notification" }.into(),
             published_at: at,
             published_estimated: false,
             status: Status::Current,
@@ -213,7 +271,7 @@ impl Iterator for Filings {
                     WORDS[(company / 16 % 16) as usize]
                 ),
                 symbol: Some(symbol(company)),
-                isin: None,
+                isin: (!sec).then(|| isin(code, company)),
             },
             owners,
             period: Some(traded),
@@ -221,9 +279,9 @@ impl Iterator for Filings {
             rows,
             footnotes: noted.then_some(note).into_iter().collect(),
             remarks: None,
-            url: Some(format!(
-                "https://www.sec.gov/Archives/edgar/data/{company}/{number:018}.txt"
-            )),
+            url: sec.then(|| {
+                format!("https://www.sec.gov/Archives/edgar/data/{company}/{number:018}.txt")
+            }),
         })
     }
 
@@ -237,6 +295,15 @@ impl Iterator for Filings {
 #[must_use]
 pub fn symbol(company: u64) -> String {
     format!("S{company}")
+}
+
+/// The ISIN of a company outside the United States: of the right shape, the check digit aside.
+fn isin(market: &str, company: u64) -> String {
+    let country = match market {
+        "uk" => "GB".to_owned(),
+        code => code.to_uppercase(),
+    };
+    format!("{country}{company:010}")
 }
 
 /// A close in cents: it moves by some percent from day to day around a level of the company's own.
@@ -267,7 +334,7 @@ pub fn closes(company: u64, symbol: &str, from: Date, days: i64) -> Vec<Close> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{filing_line, market::Market};
+    use crate::model::filing_line;
 
     #[test]
     fn the_same_seed_gives_the_same_filings_and_each_is_one() {
@@ -288,6 +355,24 @@ mod tests {
             .filter(|row| row.code == Some(Code::purchase()))
             .count();
         assert!((400..1_200).contains(&bought), "{bought}");
+    }
+
+    #[test]
+    fn all_markets_have_their_share_and_valid_filings() {
+        let shape = Shape {
+            markets: Markets::All,
+            ..Shape::years(Time::parse_iso("2020-01-02T15:00:00Z").unwrap())
+        };
+        let us = (0..1_000).filter(|n| shape.market(*n) == "us").count();
+        assert_eq!(us, 600);
+        let mut seen = std::collections::BTreeSet::new();
+        for filing in Filings::new(5, 2_000, shape) {
+            let line = filing_line::write(&filing);
+            let back = filing_line::parse(line.as_bytes(), &Market::built_in());
+            assert_eq!(back.as_ref(), Ok(&filing), "{line}");
+            seen.insert(filing.market);
+        }
+        assert_eq!(seen.len(), SHARES.len());
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub struct Company {
     pub closes: Series,
     /// Those of the index it is measured against.
     pub benchmark: Series,
-    /// Its splits, in any order. The files of closes do not tell them: where none is given, none can be undone.
+    /// Its splits, in any order. Not every file of closes tells them: where none is given, none can be undone.
     pub splits: Vec<Split>,
     /// Its market capitalisations, each with its day.
     pub market_caps: Series,

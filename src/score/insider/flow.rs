@@ -28,7 +28,7 @@ pub struct Trade {
 }
 
 /// Which of a trade's days counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Basis {
     /// The day on which it became known.
     #[default]
@@ -38,7 +38,7 @@ pub enum Basis {
 }
 
 /// How long a bucket is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Bucket {
     /// A calendar month.
     #[default]
@@ -48,7 +48,7 @@ pub enum Bucket {
 }
 
 /// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// Which day.
     pub basis: Basis,

@@ -1,0 +1,363 @@
+//! Leases: one stream per key over all nodes of a database. Heartbeats, applications, questions to other nodes and answers to theirs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, sleep, sleep_until, timeout},
+};
+
+use super::{
+    bell::Bell,
+    config::Config,
+    frame::Ending,
+    metrics::Metrics,
+    releases::Releases,
+    seat::{End, Seat},
+    seats::{Seats, Taken},
+    tenure::{Round, Tenure},
+};
+use crate::model::lease::{
+    Answer, Applicant, Application, Ask, Claim, Fence, Held, LeaseStore, LeasesUnavailable,
+};
+
+/// Why a stream cannot be opened.
+#[derive(Clone, Debug)]
+pub enum Refusal {
+    /// The key's stream is another's.
+    Taken(Taken),
+    /// Nobody can tell now.
+    Unavailable(LeasesUnavailable),
+}
+
+impl From<LeasesUnavailable> for Refusal {
+    fn from(error: LeasesUnavailable) -> Self {
+        Refusal::Unavailable(error)
+    }
+}
+
+/// The lease stays another's.
+fn refused(held: &Held, answer: Answer) -> Refusal {
+    Refusal::Taken(Taken {
+        connected_at: held.connected_at,
+        peer: held.peer,
+        flapping: answer == Answer::Flapping,
+    })
+}
+
+/// After a failure.
+const RETRY: Duration = Duration::from_millis(200);
+/// How often it is looked whether an answer is there, or its node gone, even if nothing wakes.
+const LOOK: Duration = Duration::from_millis(250);
+/// Questions that are answered at a time. More wait in the database.
+const MOST_ANSWERS: usize = 256;
+
+/// This node's leases.
+pub struct Leases {
+    store: Arc<dyn LeaseStore>,
+    seats: Arc<Seats>,
+    tenure: Arc<Tenure>,
+    releases: Arc<Releases>,
+    metrics: Metrics,
+    beat_every: Duration,
+    life: Duration,
+    tick: Duration,
+    /// Rung when questions or answers may be there.
+    changed: Bell,
+    answering: Mutex<BTreeSet<i64>>,
+}
+
+/// Where the node's lease matters: a lease's life, and the share of it after which the node is silent.
+fn mute_after(config: &Config) -> Duration {
+    Duration::from_millis(config.lease_ms).mul_f64(2.0 / 3.0)
+}
+
+impl Leases {
+    /// With no seats taken; the node is silent until its first heartbeat. `mute_after`: for tests that it matters; two thirds of a
+    /// lease's life where it is not given.
+    #[must_use]
+    pub fn new(
+        config: &Config,
+        store: Arc<dyn LeaseStore>,
+        metrics: Metrics,
+        mute: Option<Duration>,
+    ) -> Self {
+        let releases = Arc::new(Releases::default());
+        Leases {
+            store,
+            seats: Arc::new(Seats::new(config, Some(releases.clone()))),
+            tenure: Arc::new(Tenure::shared(mute.unwrap_or(mute_after(config)))),
+            releases,
+            metrics,
+            beat_every: Duration::from_millis(config.beat_ms.max(10)),
+            life: Duration::from_millis(config.lease_ms),
+            tick: Duration::from_millis(config.tick_ms.max(1)),
+            changed: Bell::default(),
+            answering: Mutex::default(),
+        }
+    }
+
+    /// The seats of this node.
+    #[must_use]
+    pub fn seats(&self) -> Arc<Seats> {
+        self.seats.clone()
+    }
+
+    /// Until when this node may send.
+    #[must_use]
+    pub fn tenure(&self) -> Arc<Tenure> {
+        self.tenure.clone()
+    }
+
+    /// A call that hangs is a call that failed: whether it took effect is looked up later.
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, LeasesUnavailable>>,
+    ) -> Result<T, LeasesUnavailable> {
+        let late = || LeasesUnavailable("the database does not answer".to_owned());
+        timeout(self.life / 2, call)
+            .await
+            .unwrap_or_else(|_| Err(late()))
+    }
+
+    /// One heartbeat. After a silence, nothing is sent before it is known what was taken meanwhile, and who may still listen.
+    async fn beat<E: fmt::Display>(
+        &self,
+        recheck: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), LeasesUnavailable> {
+        let start = Instant::now();
+        self.within(self.store.beat()).await?;
+        if self.tenure.is_muted() {
+            self.look_through().await?;
+            let failed = |error: E| LeasesUnavailable(error.to_string());
+            self.within(async { recheck.await.map_err(failed) }).await?;
+        }
+        self.tenure.extend(start);
+        Ok(())
+    }
+
+    /// Ends the streams whose leases were taken.
+    async fn look_through(&self) -> Result<(), LeasesUnavailable> {
+        let seats = {
+            let mut round = self.tenure.round();
+            round.next();
+            self.seats.all()
+        };
+        let own: BTreeMap<String, Fence> =
+            self.within(self.store.own()).await?.into_iter().collect();
+        for seat in seats {
+            let Some(fence) = seat.fence() else {
+                // it is not granted yet: whoever grants it sees that a round has begun
+                continue;
+            };
+            if own.get(&seat.key_id).is_none_or(|now| *now < fence) {
+                tracing::info!(key = %seat.key_id, connection = seat.connection, "another node has this key's stream by now");
+                self.seats.evict(&seat, End::Error(Ending::Superseded));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gets the lease for a seat that was taken on this node.
+    pub(super) async fn get(&self, seat: &Seat, claim: Claim) -> Result<(), Refusal> {
+        let end = Instant::now() + self.life + Duration::from_secs(1);
+        let mut changed = self.changed.listen();
+        let mut asked: Option<(Held, i64)> = None;
+        loop {
+            changed.arm();
+            if let Some((held, ask)) = &asked {
+                match self.within(self.store.answer(*ask)).await? {
+                    None => {}
+                    Some(Answer::Free) => asked = None,
+                    Some(answer) => return Err(refused(held, answer)),
+                }
+            }
+            let Some(held) = self.apply(seat).await? else {
+                return Ok(());
+            };
+            if (asked.as_ref()).is_none_or(|(before, _)| before.fence != held.fence) {
+                let ask = self.store.ask(&seat.key_id, held.fence, claim);
+                let ask = self.within(ask).await?;
+                asked = Some((held, ask));
+            }
+            let now = Instant::now();
+            if now >= end {
+                let silent = "the node that has this key's stream does not answer";
+                return Err(LeasesUnavailable(silent.to_owned()).into());
+            }
+            let _ = timeout(LOOK.min(end - now), changed.heard()).await;
+        }
+    }
+
+    /// `None`: granted.
+    async fn apply(&self, seat: &Seat) -> Result<Option<Held>, LeasesUnavailable> {
+        loop {
+            let round = *self.tenure.round();
+            let applicant = Applicant {
+                key_id: seat.key_id.clone(),
+                connection: seat.connection,
+                connected_at: seat.connected_at,
+                peer: seat.peer,
+                takeovers: self.seats.takeovers(&seat.key_id),
+            };
+            match self.within(self.store.apply(&applicant)).await? {
+                Application::Held(held) => return Ok(Some(held)),
+                Application::Granted { fence, takeovers } => {
+                    if self.grant(seat, fence, round) {
+                        self.seats.set_takeovers(&seat.key_id, takeovers);
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Grants the seat its lease, unless the node's leases were looked through since it was applied for: that look did not see this
+    /// seat, and the lease may be lost already.
+    fn grant(&self, seat: &Seat, fence: Fence, applied_in: Round) -> bool {
+        let round = self.tenure.round();
+        let same = *round == applied_in;
+        if same {
+            seat.grant(fence);
+        }
+        same
+    }
+
+    async fn answer(&self, ask: &Ask) {
+        let answer = self
+            .seats
+            .make_room(&ask.key_id, ask.fence, ask.claim)
+            .await;
+        let takeovers = self.seats.takeovers(&ask.key_id);
+        let reply = self.store.reply(ask, answer, takeovers);
+        if let Err(error) = self.within(reply).await {
+            tracing::warn!(key = %ask.key_id, %error, "another node's question waits for its answer");
+        }
+    }
+
+    /// Marks a question as being answered; `None` where it is already, or there are too many.
+    fn take_up(self: &Arc<Self>, ask: Ask) -> Option<Answering> {
+        let mut answering = self
+            .answering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let new = answering.len() < MOST_ANSWERS && answering.insert(ask.id);
+        new.then(|| Answering {
+            leases: self.clone(),
+            ask,
+        })
+    }
+
+    /// Lets all leases go: the node ends.
+    pub async fn leave(&self) {
+        if let Err(error) = self.within(self.store.leave()).await {
+            tracing::warn!(%error, "the leases end by themselves");
+        }
+    }
+}
+
+/// A question that is being answered; not any more when dropped.
+struct Answering {
+    leases: Arc<Leases>,
+    ask: Ask,
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let answering = &self.leases.answering;
+        let mut answering = answering.lock().unwrap_or_else(PoisonError::into_inner);
+        answering.remove(&self.ask.id);
+    }
+}
+
+/// Sends heartbeats until `stop` resolves. `recheck`: ends the streams of those who may listen no more; run after a silence, in which
+/// nobody told of it.
+pub async fn keep<E: fmt::Display, R: Future<Output = Result<(), E>>>(
+    leases: Arc<Leases>,
+    recheck: impl Fn() -> R,
+    stop: impl Future<Output = ()>,
+) {
+    tokio::pin!(stop);
+    loop {
+        let start = Instant::now();
+        let beat = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            beat = leases.beat(recheck()) => beat,
+        };
+        let next = match beat {
+            Ok(()) => start + leases.beat_every,
+            Err(error) => {
+                leases.metrics.heartbeat_failures.inc();
+                tracing::warn!(%error, "a heartbeat has not reached the database");
+                Instant::now() + RETRY
+            }
+        };
+        leases
+            .metrics
+            .muted
+            .set(i64::from(leases.tenure.is_muted()));
+        tokio::select! {
+            biased;
+            () = &mut stop => return,
+            () = sleep_until(next) => {}
+        }
+    }
+}
+
+/// Answers other nodes' questions until `stop` resolves. `changes` changes when there may be some, or answers to this node's.
+pub async fn answer(
+    leases: Arc<Leases>,
+    mut changes: watch::Receiver<u64>,
+    stop: impl Future<Output = ()>,
+) {
+    let mut tick = tokio::time::interval(leases.tick);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut stop => return,
+            Ok(()) = changes.changed() => {}
+            _ = tick.tick() => {}
+        }
+        leases.changed.ring();
+        let asks = match leases.within(leases.store.asked()).await {
+            Ok(asks) => asks,
+            Err(error) => {
+                tracing::warn!(%error, "other nodes' questions wait for the database");
+                continue;
+            }
+        };
+        for ask in asks {
+            if let Some(answering) = leases.take_up(ask) {
+                tokio::spawn(async move { answering.leases.answer(&answering.ask).await });
+            }
+        }
+    }
+}
+
+/// Lets leases go whose streams have ended, until `stop` resolves.
+pub async fn let_go(leases: Arc<Leases>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    loop {
+        let ended = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            ended = leases.releases.take() => ended,
+        };
+        if let Err(error) = leases.within(leases.store.release(&ended)).await {
+            tracing::debug!(%error, "ended streams' leases wait for the database");
+            for (key_id, fence) in ended {
+                leases.releases.add(&key_id, fence);
+            }
+            sleep(RETRY).await;
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! A connection as streams, their rivals and the pulse see it: what its peer has acknowledged, and its end.
+
+use std::{fmt, io, net::SocketAddr, time::Duration};
+
+use super::frame::Frame;
+
+/// What the system knows of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Bytes that the peer has acknowledged so far.
+    pub acknowledged: u64,
+    /// Bytes written that it has not.
+    pub waiting: u64,
+    /// Whether the peer has neither closed nor reset it.
+    pub open: bool,
+    /// How long ago the peer sent an acknowledgement of whatever kind; `None` where the system does not say.
+    pub heard: Option<Duration>,
+}
+
+/// One accepted connection: a socket, or what stands for one in a simulation.
+pub trait Transport: fmt::Debug + Send + Sync {
+    /// The other side's address.
+    fn peer(&self) -> SocketAddr;
+    /// Bytes that the system has taken so far.
+    fn written(&self) -> u64;
+    /// What the system knows of it now; `None` where it does not say.
+    fn condition(&self) -> Option<Condition>;
+    /// Whether this side has ended it.
+    fn is_closed(&self) -> bool;
+    /// Ends it without waiting for the peer.
+    fn kill(&self);
+    /// How long a peer may leave written bytes without any answer.
+    fn unanswered_for(&self) -> Duration;
+    /// Whether the system ends the connection where written bytes are not taken for too long. It also ends those that take them
+    /// slowly: a window smaller than what waits at the head is filled by probes, and it counts their time as time without an answer.
+    fn let_system_give_up(&self, may: bool) -> io::Result<()>;
+    /// The next successful write carries this frame.
+    fn mark(&self, frame: &Frame);
+}

@@ -1,0 +1,311 @@
+//! Several processes on one PostgreSQL database: nodes, commands, and programs that know nothing but SQL.
+
+use std::{
+    io::Write as _,
+    process::{Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use sigcast::ingest::simulate::{live::Live, past::history};
+
+use super::{
+    crash::{fired, lines},
+    place::{Place, sigcast},
+    server::{Server, from_now, now, sample, until},
+    wire::{Next, PATIENCE},
+};
+use crate::cluster::Database;
+
+fn run(place: &Place, args: &[&str], stdin: &str) -> Output {
+    let mut command = place.command(args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn said(output: &Output) -> Value {
+    assert!(output.status.success(), "{output:?}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"))
+}
+
+fn engines(server: &Server) -> bool {
+    let ready = server.admin("GET", "/readyz", "").json();
+    ready["engines"] == "ok"
+}
+
+fn sql_publish(database: &Database, signal: &Value) {
+    let text = signal.to_string().replace('\'', "''");
+    database.run(&format!("select publish_signals(array['{text}'])"));
+}
+
+#[test]
+fn a_signal_reaches_the_streams_of_all_nodes_whoever_publishes_it() {
+    let place = Arc::new(Place::new());
+    let nodes = [
+        Server::on(place.clone(), &[]),
+        Server::on(place.beside(), &[]),
+    ];
+    let keys = [nodes[0].alpha_key(), nodes[1].alpha_key()];
+    // a key that one node made opens a stream on the other
+    let mut streams = [
+        nodes[0].listen(&keys[1], "", &[]),
+        nodes[1].listen(&keys[0], "", &[]),
+    ];
+    for n in 1..=6 {
+        let signal = sample(n);
+        let id = signal["id"].as_str().unwrap();
+        match n % 3 {
+            0 => sql_publish(place.database(), &signal),
+            node => {
+                let made = nodes[node as usize - 1].publish(&signal);
+                assert_eq!(made["seq"], n);
+            }
+        }
+        let [one, other] = &mut streams;
+        let (one, other) = (one.expect_signal(id), other.expect_signal(id));
+        assert_eq!(one.raw, other.raw, "the same bytes");
+        assert_eq!(one.json()["seq"], n);
+    }
+    assert_eq!(nodes[0].epoch(&keys[0]), nodes[1].epoch(&keys[0]));
+}
+
+#[test]
+fn one_node_runs_the_engines_and_another_takes_them_over() {
+    let start = now().plus(-3_600_000_000);
+    let past = lines(&history(7, start));
+    let market: Vec<_> = Live::new(7, start, 1.0)
+        .map(|(_, fact)| fact)
+        .take(3_000)
+        .collect();
+    let calm = Server::start();
+    let calm_key = calm.alpha_key();
+    let place = Arc::new(Place::new());
+    let mut first = Server::on(place.clone(), &[]);
+    let second = Server::on(place.beside(), &[]);
+    let key = first.alpha_key();
+    assert!(engines(&first) && !engines(&second));
+    let send = |server: &Server, path: &str, text: &str| {
+        let reply = server.admin("POST", path, text);
+        assert_eq!(reply.head.status, 200, "{}", reply.text());
+    };
+    for server in [&calm, &first] {
+        send(server, "/v1/swaps?backfill=true", &past);
+    }
+    for (n, some) in market.chunks(300).enumerate() {
+        let text = lines(some);
+        send(&calm, "/v1/swaps", &text);
+        // whoever has the engines applies what the others store
+        send(
+            if n % 2 == 0 { &second } else { &first },
+            "/v1/swaps",
+            &text,
+        );
+        match n {
+            // the connection that holds the engines breaks, with all others
+            3 => {
+                place.database().end_connections();
+                until(PATIENCE, || {
+                    (engines(&first) != engines(&second)).then_some(())
+                })
+                .expect("one of them takes the engines again");
+            }
+            6 => {
+                first.restart();
+                until(PATIENCE, || {
+                    (engines(&first) != engines(&second)).then_some(())
+                })
+                .expect("one of them has the engines");
+            }
+            _ => {}
+        }
+    }
+    let expected = fired(&calm, &calm_key);
+    assert!(!expected.is_empty(), "the market fires");
+    let found = until(PATIENCE, || {
+        let found = fired(&second, &key);
+        (found.len() >= expected.len()).then_some(found)
+    });
+    assert_eq!(found.expect("all that is to fire"), expected);
+}
+
+#[test]
+fn a_database_that_goes_away_and_comes_back_costs_nothing() {
+    let place = Arc::new(Place::new());
+    let server = Server::on(place.clone(), &[("SIGCAST_STREAM__PING_SECONDS", "1")]);
+    let key = server.alpha_key();
+    let mut stream = server.listen(&key, "", &[]);
+    stream.expect_signal(&server.publish_sample(1));
+    place.database().go_away();
+    let refused = server.admin("POST", "/v1/signals", &sample(2).to_string());
+    refused.expect_error(503, "unavailable");
+    let ready = until(PATIENCE, || {
+        let ready = server.admin("GET", "/readyz", "");
+        (ready.head.status == 503).then(|| ready.json())
+    });
+    assert_ne!(ready.expect("it says so")["database"], "ok");
+    let ping = stream.next(PATIENCE);
+    assert!(
+        matches!(&ping, Next::Frame(frame) if !frame.comment.is_empty()),
+        "pings go on: {ping:?}"
+    );
+    place.database().come_back();
+    until(PATIENCE, || {
+        let again = server.admin("POST", "/v1/signals", &sample(2).to_string());
+        (again.head.status == 200).then(|| assert_eq!(again.ok_json()["duplicate"], false))
+    })
+    .expect("it notices by itself");
+    let second = stream.event(PATIENCE);
+    let Next::Frame(second) = second else {
+        panic!("{second:?}")
+    };
+    assert_eq!(second.json()["seq"], 2);
+    assert!(!server.stderr().contains(place.database().password()));
+}
+
+#[test]
+fn commands_work_on_the_database_that_a_server_runs_on() {
+    let place = Arc::new(Place::new());
+    let server = Server::on(place.clone(), &[]);
+    let account = said(&run(
+        &place,
+        &[
+            "accounts", "create", "--name", "a", "--plan", "alpha", "--json",
+        ],
+        "",
+    ));
+    let id = account["id"].as_str().unwrap();
+    let key = said(&run(
+        &place,
+        &["keys", "create", "--account", id, "--json"],
+        "",
+    ));
+    let key = super::server::Key {
+        id: key["id"].as_str().unwrap().to_owned(),
+        text: key["key"].as_str().unwrap().to_owned(),
+    };
+    let mut stream = server.listen(&key, "", &[]);
+    let signal = sample(1);
+    let published = said(&run(
+        &place,
+        &["publish", "-", "--json"],
+        &signal.to_string(),
+    ));
+    assert_eq!(published["seq"], 1);
+    stream.expect_signal(signal["id"].as_str().unwrap());
+    let swap = json!({
+        "v": 1, "type": "swap", "signature": "s1", "time": now().unix_ms() - 10_000, "wallet": "w",
+        "mint": "m", "side": "buy", "token_amount": "1000", "amount_usd": "1.5",
+    });
+    let stored = said(&run(
+        &place,
+        &["ingest", "swaps", "-", "--json"],
+        &format!("{swap}\n"),
+    ));
+    assert_eq!(stored["accepted"], 1);
+    let soon = from_now(0.0);
+    let changed = run(&place, &["accounts", "set-expiry", id, &soon], "");
+    assert!(changed.status.success(), "{changed:?}");
+    let error = stream.expect("error").json();
+    assert_eq!(error["code"], "subscription_expired", "{error}");
+}
+
+/// So many letters that no compression makes fewer.
+fn letters(count: usize, mut seed: u64) -> String {
+    let mut next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'a' + ((seed >> 33) % 26) as u8)
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+#[test]
+fn names_may_be_as_long_as_elsewhere_and_hold_any_character() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let at = now().plus(-600_000_000);
+    let filing = |number: u32, company: &str, person: &str| {
+        json!({
+            "v": 1, "type": "declaration", "id": format!("SEC:0000000000-99-{number:06}"), "market": "us", "form": "4",
+            "published_at": at.unix_ms(), "issuer": {"name": company}, "insider": {"name": person, "officer": true},
+            "code": "P", "date": "2026-01-05", "instrument": "Common Stock", "shares": 90_000, "price": "12.50",
+            "shares_after": 100_000, "direct": true,
+        })
+        .to_string()
+    };
+    let (company, person) = (letters(2_048, 1), letters(2_048, 2));
+    let many = [
+        filing(1, &company, &person),
+        filing(2, &company, &person),
+        filing(3, "Zero\u{0}", "Nobody\u{0}"),
+    ];
+    let reply = server.admin("POST", "/v1/filings", &many.join("\n"));
+    assert_eq!(reply.ok_json()["accepted"], 3);
+    let companies = server.get("/api/v1/companies", &key).ok_json();
+    assert_eq!(
+        companies["items"].as_array().unwrap().len(),
+        2,
+        "{companies:.200}"
+    );
+
+    let odd = json!({"id": sample(1)["id"], "signal_type": "a\u{0}b", "rank": "S"});
+    server.publish(&odd);
+    let list = server.get("/api/signals?signal_type=a%00b", &key);
+    assert!(list.head.status < 500, "{}", list.text());
+    let one = server.get("/api/signals", &key).ok_json();
+    assert_eq!(one["items"][0]["signal_type"], "a\u{0}b", "kept as it was");
+}
+
+#[test]
+fn migrate_says_what_it_did() {
+    let database = Database::bare();
+    let folder = tempfile::tempdir().unwrap();
+    let on = |args: &[&str]| {
+        let mut command = sigcast();
+        command.args(args).args(["--database-url", &database.url]);
+        command.arg("--data-dir").arg(folder.path());
+        command.output().unwrap()
+    };
+    let missing = on(&["accounts", "list"]);
+    let words = String::from_utf8_lossy(&missing.stderr).into_owned();
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(words.contains("sigcast migrate"), "{words}");
+    let made = said(&on(&["migrate", "--json"]));
+    let steps = made["steps"].as_array().unwrap();
+    assert_eq!(steps[0], json!({"version": 1, "description": "spine"}));
+    assert!(
+        made["database"]
+            .as_str()
+            .unwrap()
+            .starts_with("PostgreSQL at 127.0.0.1")
+    );
+    assert_eq!(said(&on(&["migrate", "--json"]))["steps"], json!([]));
+    let again = on(&["migrate"]);
+    let words = String::from_utf8_lossy(&again.stdout).into_owned();
+    assert!(words.ends_with("the tables are up to date\n"), "{words}");
+    assert!(on(&["accounts", "list"]).status.success());
+    assert!(!folder.path().join("sigcast.db").exists());
+    for output in [&missing, &again] {
+        let all = format!("{output:?}");
+        assert!(!all.contains(database.password()), "{all}");
+    }
+    let begun = std::time::Instant::now();
+    let wrong = database.url.replace(database.password(), "wr0ng-hunter2");
+    let output = sigcast()
+        .args(["accounts", "list", "--database-url", &wrong])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(words.contains("authentication"), "{words}");
+    assert!(!words.contains("hunter2"), "{words}");
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "it does not wait for ever"
+    );
+}

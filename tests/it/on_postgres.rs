@@ -1,0 +1,53 @@
+//! The same promises on PostgreSQL: files of tests read once more, with servers that keep their data there.
+
+#![expect(
+    clippy::duplicate_mod,
+    reason = "each file is meant to be there twice: which database its servers are on is decided here"
+)]
+
+use crate::{cluster, wire};
+
+/// See the constant of this name in the harness.
+const ON_POSTGRES: bool = true;
+
+#[path = "../harness/place.rs"]
+mod place;
+#[path = "../harness/server.rs"]
+#[expect(
+    dead_code,
+    reason = "not all that servers can do is asked of them here"
+)]
+mod server;
+
+#[path = "insider_data.rs"]
+mod insider_data;
+
+#[path = "register.rs"]
+mod register;
+
+#[path = "access.rs"]
+mod access;
+#[path = "crash.rs"]
+mod crash;
+#[path = "filings.rs"]
+mod filings;
+#[path = "insider_api.rs"]
+mod insider_api;
+#[path = "insider_view.rs"]
+mod insider_view;
+#[path = "intake.rs"]
+mod intake;
+#[path = "leases.rs"]
+mod leases;
+#[path = "nodes.rs"]
+mod nodes;
+#[path = "quota.rs"]
+mod quota;
+#[path = "rest.rs"]
+mod rest;
+#[path = "resume.rs"]
+mod resume;
+#[path = "seat.rs"]
+mod seat;
+#[path = "stream.rs"]
+mod stream;

@@ -1,0 +1,294 @@
+//! Leases and duties of several nodes on one database: one owner at any instant, and none that its heartbeat could still save.
+
+use std::{net::SocketAddr, time::Duration};
+
+use sigcast::{
+    model::lease::{Answer, Applicant, Application, Claim, Fence, Held, LeaseStore as _},
+    store::{db::Db, error::StoreError, member::Member},
+};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::{
+    backend::{at, run, signals},
+    cluster::Database,
+};
+
+const LIFE: Duration = Duration::from_secs(4);
+/// Of nodes that are to be gone soon.
+const SHORT: Duration = Duration::from_millis(300);
+const WITHIN: Duration = Duration::from_secs(20);
+
+async fn open(database: &Database) -> Db {
+    let db = Db::open_postgres(&database.config()).await.unwrap();
+    db.name_log("0123abcd", at(0)).await.unwrap();
+    db
+}
+
+async fn join(db: &Db, id: &str, life: Duration) -> Member {
+    db.join(id, life).await.unwrap().expect("it is shared")
+}
+
+fn applicant(key: &str, port: u16) -> Applicant {
+    Applicant {
+        key_id: key.to_owned(),
+        connection: 1,
+        connected_at: at(i64::from(port)),
+        peer: SocketAddr::from(([127, 0, 0, 1], port)).into(),
+        takeovers: Vec::new(),
+    }
+}
+
+async fn granted(node: &Member, applicant: &Applicant) -> Fence {
+    match node.apply(applicant).await.unwrap() {
+        Application::Granted { fence, .. } => fence,
+        Application::Held(held) => panic!("{held:?}"),
+    }
+}
+
+async fn held(node: &Member, key: &str) -> Held {
+    match node.apply(&applicant(key, 9)).await.unwrap() {
+        Application::Held(held) => held,
+        granted => panic!("{granted:?}"),
+    }
+}
+
+/// Waits until a node that sends no heartbeats is gone, as another sees it.
+async fn take_from_the_gone(node: &Member, key: &str) -> Fence {
+    let take = async {
+        loop {
+            if let Application::Granted { fence, .. } =
+                node.apply(&applicant(key, 2)).await.unwrap()
+            {
+                return fence;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(WITHIN, take).await.unwrap()
+}
+
+#[test]
+fn a_lease_has_one_node_and_its_fences_grow() {
+    run(async {
+        let database = Database::fresh();
+        let db = open(&database).await;
+        let (one, other) = (join(&db, "1", LIFE).await, join(&db, "2", LIFE).await);
+        let first = granted(&one, &applicant("k", 1)).await;
+        let seen = held(&other, "k").await;
+        assert_eq!(
+            (seen.fence, seen.peer.port, seen.connected_at),
+            (first, Some(1), at(1))
+        );
+        // another connection of the same node
+        let second = granted(&one, &applicant("k", 3)).await;
+        assert!(second > first);
+        assert_eq!(one.own().await.unwrap(), [("k".to_owned(), second)]);
+        one.release(&[("k".to_owned(), first)]).await.unwrap();
+        assert_eq!(
+            held(&other, "k").await.fence,
+            second,
+            "it is not the old one's"
+        );
+        one.release(&[("k".to_owned(), second)]).await.unwrap();
+        assert!(granted(&other, &applicant("k", 4)).await > second);
+        assert!(one.own().await.unwrap().is_empty());
+        // whoever ends leaves everything
+        other.leave().await.unwrap();
+        granted(&one, &applicant("k", 5)).await;
+    });
+}
+
+#[test]
+fn of_many_that_run_for_a_lease_one_gets_it() {
+    run(async {
+        let database = Database::fresh();
+        let db = open(&database).await;
+        let mut nodes = Vec::new();
+        for id in ["1", "2", "3", "4"] {
+            nodes.push(join(&db, id, LIFE).await);
+        }
+        for round in 0..60 {
+            let key = format!("k{round}");
+            let racers: Vec<_> = (0..16)
+                .map(|n: usize| {
+                    let (node, applicant) = (nodes[n % 4].clone(), applicant(&key, n as u16 + 1));
+                    tokio::spawn(async move { (n % 4, node.apply(&applicant).await.unwrap()) })
+                })
+                .collect();
+            let mut owners = Vec::new();
+            for racer in racers {
+                if let (node, Application::Granted { .. }) = racer.await.unwrap() {
+                    owners.push(node);
+                }
+            }
+            owners.dedup();
+            assert_eq!(owners.len(), 1, "{key}: nodes {owners:?}");
+        }
+    });
+}
+
+#[test]
+fn a_node_that_is_silent_loses_its_leases_and_sees_it_with_its_next_heartbeat() {
+    run(async {
+        let database = Database::fresh();
+        let db = open(&database).await;
+        let (one, other) = (join(&db, "1", SHORT).await, join(&db, "2", SHORT).await);
+        let first = granted(&one, &applicant("k", 1)).await;
+        assert!(take_from_the_gone(&other, "k").await > first);
+        one.beat().await.unwrap();
+        assert!(one.own().await.unwrap().is_empty());
+    });
+}
+
+#[test]
+fn a_heartbeat_and_a_taking_never_pass_each_other() {
+    run(async {
+        let database = Database::fresh();
+        let db = open(&database).await;
+        let (one, other) = (join(&db, "1", SHORT).await, join(&db, "2", SHORT).await);
+        granted(&one, &applicant("k", 1)).await;
+        tokio::time::sleep(SHORT * 2).await;
+
+        // the taking is under way: the heartbeat waits for its end, and finds what was taken
+        let mut taker = PgConnection::connect(&database.url).await.unwrap();
+        let mut taking = taker.begin().await.unwrap();
+        let sql = "select granted from apply_for_lease('k', '2', 0, '127.0.0.1:1', '{}')";
+        let taken: bool = sqlx::query_scalar(sql)
+            .fetch_one(&mut *taking)
+            .await
+            .unwrap();
+        assert!(taken);
+        let late = one.clone();
+        let mut beat = tokio::spawn(async move { late.beat().await });
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut beat).await;
+        assert!(early.is_err(), "it waits");
+        taking.commit().await.unwrap();
+        // where it waits for too long it has failed, and is sent again
+        if beat.await.unwrap().is_err() {
+            one.beat().await.unwrap();
+        }
+        assert!(one.own().await.unwrap().is_empty());
+
+        // the heartbeat is under way: the taking waits for its end, and takes nothing
+        let other_first = granted(&other, &applicant("k", 2)).await;
+        tokio::time::sleep(SHORT * 2).await;
+        let mut beater = PgConnection::connect(&database.url).await.unwrap();
+        let mut beating = beater.begin().await.unwrap();
+        sqlx::query(
+            "update nodes set beat_at = clock_timestamp() + interval '1 minute' where id = '2'",
+        )
+        .execute(&mut *beating)
+        .await
+        .unwrap();
+        let rival = join(&db, "3", LIFE).await;
+        let mut taking = tokio::spawn(async move { rival.apply(&applicant("k", 3)).await });
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut taking).await;
+        assert!(early.is_err(), "it waits");
+        beating.commit().await.unwrap();
+        match taking.await.unwrap().unwrap() {
+            Application::Held(held) => assert_eq!(held.fence, other_first),
+            granted => panic!("{granted:?}"),
+        }
+    });
+}
+
+#[test]
+fn questions_are_answered_by_the_node_that_has_the_lease() {
+    run(async {
+        let database = Database::fresh();
+        let db = open(&database).await;
+        let (one, other) = (join(&db, "1", LIFE).await, join(&db, "2", LIFE).await);
+        let ear = tokio::spawn(db.clone().listen());
+        let fence = granted(&one, &applicant("k", 1)).await;
+        let mut changes = db.lease_changes();
+        let ask = other.ask("k", fence, Claim::Fresh).await.unwrap();
+        let heard = tokio::time::timeout(WITHIN, changes.changed()).await;
+        heard.expect("the question is heard").unwrap();
+        assert!(other.asked().await.unwrap().is_empty());
+        let asked = one.asked().await.unwrap();
+        assert_eq!(asked.len(), 1);
+        assert_eq!(
+            (asked[0].id, asked[0].fence, asked[0].claim),
+            (ask, fence, Claim::Fresh)
+        );
+        assert_eq!(other.answer(ask).await.unwrap(), None);
+        one.reply(&asked[0], Answer::Living, Vec::new())
+            .await
+            .unwrap();
+        assert_eq!(other.answer(ask).await.unwrap(), Some(Answer::Living));
+        assert!(one.asked().await.unwrap().is_empty());
+        held(&other, "k").await;
+
+        let ask = other.ask("k", fence, Claim::Takeover).await.unwrap();
+        let asked = one.asked().await.unwrap();
+        assert_eq!(asked[0].claim, Claim::Takeover);
+        // the stream's end may be written before the answer; what was counted goes with the key
+        one.release(&[("k".to_owned(), fence)]).await.unwrap();
+        let lately = vec![Duration::from_secs(30), Duration::from_secs(2)];
+        one.reply(&asked[0], Answer::Free, lately).await.unwrap();
+        assert_eq!(other.answer(ask).await.unwrap(), Some(Answer::Free));
+        let Application::Granted {
+            fence: now,
+            takeovers,
+        } = other.apply(&applicant("k", 2)).await.unwrap()
+        else {
+            panic!("it is free");
+        };
+        let ages: Vec<u64> = takeovers.iter().map(Duration::as_secs).collect();
+        assert_eq!(ages, [30, 2]);
+
+        // a lease that is none any more is free, and letting it go takes nothing from its successor
+        let stale = one.ask("k", fence, Claim::Fresh).await.unwrap();
+        assert_eq!(one.answer(stale).await.unwrap(), Some(Answer::Free));
+        one.reply(&asked[0], Answer::Free, Vec::new())
+            .await
+            .unwrap();
+        assert_eq!(held(&one, "k").await.fence, now);
+        ear.abort();
+    });
+}
+
+#[test]
+fn a_duty_has_one_node_and_what_another_does_by_right_of_it_is_refused() {
+    run(async {
+        let database = Database::fresh();
+        let db = open(&database).await;
+        let (one, other) = (join(&db, "1", SHORT).await, join(&db, "2", SHORT).await);
+        let proof = one.take_duty("engines").await.unwrap().expect("it is free");
+        assert!(other.take_duty("engines").await.unwrap().is_none());
+        assert!(other.take_duty("insiders").await.unwrap().is_some());
+        let mut tx = db.begin().await.unwrap();
+        tx.prove(&proof).await.unwrap();
+        drop(tx);
+        assert!(one.has(&proof).await.unwrap());
+
+        let taken = async {
+            loop {
+                if let Some(proof) = other.take_duty("engines").await.unwrap() {
+                    return proof;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let new = tokio::time::timeout(WITHIN, taken).await.unwrap();
+        one.beat().await.unwrap();
+        assert!(!one.has(&proof).await.unwrap());
+        let mut tx = db.begin().await.unwrap();
+        tx.publish(&signals(0..1), at(0)).await.unwrap();
+        let refused = tx.prove(&proof).await;
+        assert!(
+            matches!(refused, Err(StoreError::Unavailable(_))),
+            "{refused:?}"
+        );
+        drop(tx);
+        let mut tx = db.begin().await.unwrap();
+        tx.prove(&new).await.unwrap();
+        drop(tx);
+        // left, it is free at once; the old one's leaving changes nothing
+        other.beat().await.unwrap();
+        one.leave_duty(&proof).await.unwrap();
+        assert!(other.has(&new).await.unwrap());
+        other.leave_duty(&new).await.unwrap();
+        assert!(one.take_duty("engines").await.unwrap().is_some());
+    });
+}
