@@ -2,7 +2,6 @@
 
 use std::{
     collections::VecDeque,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -30,7 +29,7 @@ pub struct Taken {
     /// Since when.
     pub connected_at: Time,
     /// From where.
-    pub peer: SocketAddr,
+    pub peer: String,
     /// Whether it was a takeover that came too often.
     pub flapping: bool,
 }
@@ -155,7 +154,7 @@ impl Seats {
             if let Err(answer) = self.contest(&holder, claim).await {
                 return Err(Taken {
                     connected_at: holder.connected_at,
-                    peer: holder.peer,
+                    peer: holder.peer.to_string(),
                     flapping: answer == Answer::Flapping,
                 });
             }

@@ -1,6 +1,6 @@
 //! Leases: which node has a key's one stream, where several nodes share a database; and the trait that keeps them.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use super::time::Time;
 
@@ -27,7 +27,7 @@ pub struct Applicant {
     /// Since when.
     pub connected_at: Time,
     /// From where.
-    pub peer: SocketAddr,
+    pub peer: String,
     /// How long ago living holders of this node were superseded: counts where the lease is this node's already.
     pub takeovers: Vec<Duration>,
 }
@@ -54,7 +54,7 @@ pub struct Held {
     /// Since when its connection is there.
     pub connected_at: Time,
     /// Its address.
-    pub peer: SocketAddr,
+    pub peer: String,
 }
 
 /// A question to the node that has a lease.
