@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    db::{Db, Tx},
+    db::{Db, Lane, Tx},
     error::StoreResult,
     sql::{QueryBuilder, query, query_as},
 };
@@ -52,6 +52,8 @@ impl Tx {
     }
 
     async fn mark(&mut self, companies: &[(i64, Time)], returns_due: bool) -> StoreResult<()> {
+        // a mark that comes while the company is judged must wait, or it would go with the one that was judged
+        self.alone_in(Lane::Insiders).await?;
         let mut earliest: HashMap<i64, i64> = HashMap::new();
         for (company, since) in companies {
             let known = earliest.entry(*company).or_insert(since.0);

@@ -88,6 +88,14 @@ impl Database {
         ));
     }
 
+    /// Its URL by TLS, with the server's certificate checked for this host; `None` where nothing is known of the certificate.
+    pub fn url_by_tls(&self, host: &str) -> Option<String> {
+        let authority = server().authority.as_ref()?;
+        let url = self.url.replace("@127.0.0.1:", &format!("@{host}:"));
+        let checked = format!("sslmode=verify-full&sslrootcert={}", authority.display());
+        Some(url.replace("sslmode=disable", &checked))
+    }
+
     /// Host and port of its server.
     pub fn address(&self) -> String {
         let (_, rest) = self.url.split_once("://").unwrap();
@@ -164,6 +172,8 @@ struct Server {
     url: String,
     /// A database whose tables are made, to copy from.
     template: Option<String>,
+    /// Who vouches for its name, where that is known.
+    authority: Option<PathBuf>,
     statements: Mutex<mpsc::Sender<Order>>,
     _keeper: Option<Mutex<Child>>,
 }
@@ -195,6 +205,7 @@ fn server() -> &'static Server {
             Server {
                 url,
                 template: None,
+                authority: None,
                 statements,
                 _keeper: None,
             }
@@ -246,6 +257,9 @@ cat >>"$dir/data/postgresql.conf" <<END
 listen_addresses = '127.0.0.1'
 port = $port
 unix_socket_directories = ''
+ssl = on
+ssl_cert_file = '$dir/server.crt'
+ssl_key_file = '$dir/server.key'
 max_connections = 300
 shared_buffers = '32MB'
 fsync = off
@@ -271,15 +285,17 @@ fn throwaway() -> Server {
         getrandom(&mut bytes);
         bytes.iter().map(|b| format!("{b:02x}")).collect::<String>()
     };
-    let path = dir.join("password");
-    let file = fs::OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(&path);
-    writeln!(file.unwrap(), "{password}").unwrap();
-    if let Some((user, group)) = owner {
-        chown(&path, Some(user), Some(group)).unwrap();
+    put(&dir.join("password"), &password, owner);
+    let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let authority = dir.join("server.crt");
+    for (path, text) in [
+        (&authority, certificate.cert.pem()),
+        (
+            &dir.join("server.key"),
+            certificate.signing_key.serialize_pem(),
+        ),
+    ] {
+        put(path, &text, owner);
     }
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
@@ -304,12 +320,14 @@ fn throwaway() -> Server {
         let more = lines.read_line(&mut said).unwrap();
         assert!(more > 0, "PostgreSQL does not start: {said}");
     }
-    let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
+    // without TLS, which takes a test's time; one of them asks for it
+    let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable");
     let statements = Mutex::new(administer(url.clone()));
     let mut server = Server {
         url,
         template: None,
         statements,
+        authority: Some(authority),
         _keeper: Some(Mutex::new(keeper)),
     };
     let template = "sigcast_template";
@@ -324,6 +342,19 @@ fn throwaway() -> Server {
     made.join().unwrap();
     server.template = Some(template.to_owned());
     server
+}
+
+/// A file for the server's eyes.
+fn put(path: &Path, text: &str, owner: Option<(u32, u32)>) {
+    let file = fs::OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    writeln!(file.unwrap(), "{text}").unwrap();
+    if let Some((user, group)) = owner {
+        chown(path, Some(user), Some(group)).unwrap();
+    }
 }
 
 fn getrandom(bytes: &mut [u8]) {

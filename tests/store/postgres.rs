@@ -21,7 +21,7 @@ use sqlx::{
 
 use crate::{
     backend::{at, run, signal, signals},
-    cluster::Database,
+    cluster::{Database, config},
     publish_sql::{by_sql, named},
 };
 
@@ -205,6 +205,31 @@ impl Proxy {
     fn hold(&self) {
         self.held.send_modify(|held| *held += 1);
     }
+}
+
+#[test]
+fn the_servers_certificate_is_checked() {
+    run(async {
+        let database = Database::fresh();
+        let (Some(good), Some(bad)) = (
+            database.url_by_tls("localhost"),
+            database.url_by_tls("127.0.0.1"),
+        ) else {
+            println!("skipped: nothing is known of the server's certificate");
+            return;
+        };
+        let db = Db::open_postgres(&config(&good)).await.unwrap();
+        db.name_log("0123abcd", at(0)).await.unwrap();
+        let mut sql = PgConnection::connect(&good).await.unwrap();
+        let encrypted: bool =
+            sqlx::query_scalar("select ssl from pg_stat_ssl where pid = pg_backend_pid()")
+                .fetch_one(&mut sql)
+                .await
+                .unwrap();
+        assert!(encrypted);
+        let refused = Db::open_postgres(&config(&bad)).await;
+        assert!(refused.is_err(), "it is of another host");
+    });
 }
 
 #[test]

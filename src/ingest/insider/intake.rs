@@ -384,7 +384,7 @@ impl Intake {
         splits: &[SymbolSplit],
     ) -> StoreResult<bool> {
         let _judge = self.judge.lock().await;
-        let mut tx = self.db.begin().await?;
+        let mut tx = self.db.begin_in(Lane::Insiders).await?;
         if !tx.put_splits(market, symbol, splits).await? {
             return Ok(false);
         }
