@@ -101,32 +101,35 @@ fn uk_pdmr() {
         return;
     };
     let why = "3046: element 3046: director: `Position / Status` is a heading of the form, no name";
-    assert_eq!(reasons(&refused), [why]);
+    let twice = "rns_id: missing, and an announcement of the file tells of the same dealing";
+    let (twice, others): (Vec<_>, Vec<_>) =
+        (reasons(&refused).into_iter()).partition(|reason| reason.ends_with(twice));
+    assert_eq!((twice.len(), others), (37, vec![why.to_owned()]));
     let rows: Vec<_> = filings.iter().flat_map(|filing| &filing.rows).collect();
-    assert_eq!((filings.len(), rows.len()), (4_281, 4_493));
+    assert_eq!((filings.len(), rows.len()), (4_244, 4_456));
     let want = counts([
-        ("P", 1_379),
-        ("S", 954),
-        ("sip", 1_347),
-        ("grant", 589),
+        ("P", 1_361),
+        ("S", 938),
+        ("sip", 1_346),
+        ("grant", 588),
         ("exercise", 190),
-        ("sell_tax", 34),
+        ("sell_tax", 33),
     ]);
     assert_eq!(codes(&filings), want);
     let count = |test: &dyn Fn(&Filing) -> bool| filings.iter().filter(|f| test(f)).count();
-    // 563 announcements hold notifications of several persons
-    assert_eq!(count(&|filing| filing.id.0.contains('-')), 2_103);
-    assert_eq!(count(&|filing| filing.published_estimated), 789);
+    // the others have no announcement's number
+    assert_eq!(count(&|filing| filing.id.0.contains('-')), 3_607);
+    assert_eq!(count(&|filing| filing.published_estimated), 752);
     let same = rows.iter().filter(|row| row.price == row.shares);
     assert_eq!(same.count(), 40, "bad prices are kept as filed");
     let shares: Decimal = rows.iter().filter_map(|row| row.shares).sum();
-    assert_eq!(shares, number("5086360821"));
+    assert_eq!(shares, number("5074088372"));
     let paid: Decimal = rows
         .iter()
         .filter(|row| row.code == Some(Code::purchase()))
         .filter_map(|row| row.shares?.checked_mul(row.price?))
         .sum();
-    assert_eq!(paid, number("214393223.74416239313186"));
+    assert_eq!(paid, number("136240722.12405239313186"));
     // blanks and case in the wrong places make no second person
     let letters = |name: &str| -> String {
         let letters = name.chars().filter(|letter| letter.is_alphanumeric());
@@ -140,7 +143,7 @@ fn uk_pdmr() {
         .collect();
     assert_eq!(lettered.len(), persons.len());
     let close = count(&|filing| filing.owners[0].close_to.is_some());
-    assert_eq!(close, 139);
+    assert_eq!(close, 130);
 }
 
 #[test]

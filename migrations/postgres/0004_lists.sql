@@ -16,7 +16,8 @@ create index declarations_by_amount on declarations
 drop index declarations_by_company;
 create index declarations_by_company on declarations (company, published_at desc, amf_id, direction, score);
 drop index declarations_by_market;
-create index declarations_by_market on declarations (market, published_at desc, amf_id);
+create index declarations_by_market on declarations
+    (market, published_at desc, amf_id, direction, score, is_cluster, amount_micros, company, insider);
 drop index declarations_by_insider;
 create index declarations_by_insider on declarations (insider, published_at desc, amf_id);
 drop index declarations_by_isin;
@@ -35,3 +36,8 @@ create index name_words_by_number on name_words (number, kind, word);
 drop index backtests_by_direction;
 create index backtests_by_direction on backtests
     (direction, score, market, published_at, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730);
+
+-- Both directions end with those of unknown worth, which one index read backwards would begin with.
+drop index companies_by_cap;
+create index companies_by_cap on companies (market_cap_micros, number);
+create index companies_by_cap_descending on companies (market_cap_micros desc nulls last, number);

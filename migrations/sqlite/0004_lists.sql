@@ -16,7 +16,8 @@ create index declarations_by_amount on declarations
 drop index declarations_by_company;
 create index declarations_by_company on declarations (company, published_at desc, amf_id, direction, score);
 drop index declarations_by_market;
-create index declarations_by_market on declarations (market, published_at desc, amf_id);
+create index declarations_by_market on declarations
+    (market, published_at desc, amf_id, direction, score, is_cluster, amount_micros, company, insider);
 drop index declarations_by_insider;
 create index declarations_by_insider on declarations (insider, published_at desc, amf_id);
 drop index declarations_by_isin;

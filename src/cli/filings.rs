@@ -339,12 +339,12 @@ async fn store(
         tally.accepted += taken.accepted;
         tally.duplicate += taken.duplicate;
         restated += taken.restated;
-        for place in taken.unknown_market {
-            if let (Some(filing), Some(at)) = (filings.get(place), places.get(place)) {
+        for refused in taken.refused {
+            if let Some(at) = places.get(refused.place) {
                 let refusal = Refusal {
                     file: at.file.to_string(),
                     line: at.line,
-                    reason: format!("market: `{}` is not known", filing.market),
+                    reason: refused.reason,
                 };
                 tally.refuse(&progress, refusal);
             }

@@ -240,6 +240,7 @@ struct Closing {
     /// Splits read.
     told: u64,
     changed: std::collections::BTreeSet<String>,
+    warnings: Vec<String>,
     symbols: std::collections::BTreeSet<String>,
 }
 
@@ -263,7 +264,8 @@ pub async fn prices(args: PricesArgs) -> Result<Outcome> {
     if args.table.json {
         say(json!({
             "accepted": tally.accepted, "rejected": tally.rejected(), "rejected_total": tally.rejected,
-            "splits": closing.told, "symbols": symbols, "symbols_changed": changed, "assessments": settled.revisions, "signals": settled.signals,
+            "splits": closing.told, "symbols": symbols, "symbols_changed": changed, "warnings": closing.warnings,
+            "assessments": settled.revisions, "signals": settled.signals,
         }));
     } else {
         say(format!(
@@ -310,8 +312,14 @@ async fn put_closes(
                 closing.told += splits.len() as u64;
             }
             for (symbol, closes) in std::mem::take(&mut closing.waiting) {
-                let changed = work.intake.closes(market, &symbol, &closes).await;
-                if changed.context(MENDED)? {
+                let taken = work.intake.closes(market, &symbol, &closes).await;
+                let taken = taken.context(MENDED)?;
+                if let Some(warning) = taken.warning {
+                    let warning = format!("{symbol}: {warning}");
+                    open.progress.note(&warning);
+                    closing.warnings.push(warning);
+                }
+                if taken.changed {
                     closing.changed.insert(symbol.clone());
                 }
                 closing.symbols.insert(symbol);

@@ -161,6 +161,9 @@ fn scaled(bound: Decimal, digits: u32) -> Decimal {
     bound.checked_mul(scale).unwrap_or(Decimal::MAX)
 }
 
+const COMPANY_WORDS: &str = "Beginnings of words of the company's name, its ticker or its ISIN";
+/// Amounts are filtered by in millionths, as many as 63 bits hold.
+const MOST_AMOUNT: u64 = i64::MAX as u64 / 1_000_000;
 const SCORES: Kind = Kind::Number {
     most: Some(100),
     default: None,
@@ -184,8 +187,11 @@ const ISIN: Parameter = Parameter::new("isin", Kind::Isin, "Exactly this ISIN");
 pub(super) const FROM: Parameter = Parameter::new("from", Kind::Moment, "Published at or after");
 pub(super) const TO: Parameter =
     Parameter::new("to", Kind::Moment, "Published until, that day included");
-pub(super) const AS_OF: Parameter =
-    Parameter::new("asOf", Kind::Moment, "As it was served at that moment");
+pub(super) const AS_OF: Parameter = Parameter::new(
+    "asOf",
+    Kind::Moment,
+    "As it was served at that moment; of a day, at its end",
+);
 pub(super) const LIMIT: Parameter = limit(50, 200);
 pub(super) const OFFSET: Parameter = Parameter::new(
     "offset",
@@ -214,6 +220,12 @@ pub(super) const fn limit(default: u64, most: u64) -> Parameter {
     Parameter::new("limit", kind, "Items at most")
 }
 
+const fn sort(words: &'static [&'static str], default: &'static str) -> Parameter {
+    let default = Some(default);
+    let kind = Kind::Word { words, default };
+    Parameter::new("sort", kind, "By what the list is sorted")
+}
+
 const fn order(default: &'static str) -> Parameter {
     let kind = Kind::Word {
         words: Order::WORDS,
@@ -233,20 +245,28 @@ pub(super) fn page(values: &mut Values<'_>) -> Result<Page, QueryError> {
 }
 
 pub(super) fn period(values: &mut Values<'_>) -> Result<Period, QueryError> {
+    let (from, to) = ends(values)?;
+    Ok(Period {
+        from: from.map(|moment| moment.at),
+        before: to.as_ref().map(Moment::after),
+    })
+}
+
+/// `from` or `since`, and `to`, which does not end before that begins.
+pub(super) fn ends(
+    values: &mut Values<'_>,
+) -> Result<(Option<Moment>, Option<Moment>), QueryError> {
     let since = values.moment("since")?;
     let from = values.moment("from")?;
-    if let (Some(since), Some(_)) = (since, from) {
-        return Values::refuse("since", &since.at, "since or from, which mean the same");
+    if let (Some(since), Some(_)) = (&since, &from) {
+        return Values::refuse("since", &since.text, "since or from, which mean the same");
     }
-    let period = Period {
-        from: from.or(since).map(|moment| moment.at),
-        before: values.moment("to")?.map(Moment::after),
-    };
-    match (period.from, period.before) {
-        (Some(from), Some(before)) if from >= before => {
-            Values::refuse("to", &before.plus(-1), "a time not before from")
+    let (from, to) = (from.or(since), values.moment("to")?);
+    match (&from, &to) {
+        (Some(from), Some(to)) if from.at >= to.after() => {
+            Values::refuse("to", &to.text, "a time not before from")
         }
-        _ => Ok(period),
+        _ => Ok((from, to)),
     }
 }
 
@@ -303,18 +323,11 @@ pub struct CompaniesQuery {
 
 impl InsiderQuery for CompaniesQuery {
     const PARAMETERS: &'static [Parameter] = &[
-        Parameter::new("q", NAME, "Words of the company's name"),
+        Parameter::new("q", NAME, COMPANY_WORDS),
         ISIN,
         MARKET,
         Parameter::new("hasLogo", Kind::Flag, "With a logo, or without"),
-        Parameter::new(
-            "sort",
-            Kind::Word {
-                words: CompanySort::WORDS,
-                default: Some("name"),
-            },
-            "By what the list is sorted",
-        ),
+        sort(CompanySort::WORDS, "name"),
         order("asc"),
         LIMIT,
         OFFSET,
@@ -443,23 +456,16 @@ impl InsiderQuery for DeclarationsQuery {
         Parameter::new(
             "minAmount",
             Kind::Number {
-                most: None,
+                most: Some(MOST_AMOUNT),
                 default: None,
             },
             "Least amount, in the declaration's own currency",
         ),
-        Parameter::new("company", NAME, "Words of the company's name"),
-        Parameter::new("insider", NAME, "Words of the insider's name"),
+        Parameter::new("company", NAME, COMPANY_WORDS),
+        Parameter::new("insider", NAME, "The same of anybody's name who reports"),
         ISIN,
         MARKET,
-        Parameter::new(
-            "sort",
-            Kind::Word {
-                words: DeclarationSort::WORDS,
-                default: Some("pubDate"),
-            },
-            "By what the list is sorted",
-        ),
+        sort(DeclarationSort::WORDS, "pubDate"),
         order("desc"),
         LIMIT,
         OFFSET,

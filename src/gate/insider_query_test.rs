@@ -54,8 +54,8 @@ fn nothing_said_is_the_default() {
     assert_eq!((winning.lookback_days, winning.page.limit), (90, 20));
     let flow: NetFlowQuery = parse("").unwrap();
     assert_eq!(
-        (flow.bucket, flow.basis, flow.period),
-        (FlowBucket::Month, FlowBasis::Publication, Period::default())
+        (flow.bucket, flow.basis, flow.from, flow.to),
+        (FlowBucket::Month, FlowBasis::Publication, None, None)
     );
     assert!(parse::<NoQuery>("").is_ok());
 }
@@ -103,6 +103,8 @@ fn a_day_named_as_the_end_is_in() {
     assert_eq!(day.before, at("2026-04-25"), "the whole of it");
     let instant = period("from=2026-04-24T10:00:00Z&to=2026-04-24T10:00:00Z");
     assert_eq!(instant.before, instant.from.map(|from| from.plus(1)));
+    let then = parse::<DeclarationQuery>("asOf=2026-04-24").unwrap();
+    assert_eq!(then.as_of, day.before.map(|end| end.plus(-1)));
     let offset = period("to=2026-04-24T10:00:00%2B02:00");
     assert_eq!(offset.before, at("2026-04-24T08:00:00Z").map(|t| t.plus(1)));
 }

@@ -4,9 +4,9 @@ pub use super::pairs::QueryError;
 use super::{
     insider_query::{
         AS_OF, DIRECTION, Direction, FORMAT, FROM, FlowBasis, FlowBucket, InsiderQuery, LIMIT,
-        MARKET, MIN_SCORE, OFFSET, Page, Period, TO, limit, page, period,
+        MARKET, MIN_SCORE, OFFSET, Page, Period, TO, ends, limit, page, period,
     },
-    parameter::{Kind, Parameter, Values},
+    parameter::{Kind, Moment, Parameter, Values},
 };
 use crate::model::time::Time;
 use rust_decimal::Decimal;
@@ -32,7 +32,7 @@ impl InsiderQuery for DeclarationQuery {
 
     fn take(values: &mut Values<'_>) -> Result<Self, QueryError> {
         Ok(DeclarationQuery {
-            as_of: values.moment("asOf")?.map(|moment| moment.at),
+            as_of: values.moment("asOf")?.map(|moment| moment.last()),
         })
     }
 }
@@ -54,7 +54,7 @@ impl InsiderQuery for ScoreQuery {
 
     fn take(values: &mut Values<'_>) -> Result<Self, QueryError> {
         Ok(ScoreQuery {
-            as_of: values.moment("asOf")?.map(|moment| moment.at),
+            as_of: values.moment("asOf")?.map(|moment| moment.last()),
             version: values.text("version")?,
         })
     }
@@ -161,7 +161,7 @@ impl InsiderQuery for SearchQuery {
                 least: 2,
                 most: 100,
             },
-            "Beginnings of words of a company's or an insider's name",
+            "Beginnings of words of a company's or an insider's name, or of a company's ticker or ISIN",
         )
         .required(),
         MARKET,
@@ -204,14 +204,16 @@ impl InsiderQuery for WinningQuery {
 }
 
 /// `/companies/{slug}/net-flow`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetFlowQuery {
     /// How wide a bucket is.
     pub bucket: FlowBucket,
     /// By which date.
     pub basis: FlowBasis,
-    /// Within.
-    pub period: Period,
+    /// From the day of the market that is named, or that the moment falls on.
+    pub from: Option<Moment>,
+    /// Until that day, likewise.
+    pub to: Option<Moment>,
 }
 
 impl InsiderQuery for NetFlowQuery {
@@ -232,15 +234,21 @@ impl InsiderQuery for NetFlowQuery {
             },
             "By which date a dealing is put into its bucket",
         ),
-        Parameter::new("from", Kind::Moment, "At or after"),
-        Parameter::new("to", Kind::Moment, "Until, that day included"),
+        Parameter::new(
+            "from",
+            Kind::Moment,
+            "From this day on, as the market's own days go; of a time, the day that it falls on there",
+        ),
+        Parameter::new("to", Kind::Moment, "Until such a day, itself included"),
     ];
 
     fn take(values: &mut Values<'_>) -> Result<Self, QueryError> {
+        let (from, to) = ends(values)?;
         Ok(NetFlowQuery {
+            from,
+            to,
             bucket: FlowBucket::at(values.word("bucket")?).unwrap_or(FlowBucket::Month),
             basis: FlowBasis::at(values.word("basis")?).unwrap_or(FlowBasis::Publication),
-            period: period(values)?,
         })
     }
 }

@@ -12,7 +12,7 @@ pub const MAX_TYPES: usize = 32;
 /// Parameters that make a [`Filter`].
 const FILTER_PARAMETERS: [&str; 5] = ["types", "min_rank", "min_score", "token", "market"];
 /// What a parameter of a moment takes.
-pub const ISO_TIME: &str = "an ISO 8601 time such as 2026-04-24T09:32:14.117Z (in a query, write an offset's + as %2B), from 2009 to 2200";
+pub const ISO_TIME: &str = "an ISO 8601 time such as 2026-04-24T09:32:14.117Z (in a query, write an offset's + as %2B), from 1993 to 2200";
 
 const SHOWN_CHARS: usize = 60;
 const MAX_WORD: usize = 64;

@@ -33,7 +33,7 @@ pub enum Kind {
     /// A decimal number from 0.
     Number {
         /// At most, if there is a bound.
-        most: Option<u32>,
+        most: Option<u64>,
         /// Where nothing is said.
         default: Option<u32>,
     },
@@ -88,12 +88,14 @@ impl Parameter {
 }
 
 /// A moment as it was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// The instant; of a day its first.
     pub at: Time,
     /// Only a day was named.
     pub is_day: bool,
+    /// In the client's own words.
+    pub text: String,
 }
 
 impl Moment {
@@ -101,13 +103,20 @@ impl Moment {
         Some(Moment {
             at: Time::parse_iso(text).ok()?,
             is_day: text.len() == 10,
+            text: text.to_owned(),
         })
     }
 
     /// The first instant after it: after the whole day, where a day was named.
     #[must_use]
-    pub fn after(self) -> Time {
+    pub fn after(&self) -> Time {
         self.at.plus(if self.is_day { Time::DAY } else { 1 })
+    }
+
+    /// The last instant that it means: a day's end.
+    #[must_use]
+    pub fn last(&self) -> Time {
+        self.after().plus(-1)
     }
 }
 

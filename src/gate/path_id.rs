@@ -1,6 +1,9 @@
 //! Names in paths: what a company, an insider or a declaration is called. What does not look like one names nothing.
 
-const MAX_ID: usize = 100;
+use crate::model::{dealing::MAX_CODE_BYTES, filing::MAX_ID_BYTES};
+
+/// A declaration is called as its filing is, with `:` and its code behind that where the filing has several.
+const MAX_ID: usize = MAX_ID_BYTES + 1 + MAX_CODE_BYTES;
 const MAX_SLUG: usize = 200;
 
 /// A declaration's amfId, such as `2026DD1108988` or `SEC:0001127602-25-009876`.
@@ -39,7 +42,9 @@ mod tests {
         for id in ["2026DD1108988", "SEC:0001127602-25-009876"] {
             assert_eq!(AmfId::parse(id), Some(AmfId(id.to_owned())));
         }
-        for id in ["", "a b", "é", "a\0", &"1".repeat(101)] {
+        let longest = format!("{}:reclassification", "9".repeat(128));
+        assert!(AmfId::parse(&longest).is_some());
+        for id in ["", "a b", "é", "a\0", &"1".repeat(146)] {
             assert_eq!(AmfId::parse(id), None, "{id:?}");
         }
         assert!(Slug::parse("bouygues-1454").is_some());

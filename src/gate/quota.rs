@@ -232,11 +232,11 @@ impl Quota {
         self.left < block / 2 && self.counters.room(limits) > 0
     }
 
-    /// What to ask of the store while so many requests wait.
+    /// What to ask of the store while so many requests wait: as many as wait at least, as others may use meanwhile what is held.
     pub fn ask(&mut self, limits: Limits, waiting: u64, now: Time) -> Ask {
         self.roll(now);
         Ask {
-            want: waiting.max(limits.block()).saturating_sub(self.left),
+            want: limits.block().saturating_sub(self.left).max(waiting),
             corrections: std::mem::take(&mut self.corrections),
         }
     }

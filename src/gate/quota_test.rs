@@ -160,6 +160,24 @@ fn what_midnight_leaves_of_a_block_counts_for_no_day() {
 }
 
 #[test]
+fn who_waits_is_reserved_for_though_others_use_meanwhile_what_is_held() {
+    let mut store = store();
+    let pro = limits(10_000, 0);
+    let mut node = quota(&store);
+    request(&mut node, &mut store, pro, begin());
+    assert_eq!(node.left(), 9);
+    let ask = node.ask(pro, 3, begin());
+    for _ in 0..9 {
+        assert_eq!(node.take(pro, begin()), Taken::Passed);
+    }
+    let granted = tell(&mut store, &ask.corrections, ask.want, pro, begin());
+    node.granted(store.counters, granted, begin());
+    for _ in 0..3 {
+        assert_eq!(node.take(pro, begin()), Taken::Passed);
+    }
+}
+
+#[test]
 fn a_store_that_cannot_be_written_lends_within_the_limits() {
     let mut store = store();
     let free = limits(3, 0);

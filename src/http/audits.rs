@@ -97,10 +97,12 @@ pub async fn score(
     let found = db.declaration(&id.0, false).await?;
     let found = found.ok_or_else(ApiError::declaration_not_found)?;
     let version = query.version.as_deref().unwrap_or(SCORE_VERSION);
-    let waits = query.as_of.is_none() && query.version.is_none();
+    let then = query.as_of.unwrap_or_else(|| call.now());
     let text = match db.served(found.number, version, query.as_of).await? {
         Some(served) => assessed(&found.amf_id, version, &served)?,
-        None if waits => unscored(&found.amf_id, version, "pending", 0, None),
+        None if query.version.is_none() && db.arrived(found.number, then).await?.is_some() => {
+            unscored(&found.amf_id, version, "pending", 0, None)
+        }
         None => return Err(ApiError::declaration_not_found()),
     };
     Ok(call.object(text.into_bytes()))

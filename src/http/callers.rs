@@ -140,7 +140,7 @@ struct Wanted {
     caller: Arc<Caller>,
     limits: Limits,
     /// Where a request waits for it.
-    passed: Option<oneshot::Sender<bool>>,
+    passed: Option<oneshot::Sender<Taken>>,
 }
 
 /// All keys in use.
@@ -249,13 +249,17 @@ impl Callers {
     }
 
     async fn wait(&self, caller: &Arc<Caller>, limits: Limits) -> Result<(), Stopped> {
-        let (to, passed) = oneshot::channel();
-        let sent = self.tasks.send(reserve(caller, limits, Some(to))).await;
-        sent.map_err(|_| Stopped::Closing)?;
-        match passed.await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Stopped::Quota),
-            Err(_) => Err(Stopped::Closing),
+        loop {
+            let (to, passed) = oneshot::channel();
+            let sent = self.tasks.send(reserve(caller, limits, Some(to))).await;
+            sent.map_err(|_| Stopped::Closing)?;
+            match passed.await {
+                Ok(Taken::Passed) => return Ok(()),
+                Ok(Taken::Refused) => return Err(Stopped::Quota),
+                // the plan has room that nothing is reserved of: no reason to refuse
+                Ok(Taken::Unknown) => {}
+                Err(_) => return Err(Stopped::Closing),
+            }
         }
     }
 
@@ -294,7 +298,7 @@ impl Callers {
     }
 }
 
-fn reserve(caller: &Arc<Caller>, limits: Limits, passed: Option<oneshot::Sender<bool>>) -> Task {
+fn reserve(caller: &Arc<Caller>, limits: Limits, passed: Option<oneshot::Sender<Taken>>) -> Task {
     Task::Reserve(Wanted {
         caller: caller.clone(),
         limits,
@@ -306,7 +310,27 @@ fn reserve(caller: &Arc<Caller>, limits: Limits, passed: Option<oneshot::Sender<
 struct Share {
     caller: Arc<Caller>,
     limits: Limits,
-    waiting: Vec<oneshot::Sender<bool>>,
+    waiting: Vec<oneshot::Sender<Taken>>,
+}
+
+impl Share {
+    /// Puts what was reserved into the quota, and tells those who wait, in the order in which they came: at once, and of the moment that it
+    /// was reserved for. In between, another request would take what was reserved for them, and a midnight let it go.
+    fn hand_out(self, now: Time, reserved: impl FnOnce(&mut Quota)) {
+        self.caller.meter(|meter| {
+            reserved(&mut meter.quota);
+            meter.asked = false;
+            for passed in self.waiting {
+                if passed.is_closed() {
+                    continue;
+                }
+                let taken = meter.quota.take(self.limits, now);
+                if passed.send(taken).is_err() && taken == Taken::Passed {
+                    meter.quota.put_back();
+                }
+            }
+        });
+    }
 }
 
 impl Keeper {
@@ -367,39 +391,20 @@ impl Keeper {
         match self.write(&asks, now).await {
             Ok(granted) => {
                 for (share, (counters, granted)) in shares.into_iter().zip(granted) {
-                    let caller = share.caller.clone();
-                    caller.meter(|meter| meter.quota.granted(counters, granted, now));
-                    self.hand_out(share);
+                    let quota = |quota: &mut Quota| quota.granted(counters, granted, now);
+                    share.hand_out(now, quota);
                 }
             }
             Err(_) => {
                 for (share, asked) in shares.into_iter().zip(asks) {
-                    share.caller.meter(|meter| {
-                        meter.quota.not_told(asked.ask);
-                        let waiting = share.waiting.len() as u64;
-                        meter.quota.lend(waiting, share.limits, now);
+                    let (waiting, limits) = (share.waiting.len() as u64, share.limits);
+                    share.hand_out(now, |quota| {
+                        quota.not_told(asked.ask);
+                        quota.lend(waiting, limits, now);
                     });
-                    self.hand_out(share);
                 }
             }
         }
-    }
-
-    /// Tells those who wait, in the order in which they came.
-    fn hand_out(&self, share: Share) {
-        let now = self.clock.now();
-        share.caller.meter(|meter| {
-            meter.asked = false;
-            for passed in share.waiting {
-                if passed.is_closed() {
-                    continue;
-                }
-                let taken = meter.quota.take(share.limits, now) == Taken::Passed;
-                if passed.send(taken).is_err() && taken {
-                    meter.quota.put_back();
-                }
-            }
-        });
     }
 
     /// Lets keys go that rest, with everything of theirs given back.

@@ -2,15 +2,17 @@
 
 use std::{
     path::Path,
+    pin::pin,
     sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
     },
+    task::{Context, Waker},
 };
 
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::callers::{self, Allowance, Callers, Stopped};
+use super::callers::{self, Allowance, Caller, Callers, Stopped};
 use crate::{
     gate::{quota::Limits, rate::Rate},
     model::{
@@ -75,7 +77,11 @@ impl World {
     }
 
     fn start(&self) -> (Arc<Callers>, JoinHandle<()>) {
-        let (callers, keeper) = callers::new(self.db.clone(), self.clock());
+        self.start_by(self.clock())
+    }
+
+    fn start_by(&self, clock: Clock) -> (Arc<Callers>, JoinHandle<()>) {
+        let (callers, keeper) = callers::new(self.db.clone(), clock);
         (Arc::new(callers), tokio::spawn(keeper.run()))
     }
 
@@ -122,6 +128,55 @@ async fn sixty_four_at_the_boundary_get_what_is_left_and_no_more() {
         let refused = world.ask(&callers, per_day(limit)).await;
         assert!(matches!(refused, Err(Stopped::Quota)), "{refused:?}");
         assert_eq!(world.db.usage("k").await.unwrap().unwrap().today, limit);
+    }
+}
+
+/// A clock that does something each time it is read, before it says when it is.
+fn at_each_look(look: impl FnMut(usize) -> Time + Send + 'static) -> Clock {
+    let looks = AtomicUsize::new(0);
+    let look = Mutex::new(look);
+    Clock::from_fn(move || {
+        let n = looks.fetch_add(1, Ordering::Relaxed);
+        // whoever looks while it is looked at sees the beginning
+        look.try_lock().map_or(BEGIN, |mut look| look(n))
+    })
+}
+
+#[tokio::test]
+async fn a_midnight_between_the_reservation_and_the_answer_refuses_nobody() {
+    for first_of_may in 0..6 {
+        let dir = tempfile::tempdir().unwrap();
+        let world = World::new(dir.path()).await;
+        let clock = at_each_look(move |n| {
+            let after = n >= first_of_may;
+            if after { BEGIN.plus(Time::DAY) } else { BEGIN }
+        });
+        let (callers, _keeper) = world.start_by(clock);
+        let passed = world.passed(&callers, per_day(2), 2).await;
+        assert_eq!(passed, 2, "the day begins at look {first_of_may}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_reserved_for_who_waits_is_not_taken_by_who_comes_in_between() {
+    for moment in 0..6 {
+        let dir = tempfile::tempdir().unwrap();
+        let world = World::new(dir.path()).await;
+        let place: Arc<OnceLock<(Arc<Callers>, Arc<Caller>)>> = Arc::new(OnceLock::new());
+        let rival = place.clone();
+        let clock = at_each_look(move |n| {
+            if let (true, Some((callers, caller))) = (n == moment, rival.get()) {
+                // what it finds reserved it takes at once; it does not wait where it finds nothing
+                let _ = pin!(callers.admit(caller, per_day(40)))
+                    .poll(&mut Context::from_waker(Waker::noop()));
+            }
+            BEGIN
+        });
+        let (callers, _keeper) = world.start_by(clock);
+        let (caller, _) = callers.find(&world.key).await.unwrap().unwrap();
+        assert!(place.set((callers.clone(), caller)).is_ok());
+        let first = world.ask(&callers, per_day(40)).await;
+        assert!(first.is_ok(), "a rival at look {moment}: {first:?}");
     }
 }
 

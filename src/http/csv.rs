@@ -105,14 +105,17 @@ where
     let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
     headers.insert(header::CONTENT_TYPE, kind);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::VARY,
-        HeaderValue::from_static("accept, authorization, x-api-key"),
-    );
     let disposition = format!("attachment; filename=\"{name}.csv\"");
     let disposition = HeaderValue::from_str(&disposition).map_err(|e| ApiError::internal(&e))?;
     headers.insert(header::CONTENT_DISPOSITION, disposition);
     Ok(response)
+}
+
+/// Whether an answer is such a file.
+#[must_use]
+pub fn is_file(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/csv"))
 }
 
 /// Which rows of a list a file is of: so many at most, from a place on. A page that names no limit is the whole rest.

@@ -19,7 +19,7 @@ use crate::{
         company_list::CompanyFilter,
         data_version::DataVersion,
         db::Db,
-        declaration_list::Filter,
+        declaration_filter::Filter,
         error::StoreResult,
         overview::{KindCount, MarketOverview},
         returns::BacktestFilter,
@@ -36,10 +36,10 @@ const MOST_COUNTS: usize = 10_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[schema(as = DataFreshness)]
 pub struct Freshness {
-    /// The latest publication.
+    /// When declarations were last taken in, whenever they were published.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub declarations: Option<Time>,
-    /// The latest closes.
+    /// When closes were last taken in, of whichever days.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     pub prices: Option<Time>,
     /// The latest change of a company.

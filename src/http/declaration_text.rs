@@ -44,9 +44,12 @@ pub fn declaration(listed: &Listed) -> ApiResult<String> {
     Ok(parts.concat())
 }
 
+/// What is kept as the signal of what waits for its first assessment.
+pub const UNJUDGED: &str = "null";
+
 /// The signal as it is kept; of what waits for its first assessment, one that says so.
 pub fn signal(kept: &str) -> Cow<'_, str> {
-    if kept != "null" {
+    if kept != UNJUDGED {
         return Cow::Borrowed(kept);
     }
     Cow::Owned(format!(
@@ -83,7 +86,8 @@ pub struct Declaration {
     form: String,
     insider: InsiderInDeclaration,
     transaction: Transaction,
-    /// `BUY` or `SELL`; null of what is neither.
+    /// `BUY` or `SELL` of what has a score; else null, whatever the codes of its rows: it is neither, cannot be, is told twice, was replaced, or
+    /// waits for its first assessment.
     #[schema(required)]
     direction: Option<String>,
     /// Each row as filed.
@@ -153,7 +157,8 @@ struct TransactionRow {
     acquired_disposed: Option<String>,
     #[schema(format = Date, required)]
     date: Option<String>,
-    security: String,
+    #[schema(required)]
+    security: Option<String>,
     #[schema(required)]
     shares: Option<f64>,
     #[schema(required)]

@@ -5,9 +5,9 @@ use super::{
     csv,
     data::{Counted, PageKey},
     declaration_row::DeclarationRow,
-    declaration_text::{Declaration, declaration},
+    declaration_text::{Declaration, UNJUDGED, declaration},
     error::{ApiError, ApiResult},
-    schema::{Answer, ErrorBody, Listed},
+    schema::{Answer, ErrorBody, Listed as ListOf},
 };
 use crate::{
     gate::{
@@ -19,10 +19,12 @@ use crate::{
         path_id::Slug,
     },
     model::{name::number_of, time::Time},
-    score::insider::audit::SCORE_VERSION,
+    score::insider::{audit::SCORE_VERSION, entity},
     store::{
         company_list::{Company, Person},
-        declaration_list::{Filter, Slice, Sort},
+        db::Db,
+        declaration_filter::{Filter, Sort},
+        declaration_list::{Listed, Slice},
     },
 };
 
@@ -116,9 +118,13 @@ async fn file(call: &Call, filter: Filter, page: &Page) -> ApiResult {
 /// All of them, filtered and sorted. `since` with `sort=pubDate&order=asc` serves incremental polling.
 #[utoipa::path(
     get, path = "/api/v1/declarations", tag = "declarations", params(Asked<DeclarationsQuery>),
-    responses((status = 200, description = "A page", body = Listed<Declaration>)),
+    responses((status = 200, description = "A page", body = ListOf<Declaration>)),
 )]
 pub async fn all(call: Call, Asked(query): Asked<DeclarationsQuery>) -> ApiResult {
+    if query.with_backtest && call.wants_csv(&query.page) {
+        let allowed = "no related objects in a file: JSON alone holds them";
+        return Err(ApiError::parameter("include", "backtest", allowed));
+    }
     let filter = Filter {
         company: None,
         insider: None,
@@ -148,7 +154,7 @@ pub async fn all(call: Call, Asked(query): Asked<DeclarationsQuery>) -> ApiResul
 /// Declarations of the last days with a score of at least `minScore`, the best first.
 #[utoipa::path(
     get, path = "/api/v1/signals", tag = "declarations", params(Asked<SignalsQuery>),
-    responses((status = 200, description = "A page", body = Listed<Declaration>)),
+    responses((status = 200, description = "A page", body = ListOf<Declaration>)),
 )]
 pub async fn signals(call: Call, Asked(query): Asked<SignalsQuery>) -> ApiResult {
     let filter = Filter {
@@ -185,7 +191,7 @@ fn own(query: &OwnDeclarationsQuery) -> Filter {
     get, path = "/api/v1/companies/{slug}/declarations", tag = "companies",
     params(("slug" = String, Path, description = "The company's slug"), Asked<OwnDeclarationsQuery>),
     responses(
-        (status = 200, description = "A page", body = Listed<Declaration>),
+        (status = 200, description = "A page", body = ListOf<Declaration>),
         (status = 404, description = "`company_not_found`", body = ErrorBody),
     ),
 )]
@@ -208,7 +214,7 @@ pub async fn of_company(
     get, path = "/api/v1/insiders/{slug}/declarations", tag = "insiders",
     params(("slug" = String, Path, description = "The insider's slug"), Asked<OwnDeclarationsQuery>),
     responses(
-        (status = 200, description = "A page", body = Listed<Declaration>),
+        (status = 200, description = "A page", body = ListOf<Declaration>),
         (status = 404, description = "`insider_not_found`", body = ErrorBody),
     ),
 )]
@@ -241,7 +247,7 @@ pub async fn insider(call: &Call, Slug(slug): &Slug) -> ApiResult<Person> {
 /// Read one declaration
 ///
 /// By its amfId, raw or percent-encoded; the bare number of a filing with several gives the principal one, of the largest amount. With
-/// `asOf`, as it was served then, without its backtest.
+/// `asOf`, as it was served then, its company's name and market capitalisation included, but without its backtest.
 #[utoipa::path(
     get, path = "/api/v1/declarations/{amfId}", tag = "declarations",
     params(("amfId" = String, Path, description = "Such as `2026DD1108988` or `SEC:0001127602-25-009876`"), Asked<DeclarationQuery>),
@@ -258,10 +264,28 @@ pub async fn one(
     let db = &call.state.db;
     let found = db.declaration(&id.0, query.as_of.is_none()).await?;
     let mut found = found.ok_or_else(ApiError::declaration_not_found)?;
-    if query.as_of.is_some() {
-        let served = db.served(found.number, SCORE_VERSION, query.as_of).await?;
-        let served = served.ok_or_else(ApiError::declaration_not_found)?;
-        (found.rest, found.signal) = (served.rest, served.signal);
+    if let Some(then) = query.as_of {
+        as_served(db, &mut found, then).await?;
     }
     Ok(call.object(declaration(&found)?.into_bytes()))
+}
+
+/// Makes a declaration what it was at a moment; an error where it had not come.
+async fn as_served(db: &Db, found: &mut Listed, then: Time) -> ApiResult<()> {
+    if let Some(served) = db.served(found.number, SCORE_VERSION, Some(then)).await? {
+        (found.head, found.rest, found.signal) = (served.head, served.rest, served.signal);
+    } else {
+        let arrived = db.arrived(found.number, then).await?;
+        let arrived = arrived.ok_or_else(ApiError::declaration_not_found)?;
+        found.rest = entity::pending(&arrived.record, &arrived.filing, arrived.insider)
+            .map_err(|error| ApiError::internal(&error))?;
+        found.signal = UNJUDGED.to_owned();
+    }
+    if let Some(company) = db.company_then(found.number, then).await? {
+        found.company_name = company.name;
+        found.company_slug = company.slug;
+        found.company_symbol = company.symbol;
+        found.company_market_cap = company.market_cap;
+    }
+    Ok(())
 }

@@ -1,14 +1,22 @@
 //! The API's own description: `/openapi.json`, and a page at `/docs` that shows it. The page's files are in the program:
 //! it asks no other host for anything, and its policy forbids it to.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    convert::Infallible,
+    hash::{DefaultHasher, Hasher as _},
+    sync::Arc,
+};
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes},
     extract::{Path, rejection::PathRejection},
-    http::{HeaderMap, HeaderValue, header},
+    http::{HeaderMap, HeaderValue, Request, StatusCode, header},
     response::Response,
 };
+use http_body_util::BodyExt as _;
+use tokio::sync::OnceCell;
+use tower::{ServiceExt as _, service_fn};
+use tower_http::compression::Compression;
 use utoipa_swagger_ui::Config;
 
 use super::{
@@ -73,21 +81,82 @@ pub async fn page() -> Response {
 }
 
 /// `/docs/{file}`
-pub async fn asset(name: Result<Path<String>, PathRejection>) -> ApiResult {
-    static CONFIG: OnceLock<Arc<Config<'static>>> = OnceLock::new();
+pub async fn asset(headers: HeaderMap, name: Result<Path<String>, PathRejection>) -> ApiResult {
+    static MADE: [OnceCell<Asset>; ASSETS.len()] = [const { OnceCell::const_new() }; ASSETS.len()];
     let Path(name) = name?;
     if name == "start.js" {
         return Ok(file(START.as_bytes(), "text/javascript; charset=utf-8"));
     }
-    if !ASSETS.contains(&name.as_str()) {
-        return Err(ApiError::not_found());
+    let place = ASSETS.iter().position(|known| *known == name);
+    let made = place.and_then(|place| MADE.get(place));
+    let made = made.ok_or_else(ApiError::not_found)?;
+    let asset = made.get_or_try_init(|| Asset::make(&name)).await?;
+    Ok(asset.answer(&headers))
+}
+
+/// A large file, compressed once: nobody needs a key for it, and compressing it takes a processor a tenth of a second.
+struct Asset {
+    kind: String,
+    /// By its `Content-Encoding`, the best first; as it is last.
+    forms: Vec<(&'static str, Bytes)>,
+    digest: u64,
+}
+
+impl Asset {
+    async fn make(name: &str) -> Result<Self, ApiError> {
+        let config = Arc::new(Config::new(["/openapi.json"]));
+        let found = utoipa_swagger_ui::serve(name, config);
+        let found = found.map_err(|error| ApiError::internal(&error))?;
+        let found = found.ok_or_else(ApiError::not_found)?;
+        let plain = Bytes::from(found.bytes.into_owned());
+        let mut forms = Vec::new();
+        for encoding in ["br", "zstd", "gzip"] {
+            forms.push((encoding, compressed(plain.clone(), encoding).await?));
+        }
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&plain);
+        forms.push(("identity", plain));
+        Ok(Asset {
+            kind: found.content_type,
+            forms,
+            digest: hasher.finish(),
+        })
     }
-    let config = CONFIG.get_or_init(|| Arc::new(Config::new(["/openapi.json"])));
-    let found = utoipa_swagger_ui::serve(&name, config.clone());
-    match found.map_err(|error| ApiError::internal(&error))? {
-        Some(found) => Ok(file(&found.bytes, &found.content_type)),
-        None => Err(ApiError::not_found()),
+
+    fn answer(&self, headers: &HeaderMap) -> Response {
+        let taken = |encoding: &str| {
+            reply::weight(headers, &header::ACCEPT_ENCODING, encoding)
+                .is_some_and(|weight| weight > 0)
+        };
+        let best = self.forms.iter().find(|(encoding, _)| taken(encoding));
+        let Some((encoding, bytes)) = best.or(self.forms.last()) else {
+            return reply::empty(StatusCode::NOT_FOUND);
+        };
+        let mut response = file(bytes, &self.kind);
+        if *encoding != "identity" {
+            let encoding = HeaderValue::from_static(encoding);
+            let fields = response.headers_mut();
+            fields.insert(header::CONTENT_ENCODING, encoding);
+        }
+        let mut response = reply::tag(headers, &self.digest.to_be_bytes(), response);
+        public(&mut response);
+        let by_encoding = HeaderValue::from_static("accept-encoding");
+        response.headers_mut().insert(header::VARY, by_encoding);
+        response
     }
+}
+
+/// By the very layer that compresses all other answers.
+async fn compressed(plain: Bytes, encoding: &'static str) -> Result<Bytes, ApiError> {
+    let answer = service_fn(async |_: Request<Body>| {
+        Ok::<_, Infallible>(Response::new(Body::from(plain.clone())))
+    });
+    let mut request = Request::new(Body::empty());
+    let field = HeaderValue::from_static(encoding);
+    request.headers_mut().insert(header::ACCEPT_ENCODING, field);
+    let Ok(response) = Compression::new(answer).oneshot(request).await;
+    let body = response.into_body().collect().await;
+    Ok(body.map_err(|error| ApiError::internal(&error))?.to_bytes())
 }
 
 fn file(bytes: &[u8], kind: &str) -> Response {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     body::HttpBody as _,
     extract::{Request, State as Shared},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,7 @@ use tracing::Instrument as _;
 use super::{
     call::{Arrival, Known},
     callers::{Allowance, Stopped},
+    csv,
     error::{ApiError, ApiResult},
     limits, reply,
     state::State,
@@ -22,6 +23,7 @@ use super::{
 use crate::model::{
     account::{Holder, Plan},
     key::KeyText,
+    time::Time,
 };
 
 /// Set on requests of connections above the cap: they are answered, and that is all.
@@ -46,6 +48,7 @@ pub async fn every_request(
     named(&state, request, async |request| {
         let as_stream = reply::wants_stream(request.headers());
         let above_cap = request.extensions().get::<AboveCap>().is_some();
+        let key = only_key(request.headers());
         let mut response = match may_begin(&state, &request) {
             Ok(()) => next.run(request).await,
             Err(error) if error.status().as_u16() == 503 && as_stream => {
@@ -57,10 +60,37 @@ pub async fn every_request(
             // kept, it would be refused for good
             let close = HeaderValue::from_static("close");
             response.headers_mut().insert(header::CONNECTION, close);
+        } else if let Some(key) = key {
+            tell_standing(&state, &key, &mut response).await;
         }
         response
     })
     .await
+}
+
+/// The key that a request carries, where it carries one that can be meant.
+fn only_key(headers: &HeaderMap) -> Option<KeyText> {
+    let once = |name: &HeaderName| headers.get_all(name).iter().count() <= 1;
+    let clear = once(&header::AUTHORIZATION) && once(&API_KEY);
+    clear.then(|| offered_key(headers).ok()).flatten()
+}
+
+/// Tells a known key where it stands, whatever it was answered, and by whom: a refusal before all other checks, a stream, a path that there
+/// is not. What was told already stays.
+async fn tell_standing(state: &State, key: &KeyText, response: &mut Response) {
+    let told = response.headers().contains_key(limits::LIMIT);
+    if told || response.status() == StatusCode::UNAUTHORIZED {
+        return;
+    }
+    // that the database cannot be read is told by what needs it
+    let Ok(Some((caller, holder))) = state.callers.find(key).await else {
+        return;
+    };
+    let now = state.clock.now();
+    if holder.check_key(now).is_ok() {
+        let allowed = limits::allowance(state.plans.get(&holder.account.plan));
+        limits::write(response.headers_mut(), &caller, allowed, now);
+    }
 }
 
 /// Gives a request its name, for its handler, its answer and whatever is logged meanwhile.
@@ -139,16 +169,36 @@ pub async fn insiders(Shared(state): Shared<Arc<State>>, request: Request, next:
     known_request(&state, request, next, |plan| plan.rest).await
 }
 
-/// Inside of [`insiders`]: what is said of the data, and which markets there are, is as it is now.
+/// Lists of a last stretch of time, from a whole minute on: what is in them changes by itself.
+const MOVING: [&str; 2] = ["/api/v1/signals", "/api/v1/strategy/winning"];
+
+/// Inside of [`insiders`]: what is said of the data, and which markets there are, is as it is now. Files, whose bytes nobody knows when
+/// they begin, get a tag that is made of what they follow from.
 pub async fn fresh_data(
     Shared(state): Shared<Arc<State>>,
     request: Request,
     next: Next,
 ) -> Response {
-    match state.data.refresh(&state.db).await {
-        Ok(()) => next.run(request).await,
-        Err(error) => ApiError::from(error).into_response(),
+    if let Err(error) = state.data.refresh(&state.db).await {
+        return ApiError::from(error).into_response();
     }
+    // before anything is read: what changes meanwhile may be in the file, but no file is older than its tag
+    let seen = (state.data.version(), state.data.freshness());
+    let now = state.clock.now();
+    let uri = request.uri().clone();
+    let mut held = HeaderMap::new();
+    for tag in request.headers().get_all(header::IF_NONE_MATCH) {
+        held.append(header::IF_NONE_MATCH, tag.clone());
+    }
+    let response = next.run(request).await;
+    if response.status() != StatusCode::OK || !csv::is_file(&response) {
+        return response;
+    }
+    let minute = now.0.div_euclid(60 * Time::SECOND);
+    let minute = MOVING.contains(&uri.path()).then_some(minute);
+    let program = env!("CARGO_PKG_VERSION");
+    let follows_from = format!("{program} {seen:?} {minute:?} {uri}");
+    reply::tag(&held, follows_from.as_bytes(), response)
 }
 
 /// Around the endpoints of the signal log: any plan with the stream or REST.

@@ -184,14 +184,16 @@ async fn store_filings(
     let taken = intake
         .filings(&filings, When::WhileFresh, false, seen)
         .await?;
-    let unknown = (taken.unknown_market.iter()).filter_map(|place| numbered.get(*place));
     Ok(Receipt {
         accepted: taken.accepted,
         duplicate: taken.duplicate,
-        rejected: unknown
-            .map(|(line, filing)| Rejection {
-                line: *line,
-                reason: format!("market: `{}` is not known", filing.market),
+        rejected: (taken.refused.into_iter())
+            .filter_map(|refused| {
+                let (line, _) = numbered.get(refused.place)?;
+                Some(Rejection {
+                    line: *line,
+                    reason: refused.reason,
+                })
             })
             .collect(),
     })

@@ -17,6 +17,7 @@ use crate::{
     gate::{
         insider_query::{FlowBasis, FlowBucket},
         insider_view::NetFlowQuery,
+        parameter::Moment,
     },
     model::{market::Market, money::Exact, time::Time},
     score::insider::{
@@ -117,7 +118,8 @@ impl From<Signal90> for FlowSignal {
 
 /// Net flow of a company
 ///
-/// What its insiders bought less what they sold, by month or ISO week, by insider, and over the last 90 days. What cannot be what it says,
+/// What its insiders bought less what they sold, by month or ISO week, by insider, and over the last 90 days. Days are those of the market:
+/// what was published late in New York belongs to that evening, though it is the next day in UTC. What cannot be what it says,
 /// is told twice or was replaced is left out.
 #[utoipa::path(
     get, path = "/api/v1/companies/{slug}/net-flow", tag = "companies",
@@ -136,7 +138,7 @@ pub async fn flow(
     let db = &call.state.db;
     let market = db.market(&company.market).await?;
     let market = market.ok_or_else(|| ApiError::internal(&"a company without a market"))?;
-    let question = question(&query, days::local_day(call.now(), &days::zone(&market)));
+    let question = question(&query, call.now(), &days::zone(&market));
     let made = made(&call, &company, &market, question);
     call.page(PageKey::NetFlow(company.number, question), made)
         .await
@@ -169,8 +171,11 @@ async fn made(
     })
 }
 
-fn question(query: &NetFlowQuery, today: Date) -> Question {
-    let day = |moment: Time| days::local_day(moment, &TimeZone::UTC);
+fn question(query: &NetFlowQuery, now: Time, zone: &TimeZone) -> Question {
+    let day = |moment: &Moment| match moment.is_day {
+        true => days::local_day(moment.at, &TimeZone::UTC),
+        false => days::local_day(moment.at, zone),
+    };
     Question {
         basis: match query.basis {
             FlowBasis::Publication => Basis::Publication,
@@ -180,9 +185,9 @@ fn question(query: &NetFlowQuery, today: Date) -> Question {
             FlowBucket::Month => Bucket::Month,
             FlowBucket::Week => Bucket::Week,
         },
-        from: query.period.from.map(day),
-        to: query.period.before.map(|before| day(before.plus(-1))),
-        today,
+        from: query.from.as_ref().map(day),
+        to: query.to.as_ref().map(day),
+        today: days::local_day(now, zone),
     }
 }
 
@@ -210,4 +215,33 @@ async fn counted(
         (flow, keys)
     });
     counted.await.map_err(|error| ApiError::internal(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::insider_query::InsiderQuery as _;
+
+    #[test]
+    fn days_are_those_of_the_market() {
+        let zone = TimeZone::get("America/New_York").unwrap();
+        let now = Time::parse_iso("2021-06-01T02:00:00Z").unwrap();
+        let asked = |query: &str| {
+            let query = NetFlowQuery::parse(query, &[]).unwrap();
+            let question = question(&query, now, &zone);
+            let day = |day: Option<Date>| day.map(|day| day.to_string());
+            (
+                day(question.from),
+                day(question.to),
+                question.today.to_string(),
+            )
+        };
+        let day = |text: &str| Some(text.to_owned());
+        let today = || "2021-05-31".to_owned();
+        let named = asked("from=2021-04-15&to=2021-04-16");
+        assert_eq!(named, (day("2021-04-15"), day("2021-04-16"), today()));
+        let moments = asked("from=2021-04-15T18:00:00Z&to=2021-04-16T03:59:00Z");
+        assert_eq!(moments, (day("2021-04-15"), day("2021-04-15"), today()));
+        assert_eq!(asked(""), (None, None, today()));
+    }
 }

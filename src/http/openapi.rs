@@ -200,7 +200,7 @@ fn complete(path: &str, operation: &mut Operation) {
             continue;
         };
         header(response, REQUEST_ID);
-        if reads && operation_reads(path) && status != "401" {
+        if status != "401" {
             LIMITS.into_iter().for_each(|limit| header(response, limit));
         }
         if reads && operation_reads(path) && matches!(status.as_str(), "200" | "304") {

@@ -33,6 +33,7 @@ pub struct MarketEntry {
     /// ISO 4217, of its amounts unless a declaration says otherwise.
     currency: String,
     time_zone: String,
+    /// All that it published, what cannot be what it says included: `/api/v1/stats` leaves that out.
     declarations_count: u64,
     companies_count: u64,
     insiders_count: u64,

@@ -44,14 +44,25 @@ pub fn tagged(headers: &HeaderMap, content: &[u8], body: impl FnOnce() -> Body) 
 
 /// The same of a content whose tag is known.
 pub fn with_tag(headers: &HeaderMap, tag: HeaderValue, body: impl FnOnce() -> Body) -> Response {
-    let known = tag.to_str().is_ok_and(|tag| has(headers, tag));
-    let mut response = if known {
-        empty(StatusCode::NOT_MODIFIED)
-    } else {
+    answer(headers, tag, || {
         let mut response = Response::new(body());
         let kind = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
         response
+    })
+}
+
+/// The same of an answer that is made already, of which `content` is what it follows from.
+pub fn tag(headers: &HeaderMap, content: &[u8], response: Response) -> Response {
+    answer(headers, etag(content), || response)
+}
+
+fn answer(headers: &HeaderMap, tag: HeaderValue, made: impl FnOnce() -> Response) -> Response {
+    let known = tag.to_str().is_ok_and(|tag| has(headers, tag));
+    let mut response = if known {
+        empty(StatusCode::NOT_MODIFIED)
+    } else {
+        made()
     };
     let fields = response.headers_mut();
     fields.insert(header::ETAG, tag);
@@ -151,7 +162,7 @@ pub fn wants_csv(headers: &HeaderMap) -> bool {
 }
 
 /// The weight, in thousandths, that a field such as `Accept` gives to what it names; `None` where it does not name it.
-fn weight(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<u32> {
+pub fn weight(headers: &HeaderMap, field: &HeaderName, name: &str) -> Option<u32> {
     let lines = headers.get_all(field).iter();
     let named = lines
         .filter_map(|line| line.to_str().ok())

@@ -69,13 +69,13 @@ pub fn main(state: Arc<State>) -> Router {
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
-        .route("/docs/", get(docs::page))
-        .route("/docs/{file}", get(docs::asset));
+        .route("/docs/", get(docs::page));
     let compressed = log.merge(data).merge(description).layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
         .route("/api/signals/stream/tickets", post(stream::make_ticket))
         .merge(compressed)
+        .route("/docs/{file}", get(docs::asset))
         .route(guard::LIVEZ, get(ops::livez))
         .route("/readyz", get(ops::readyz))
         .fallback(not_found)

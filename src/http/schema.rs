@@ -105,7 +105,7 @@ fn schema(kind: Kind) -> Object {
         Kind::Number { most, default } => ObjectBuilder::new()
             .schema_type(Type::Number)
             .minimum(Some(0.0))
-            .maximum(most.map(f64::from))
+            .maximum(most.map(|most| most as f64))
             .default(default.map(|default| json!(default))),
         Kind::Word { words, default } => text()
             .enum_values(Some(words.iter().copied()))

@@ -143,6 +143,20 @@ async fn collect(
 
 async fn seq_of(state: &State, head: &LogHead, parameter: &str, place: &Place) -> ApiResult<i64> {
     match place {
+        // a log that was restored from a backup may end before its readers stand: they would wait for rows that are other ones then
+        Place::Position(position)
+            if position.epoch == head.epoch && parameter == "after" && position.seq > head.seq =>
+        {
+            let allowed = format!(
+                "a place in this log, which ends at {}-{}",
+                head.epoch, head.seq
+            );
+            Err(ApiError::parameter(
+                parameter,
+                &position.to_string(),
+                &allowed,
+            ))
+        }
         Place::Position(position) if position.epoch == head.epoch => Ok(position.seq),
         Place::Position(position) => Err(ApiError::parameter(
             parameter,

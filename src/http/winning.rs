@@ -1,13 +1,13 @@
 //! `GET /api/v1/strategy/winning`: the recent filings whose kind of signal did best, by what was known before each of them.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
     call::{Asked, Call},
-    csv,
+    csv::{self, Fields, Row},
     data::PageKey,
     declaration_row::DeclarationRow,
     declaration_text::{Declaration, declaration},
@@ -87,6 +87,55 @@ impl Strategy {
     }
 }
 
+/// The same as a row of a file.
+struct WinningRow {
+    declaration: DeclarationRow,
+    strategy: Strategy,
+}
+
+/// What a file says of the kind and its record, behind the declaration.
+const STRATEGY: [&str; 7] = [
+    "horizonDays",
+    "n",
+    "wins",
+    "winRate",
+    "winRateLow",
+    "winRateHigh",
+    "winsorisedMean",
+];
+
+impl Row for WinningRow {
+    const COLUMNS: &'static [&'static str] = &{
+        let mut all = [""; DeclarationRow::COLUMNS.len() + STRATEGY.len()];
+        let mut n = 0;
+        while n < all.len() {
+            all[n] = if n < DeclarationRow::COLUMNS.len() {
+                DeclarationRow::COLUMNS[n]
+            } else {
+                STRATEGY[n - DeclarationRow::COLUMNS.len()]
+            };
+            n += 1;
+        }
+        all
+    };
+
+    fn fields(&self, fields: &mut Fields<'_>) {
+        self.declaration.fields(fields);
+        let record = &self.strategy.record;
+        fields.plain(Some(self.strategy.horizon_days));
+        fields.plain(Some(record.n));
+        fields.plain(Some(record.wins));
+        for Exact(number) in [
+            record.win_rate,
+            record.win_rate_low,
+            record.win_rate_high,
+            record.winsorised_mean,
+        ] {
+            fields.plain(Some(number.normalize()));
+        }
+    }
+}
+
 /// Filings of the kinds that won
 ///
 /// A kind is a direction, a band and whether it was a cluster. Each filing is measured by the record that its kind had before it was
@@ -120,12 +169,25 @@ pub async fn winning(call: Call, Asked(query): Asked<WinningQuery>) -> ApiResult
 async fn file(call: &Call, since: Time, query: &WinningQuery) -> ApiResult {
     let (_, all) = ranked_part(call, since, query, csv::stretch(&query.page)).await?;
     let numbers = all.iter().map(|(one, _)| one.number).collect();
-    let db = call.state.db.clone();
+    let ranked: HashMap<i64, (Kind, Standing)> = (all.into_iter())
+        .map(|(one, standing)| (one.number, (one.kind, standing)))
+        .collect();
+    let (db, ranked) = (call.state.db.clone(), Arc::new(ranked));
     let read = move |numbers: Vec<i64>| {
-        let db = db.clone();
+        let (db, ranked) = (db.clone(), ranked.clone());
         async move {
-            let rows = db.declarations_numbered(&numbers, false).await?;
-            rows.into_iter().map(DeclarationRow::read).collect()
+            let mut rows = Vec::new();
+            for row in db.declarations_numbered(&numbers, false).await? {
+                if let Some((kind, standing)) = ranked.get(&row.number) {
+                    let strategy = Strategy::of(*kind, standing);
+                    let declaration = DeclarationRow::read(row)?;
+                    rows.push(WinningRow {
+                        declaration,
+                        strategy,
+                    });
+                }
+            }
+            Ok(rows)
         }
     };
     csv::numbered("winning", csv::at_once(numbers), read).await

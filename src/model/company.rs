@@ -44,3 +44,24 @@ pub struct SymbolSplit {
     /// New shares for one old: 10 for a split of ten for one, 0.05 for a reverse split of one for twenty; 1: there was none.
     pub ratio: Decimal,
 }
+
+/// A ticker without the point that London puts behind those of two letters, and most sources leave out: `BP.` is `BP`.
+#[must_use]
+pub fn ticker(symbol: &str) -> &str {
+    let short = symbol.trim_end_matches('.');
+    if short.is_empty() { symbol } else { short }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_behind_it_is_no_part_of_a_ticker() {
+        let check = |symbol: &str, expected: &str| assert_eq!(ticker(symbol), expected);
+        check("BP.", "BP");
+        check("BT.A", "BT.A");
+        check("^FTSE", "^FTSE");
+        check(".", ".");
+    }
+}

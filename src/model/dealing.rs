@@ -96,6 +96,9 @@ const NATURES: [(&str, &str); 15] = [
     ("dividend", "dividend|dividende|dividendo|utdelning"),
 ];
 
+/// Longest code, in bytes.
+pub const MAX_CODE_BYTES: usize = 16;
+
 /// A code as it may be kept: a letter of the SEC's, or one of the words.
 #[must_use]
 pub fn code(text: &str) -> Option<Code> {
@@ -148,6 +151,12 @@ mod tests {
         assert_eq!(of_nature(" Förvärv "), Some(Code::purchase()));
         assert_eq!(of_nature("VERÄUSSERUNG"), Some(Code::sale()));
         assert_eq!(of_nature("acquisition of a horse"), None, "not guessed");
+    }
+
+    #[test]
+    fn no_code_is_longer_than_is_said() {
+        let longest = WORDS.iter().map(|(word, _)| word.len()).max();
+        assert_eq!(longest, Some(MAX_CODE_BYTES));
     }
 
     #[test]

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Time;
 
+/// Longest id of a filing, in bytes.
+pub const MAX_ID_BYTES: usize = 128;
+
 /// What a filing is known by: the regulator's prefix and its own number, such as `SEC:0001127602-25-009876`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FilingId(pub String);

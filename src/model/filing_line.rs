@@ -9,7 +9,8 @@ pub use super::filing_text::write;
 use super::{
     dealing,
     filing::{
-        Amends, Code, Derived, Filing, FilingId, Footnote, Issuer, Owner, Row as FiledRow, Status,
+        Amends, Code, Derived, Filing, FilingId, Footnote, Issuer, MAX_ID_BYTES, Owner,
+        Row as FiledRow, Status,
     },
     line_field::{
         LineError, MAX_LINE_BYTES, Raw, boolean, given, json_reason, missing, number, short,
@@ -169,9 +170,10 @@ fn id_text(field: &str, raw: Raw<'_>) -> Result<Option<String>, LineError> {
         return Ok(None);
     };
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"/?#%\"\\<>".contains(&byte);
-    if text.len() > 128 || !text.bytes().all(plain) {
-        let why = "not an id of 1 to 128 visible letters without / ? # % \" \\ < >";
-        return Err(wrong(field, &text, why));
+    if text.len() > MAX_ID_BYTES || !text.bytes().all(plain) {
+        let why =
+            format!("not an id of 1 to {MAX_ID_BYTES} visible letters without / ? # % \" \\ < >");
+        return Err(wrong(field, &text, &why));
     }
     Ok(Some(text))
 }
@@ -185,6 +187,14 @@ fn id(line: &Line<'_>, market: &Market) -> Result<FilingId, LineError> {
         };
         let why = format!("no id of market {}, which {spelled}", market.code);
         return Err(wrong("id", &id, &why));
+    }
+    // a filing of several codes is known as several declarations, `<id>:<code>` each: an id of that kind could be another's
+    if let Some((filing, last)) = id.rsplit_once(':')
+        && market.owns(filing)
+        && dealing::code(last).is_some()
+    {
+        let why = "not the id of a filing: it ends with a code, as a declaration's does";
+        return Err(wrong("id", &id, why));
     }
     Ok(FilingId(id))
 }

@@ -137,6 +137,11 @@ fn a_refusal_names_field_value_and_reason() {
             "\"RNS:a b\"",
             "id: `RNS:a b` is not an id of 1 to 128 visible letters without / ? # % \" \\ < >",
         ),
+        (
+            "\"RNS:1\"",
+            "\"RNS:1:P\"",
+            "id: `RNS:1:P` is not the id of a filing: it ends with a code, as a declaration's does",
+        ),
         ("\"id\"", "\"no\"", "id: missing"),
         (
             "\"uk\"",

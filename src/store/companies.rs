@@ -73,12 +73,74 @@ pub struct CompanyRow {
     pub market_cap: Option<String>,
 }
 
+/// Companies that were found or made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// By what each is known by.
+    pub numbers: HashMap<String, i64>,
+    /// Those that are new and have a ticker.
+    pub made: Vec<i64>,
+    /// Those whose ticker is another one than before.
+    pub moved: Vec<i64>,
+}
+
 #[derive(sqlx::FromRow)]
 struct Known {
     number: i64,
     key: String,
     name: String,
     named_at: i64,
+}
+
+#[derive(sqlx::FromRow)]
+struct KnownCompany {
+    number: i64,
+    key: String,
+    name: String,
+    named_at: i64,
+    symbol: Option<String>,
+    symbol_at: Option<i64>,
+    isin: Option<String>,
+    isin_at: Option<i64>,
+}
+
+/// What people search a company by, of what is said of it.
+fn found_by<'a>(said: [Option<(i64, &'a String)>; 3]) -> impl Iterator<Item = &'a str> {
+    said.into_iter().flatten().map(|(_, text)| text.as_str())
+}
+
+/// What is said last of a company: each of it by the latest that says it.
+#[derive(Default)]
+struct Said<'a> {
+    name: Option<(i64, &'a String)>,
+    symbol: Option<(i64, &'a String)>,
+    isin: Option<(i64, &'a String)>,
+}
+
+impl<'a> Said<'a> {
+    /// What was said first comes first.
+    fn hear(
+        &mut self,
+        at: i64,
+        name: &'a String,
+        symbol: &'a Option<String>,
+        isin: &'a Option<String>,
+    ) {
+        hear(&mut self.name, Some((at, name)));
+        hear(&mut self.symbol, symbol.as_ref().map(|symbol| (at, symbol)));
+        hear(&mut self.isin, isin.as_ref().map(|isin| (at, isin)));
+    }
+}
+
+/// The later counts; of one moment the greater, so that order does not matter. But of files, which have no moment, the one read last: it is
+/// how a wrong one is corrected.
+fn hear<'a>(known: &mut Option<(i64, &'a String)>, said: Option<(i64, &'a String)>) {
+    let Some((at, _)) = said else {
+        return;
+    };
+    if said > *known || (at == i64::MIN && known.is_none_or(|(known, _)| known == at)) {
+        *known = said;
+    }
 }
 
 /// The latest that is said of each key: of one moment, the greater name, so that order does not matter.
@@ -187,24 +249,13 @@ impl Tx {
             .await
     }
 
-    /// Adds to a company what a file says of it; what the file leaves out stays.
-    pub async fn describe_company(
-        &mut self,
-        number: i64,
-        fact: &CompanyFact,
-        now: Time,
-    ) -> StoreResult<()> {
-        query(
-            "update companies set symbol = coalesce(symbol, $2), isin = coalesce($3, isin), description = coalesce($4, description),
-             changed_at = $5 where number = $1",
-        )
-        .bind(number)
-        .bind(&fact.symbol)
-        .bind(&fact.isin)
-        .bind(&fact.description)
-        .bind(now.0)
-        .execute(&mut *self)
-        .await?;
+    /// Adds to a company what a file says of its business; what the file leaves out stays.
+    pub async fn describe_company(&mut self, number: i64, fact: &CompanyFact) -> StoreResult<()> {
+        query("update companies set description = coalesce($2, description) where number = $1")
+            .bind(number)
+            .bind(&fact.description)
+            .execute(&mut *self)
+            .await?;
         Ok(())
     }
 
@@ -234,79 +285,132 @@ impl Tx {
         query.build_query_scalar().fetch_one(&mut *self).await
     }
 
-    /// Numbers of companies by key; those that are new are made, and a later name takes the place of an earlier one.
-    pub async fn companies(
+    async fn known_companies(
         &mut self,
-        seen: &[CompanySeen],
-        now: Time,
-    ) -> StoreResult<HashMap<String, i64>> {
-        let latest = latest(seen, |one| (&one.key, one.at, &one.name));
-        let keys: Vec<&String> = latest.keys().collect();
-        let known = self.known("companies", &keys).await?;
-        let mut numbers: HashMap<String, i64> = HashMap::new();
+        keys: &[&String],
+    ) -> StoreResult<HashMap<String, KnownCompany>> {
+        let mut found = HashMap::new();
+        for some in keys.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new(
+                "select number, key, name, named_at, symbol, symbol_at, isin, isin_at from companies where key in (",
+            );
+            let mut list = query.separated(", ");
+            for key in some {
+                list.push_bind(key.as_str());
+            }
+            query.push(")");
+            let rows: Vec<KnownCompany> = query.build_query_as().fetch_all(&mut *self).await?;
+            found.extend(rows.into_iter().map(|row| (row.key.clone(), row)));
+        }
+        Ok(found)
+    }
+
+    /// Numbers of companies by key; those that are new are made. A later name takes the place of an earlier one, and so do a ticker and an
+    /// ISIN, each for itself: what a later filing leaves out stays as the last one said that told of it.
+    pub async fn companies(&mut self, seen: &[CompanySeen], now: Time) -> StoreResult<Found> {
+        let mut said: BTreeMap<&String, (&CompanySeen, Said<'_>)> = BTreeMap::new();
+        for one in seen {
+            let known = said.entry(&one.key).or_insert((one, Said::default()));
+            known.1.hear(one.at.0, &one.name, &one.symbol, &one.isin);
+        }
+        let keys: Vec<&String> = said.keys().copied().collect();
+        let known = self.known_companies(&keys).await?;
+        let mut found = Found::default();
         let mut fresh = Vec::new();
         let mut next = self.next_number("companies").await?;
-        for (key, one) in &latest {
-            match known.get(key) {
-                Some(row) => {
-                    numbers.insert(key.clone(), row.number);
-                    if (one.at.0, &one.name) > (row.named_at, &row.name) {
-                        self.rename_company(row.number, one, now).await?;
-                    }
+        for (key, (one, said)) in said {
+            if let Some(row) = known.get(key) {
+                found.numbers.insert(key.clone(), row.number);
+                if self.retell_company(row, said, now).await? {
+                    found.moved.push(row.number);
                 }
-                None => {
-                    numbers.insert(key.clone(), next);
-                    fresh.push((next, one));
-                    next += 1;
-                }
+            } else {
+                found.numbers.insert(key.clone(), next);
+                fresh.push((next, one, said));
+                next += 1;
             }
         }
         for chunk in fresh.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into companies (number, key, market, name, named_at, slug, symbol, isin, declarations, insiders, changed_at) ",
+                "insert into companies (number, key, market, name, named_at, slug, symbol, symbol_at, isin, isin_at,
+                 declarations, insiders) ",
             );
-            query.push_values(chunk, |mut row, (number, one)| {
+            query.push_values(chunk, |mut row, (number, one, said)| {
+                let (named_at, name) = said.name.unwrap_or((one.at.0, &one.name));
                 row.push_bind(*number)
                     .push_bind(&one.key)
                     .push_bind(&one.market)
-                    .push_bind(&one.name)
-                    .push_bind(one.at.0)
-                    .push_bind(slug(&one.name, *number))
-                    .push_bind(&one.symbol)
-                    .push_bind(&one.isin)
+                    .push_bind(name)
+                    .push_bind(named_at)
+                    .push_bind(slug(name, *number))
+                    .push_bind(said.symbol.map(|(_, symbol)| symbol.as_str()))
+                    .push_bind(said.symbol.map(|(at, _)| at))
+                    .push_bind(said.isin.map(|(_, isin)| isin.as_str()))
+                    .push_bind(said.isin.map(|(at, _)| at))
                     .push_bind(0_i64)
-                    .push_bind(0_i64)
-                    .push_bind(now.0);
+                    .push_bind(0_i64);
             });
             query.build().execute(&mut *self).await?;
         }
         let named: Vec<(i64, &str)> = (fresh.iter())
-            .map(|(number, one)| (*number, one.name.as_str()))
+            .flat_map(|(number, one, said)| {
+                let name = said.name.or(Some((0, &one.name)));
+                found_by([name, said.symbol, said.isin]).map(|text| (*number, text))
+            })
             .collect();
         self.put_words(Named::Company, &named).await?;
-        Ok(numbers)
+        let new: Vec<i64> = fresh.iter().map(|(number, ..)| *number).collect();
+        self.note_companies(&new, now).await?;
+        let with_symbol = fresh.iter().filter(|(_, _, said)| said.symbol.is_some());
+        found.made = with_symbol.map(|(number, ..)| *number).collect();
+        Ok(found)
     }
 
-    async fn rename_company(
+    /// Whether its ticker is another one now.
+    async fn retell_company(
         &mut self,
-        number: i64,
-        one: &CompanySeen,
+        row: &KnownCompany,
+        said: Said<'_>,
         now: Time,
-    ) -> StoreResult<()> {
+    ) -> StoreResult<bool> {
+        let before = Said {
+            name: Some((row.named_at, &row.name)),
+            symbol: (row.symbol.as_ref()).map(|symbol| (row.symbol_at.unwrap_or(i64::MIN), symbol)),
+            isin: (row.isin.as_ref()).map(|isin| (row.isin_at.unwrap_or(i64::MIN), isin)),
+        };
+        let mut after = Said { ..before };
+        hear(&mut after.name, said.name);
+        hear(&mut after.symbol, said.symbol);
+        hear(&mut after.isin, said.isin);
+        let same =
+            (after.name, after.symbol, after.isin) == (before.name, before.symbol, before.isin);
+        let (Some((named_at, name)), false) = (after.name, same) else {
+            return Ok(false);
+        };
+        let text = |said: Option<(i64, &String)>| said.map(|(_, text)| text.clone());
+        let moved = text(after.symbol) != row.symbol;
+        let changed = moved || *name != row.name || text(after.isin) != row.isin;
         query(
-            "update companies set name = $2, named_at = $3, slug = $4, symbol = coalesce($5, symbol), isin = coalesce($6, isin),
-             changed_at = case when name = $2 and (symbol = $5 or $5 is null) then changed_at else $7 end where number = $1",
+            "update companies set name = $2, named_at = $3, slug = $4, symbol = $5, symbol_at = $6, isin = $7, isin_at = $8
+             where number = $1",
         )
-        .bind(number)
-        .bind(&one.name)
-        .bind(one.at.0)
-        .bind(slug(&one.name, number))
-        .bind(&one.symbol)
-        .bind(&one.isin)
-        .bind(now.0)
+        .bind(row.number)
+        .bind(name)
+        .bind(named_at)
+        .bind(slug(name, row.number))
+        .bind(text(after.symbol))
+        .bind(after.symbol.map(|(at, _)| at))
+        .bind(text(after.isin))
+        .bind(after.isin.map(|(at, _)| at))
         .execute(&mut *self)
         .await?;
-        self.put_words(Named::Company, &[(number, &one.name)]).await
+        if changed {
+            let said = found_by([after.name, after.symbol, after.isin]);
+            let words: Vec<_> = said.map(|text| (row.number, text)).collect();
+            self.put_words(Named::Company, &words).await?;
+            self.note_companies(&[row.number], now).await?;
+        }
+        Ok(moved)
     }
 
     /// Numbers of insiders by key, as [`Tx::companies`] gives those of companies.
@@ -366,8 +470,12 @@ impl Tx {
         self.put_words(Named::Insider, &[(number, &one.name)]).await
     }
 
-    /// Makes names findable by each of their words. Words of former names stay: people search by what they remember.
-    async fn put_words(&mut self, kind: Named, names: &[(i64, &str)]) -> StoreResult<()> {
+    /// Makes names, and codes that stand for them, findable by each of their words. Words of former names stay: people search by what they remember.
+    pub(super) async fn put_words(
+        &mut self,
+        kind: Named,
+        names: &[(i64, &str)],
+    ) -> StoreResult<()> {
         let rows: Vec<(String, i64)> = names
             .iter()
             .flat_map(|(number, name)| words(name).into_iter().map(|word| (word, *number)))

@@ -12,12 +12,12 @@ use super::{
 /// By what companies are sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum CompanySort {
-    /// Name.
+    /// Name, without regard to case and marks.
     #[default]
     Name,
     /// Market capitalisation, whatever the currency; unknown last.
     MarketCap,
-    /// When something of it changed.
+    /// Publication of the latest declaration; those without any last.
     Recent,
 }
 
@@ -144,16 +144,18 @@ impl CompanyFilter {
 }
 
 impl Db {
-    async fn look_for(&self, kind: Named, q: Option<&str>) -> StoreResult<Option<Look>> {
+    async fn look_for(&self, kind: Named, q: Option<&str>, upto: i64) -> StoreResult<Option<Look>> {
         match q {
-            Some(q) => Ok(Some(self.look(kind, q).await?)),
+            Some(q) => Ok(Some(self.look(kind, q, upto).await?)),
             None => Ok(None),
         }
     }
 
     /// How many companies a filter passes.
     pub async fn count_companies(&self, filter: &CompanyFilter) -> StoreResult<i64> {
-        let look = self.look_for(Named::Company, filter.q.as_deref()).await?;
+        let look = self
+            .look_for(Named::Company, filter.q.as_deref(), i64::MAX)
+            .await?;
         if let (Some(look), None, None) = (&look, &filter.isin, &filter.market) {
             return self.count_names(look).await;
         }
@@ -169,18 +171,21 @@ impl Db {
         limit: i64,
         offset: i64,
     ) -> StoreResult<Vec<i64>> {
-        let look = self.look_for(Named::Company, filter.q.as_deref()).await?;
+        // there are so few companies that the order of the table never leads to them faster
+        let look = self
+            .look_for(Named::Company, filter.q.as_deref(), i64::MAX)
+            .await?;
         let mut query = QueryBuilder::new("select c.number from companies c");
         filter.push_where(&mut query, look.as_ref());
         query.push(match (filter.sort, filter.descending) {
-            (CompanySort::Name, false) => " order by c.name, c.number",
-            (CompanySort::Name, true) => " order by c.name desc, c.number",
+            (CompanySort::Name, false) => " order by c.slug",
+            (CompanySort::Name, true) => " order by c.slug desc",
             (CompanySort::MarketCap, false) => " order by c.market_cap_micros nulls last, c.number",
             (CompanySort::MarketCap, true) => {
                 " order by c.market_cap_micros desc nulls last, c.number"
             }
-            (CompanySort::Recent, false) => " order by c.changed_at, c.number",
-            (CompanySort::Recent, true) => " order by c.changed_at desc, c.number",
+            (CompanySort::Recent, false) => " order by c.latest_at nulls last, c.number",
+            (CompanySort::Recent, true) => " order by c.latest_at desc nulls last, c.number",
         });
         query
             .push(" limit ")
@@ -212,7 +217,7 @@ impl Db {
 
     /// How many insiders there are, of a market and with such a name.
     pub async fn count_insiders(&self, q: Option<&str>, market: Option<&str>) -> StoreResult<i64> {
-        let look = self.look_for(Named::Insider, q).await?;
+        let look = self.look_for(Named::Insider, q, i64::MAX).await?;
         if let (Some(look), None) = (&look, market) {
             return self.count_names(look).await;
         }
@@ -221,7 +226,7 @@ impl Db {
         query.build_query_scalar().fetch_one(self).await
     }
 
-    /// The numbers of insiders, by name.
+    /// The numbers of insiders, by name, without regard to case and marks.
     pub async fn insider_numbers(
         &self,
         q: Option<&str>,
@@ -229,15 +234,16 @@ impl Db {
         limit: i64,
         offset: i64,
     ) -> StoreResult<Vec<i64>> {
-        let look = self.look_for(Named::Insider, q).await?;
+        let upto = limit.saturating_add(offset);
+        let look = self.look_for(Named::Insider, q, upto).await?;
         let in_order = look.as_ref().is_none_or(Look::is_in_order);
         let mut query = QueryBuilder::new("select i.number from insiders i");
         push_insiders(&mut query, look.as_ref(), market);
         query.push(if in_order {
-            " order by i.name, i.number limit "
+            " order by i.slug limit "
         } else {
             // no index is to lead through all names where a few were gathered
-            " order by coalesce(i.name, ''), i.number limit "
+            " order by coalesce(i.slug, '') limit "
         });
         query.push_bind(limit).push(" offset ").push_bind(offset);
         query.build_query_scalar().fetch_all(self).await

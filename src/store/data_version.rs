@@ -11,9 +11,9 @@ use super::{
 pub struct DataVersion {
     /// Grows with every change.
     pub version: i64,
-    /// Latest publication.
+    /// When one was taken in, or its regulator said something new of it.
     pub declarations_at: Option<i64>,
-    /// Latest session with a close.
+    /// When a close was taken in.
     pub prices_at: Option<i64>,
     /// When a company changed.
     pub companies_at: Option<i64>,
@@ -24,9 +24,9 @@ pub struct DataVersion {
 /// What changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
-    /// A publication that was taken in.
+    /// Declarations were taken in.
     pub declarations_at: Option<i64>,
-    /// A session whose close was taken in.
+    /// Closes were taken in.
     pub prices_at: Option<i64>,
     /// Companies changed.
     pub companies_at: Option<i64>,
@@ -75,11 +75,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Notes that matured returns changed.
+    /// Notes that matured returns changed: whatever is kept of the data may have been made of them.
     pub async fn touch_returns(&mut self) -> StoreResult<()> {
-        query("update data_version set returns_version = returns_version + 1")
-            .execute(&mut *self)
-            .await?;
+        query(
+            "update data_version set returns_version = returns_version + 1, version = version + 1",
+        )
+        .execute(&mut *self)
+        .await?;
         Ok(())
     }
 }

@@ -2,76 +2,22 @@
 //!
 //! A list is read in two steps: first the numbers of its rows, from an index that holds all that is filtered and sorted by, then the
 //! rows themselves, of the page alone. For the first step there are two ways (`Way`): along the order of the list, where enough of
-//! it passes, or everything that the narrowest filter passes, sorted. Which costs less follows from how many there are. Columns that an
-//! index must not be chosen by are hidden in an expression, so that no planner takes a third way.
-
-use std::fmt::Display;
+//! it passes, or everything that the narrowest filter passes, sorted. Which costs less follows from how many there are.
 
 use super::{
-    companies::Named,
     db::Db,
+    declaration_filter::{Filter, Known, Part, Sort, Way, and, number},
     error::StoreResult,
     numbered::{ROWS_PER_STATEMENT, in_order, push_numbers},
-    search::push_words,
     sql::{QueryBuilder, query_as, query_scalar},
 };
-use crate::model::time::Time;
 
-/// Where counting how much a filter passes ends, when ways are compared: gathering more never pays.
-const MOST_GATHERED: i64 = 100_000;
 /// A way of so many entries is short enough: no other is looked for.
 const SHORT: i64 = 20_000;
 /// What a look into a row costs, in entries of an index.
 const ROW: i64 = 100;
 /// What sorting costs for each entry, likewise.
 const SORTED: i64 = 10;
-
-/// By what a list is sorted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Sort {
-    /// Publication.
-    #[default]
-    PubDate,
-    /// Score; unscored last.
-    SignalScore,
-    /// Amount, whatever the currency; unknown last.
-    Amount,
-}
-
-/// Which declarations, and in which order. Empty: all, the latest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Filter {
-    /// Of this company.
-    pub company: Option<i64>,
-    /// About this insider.
-    pub insider: Option<i64>,
-    /// Code of a market.
-    pub market: Option<String>,
-    /// `BUY` or `SELL`: eligible ones only.
-    pub direction: Option<String>,
-    /// Least score, in tenths.
-    pub min_score: Option<i64>,
-    /// Greatest score, in tenths.
-    pub max_score: Option<i64>,
-    /// Only clusters, or only what is none.
-    pub cluster: Option<bool>,
-    /// Least amount, in millionths of its own currency.
-    pub min_amount: Option<i64>,
-    /// Words of the company's name.
-    pub company_name: Option<String>,
-    /// Words of the insider's name.
-    pub insider_name: Option<String>,
-    /// ISIN of the instrument or the company.
-    pub isin: Option<String>,
-    /// Published at or after.
-    pub from: Option<Time>,
-    /// Published before.
-    pub before: Option<Time>,
-    /// By what to sort.
-    pub sort: Sort,
-    /// The smallest first.
-    pub ascending: bool,
-}
 
 /// A declaration in a list, in the parts that are kept apart as each changes on its own.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -131,248 +77,6 @@ impl Slice {
     }
 }
 
-/// A part of a filter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Company,
-    Insider,
-    Isin,
-    Market,
-    Direction,
-    Cluster,
-    Score,
-    Amount,
-    Time,
-    CompanyName,
-    InsiderName,
-}
-
-/// How the numbers of a list's rows are found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// Along the index of the order, each entry held against the filter.
-    InOrder,
-    /// All that one part of the filter passes.
-    Gathered(Part),
-}
-
-/// Of a list by something that may be unknown: that part of it, and which comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    Any,
-    Yes,
-    No,
-}
-
-/// A number as it is, or hidden from the choice of an index.
-fn number(column: &str, open: bool) -> String {
-    if open {
-        column.to_owned()
-    } else {
-        format!("{column} + 0")
-    }
-}
-
-/// The same of a text.
-fn text(column: &str, open: bool) -> String {
-    if open {
-        column.to_owned()
-    } else {
-        format!("coalesce({column}, '')")
-    }
-}
-
-impl Part {
-    /// Whether an index by this part goes on in the order of publication.
-    fn goes_by_time(self) -> bool {
-        matches!(
-            self,
-            Part::Company | Part::Isin | Part::Market | Part::Direction | Part::Cluster
-        )
-    }
-
-    /// Whether an index by this part holds all others too.
-    fn covers_all(self) -> bool {
-        matches!(self, Part::Time | Part::Score | Part::Amount)
-    }
-}
-
-impl Filter {
-    /// What of it matters to how many it passes: the order does not.
-    #[must_use]
-    pub fn counted(&self) -> Self {
-        Filter {
-            sort: Sort::default(),
-            ascending: false,
-            ..self.clone()
-        }
-    }
-
-    pub(super) fn parts(&self) -> Vec<Part> {
-        let parts = [
-            (Part::Company, self.company.is_some()),
-            (Part::Insider, self.insider.is_some()),
-            (Part::Isin, self.isin.is_some()),
-            (Part::Market, self.market.is_some()),
-            (Part::Direction, self.direction.is_some()),
-            (Part::Cluster, self.cluster.is_some()),
-            (Part::Score, self.min_score.or(self.max_score).is_some()),
-            (Part::Amount, self.min_amount.is_some()),
-            (Part::Time, self.from.or(self.before).is_some()),
-            (Part::CompanyName, self.company_name.is_some()),
-            (Part::InsiderName, self.insider_name.is_some()),
-        ];
-        let given = parts.into_iter().filter(|(_, given)| *given);
-        given.map(|(part, _)| part).collect()
-    }
-
-    /// Whether something can be looked up by a part: there are too many that are no cluster.
-    fn gathers(&self, part: Part) -> bool {
-        part != Part::Cluster || self.cluster == Some(true)
-    }
-
-    /// Whether a way gives the order of the list by itself.
-    fn ordered_by(&self, way: Way) -> bool {
-        match way {
-            Way::InOrder => true,
-            Way::Gathered(part) => self.sort == Sort::PubDate && part.goes_by_time(),
-        }
-    }
-
-    /// Whether a part may be looked up in an index, on this way.
-    fn is_open(&self, part: Part, way: Way) -> bool {
-        match way {
-            Way::Gathered(by) => by == part,
-            // a stretch of the order itself
-            Way::InOrder => {
-                (part, self.sort) == (Part::Time, Sort::PubDate)
-                    || (part, self.sort) == (Part::Score, Sort::SignalScore)
-                    || (part, self.sort) == (Part::Amount, Sort::Amount)
-            }
-        }
-    }
-
-    pub(super) fn push_where(&self, query: &mut QueryBuilder, way: Way) {
-        query.push(" where 1 = 1");
-        for part in self.parts() {
-            self.push_part(query, part, self.is_open(part, way));
-        }
-    }
-
-    fn push_part(&self, query: &mut QueryBuilder, part: Part, open: bool) {
-        fn bound<T: Copy>(value: Option<T>) -> impl Iterator<Item = T> {
-            value.into_iter()
-        }
-        match part {
-            Part::Company => {
-                let column = number("d.company", open);
-                for company in bound(self.company) {
-                    and(query, &column, " = ").push_bind(company);
-                }
-            }
-            Part::Insider => {
-                for insider in bound(self.insider) {
-                    and(query, number("d.number", open), " in ")
-                        .push("(select declaration from declaration_people where insider = ")
-                        .push_bind(insider)
-                        .push(")");
-                }
-            }
-            Part::Isin => {
-                let isin = self.isin.clone().unwrap_or_default();
-                and(query, text("d.isin", open), " = ").push_bind(isin);
-            }
-            Part::Market => {
-                let market = self.market.clone().unwrap_or_default();
-                and(query, text("d.market", open), " = ").push_bind(market);
-            }
-            Part::Direction => {
-                let direction = self.direction.clone().unwrap_or_default();
-                and(query, text("d.direction", open), " = ").push_bind(direction);
-            }
-            Part::Cluster => {
-                // word for word the condition of the index that holds clusters alone
-                query.push(match (self.cluster == Some(true), open) {
-                    (true, true) => " and d.is_cluster",
-                    (true, false) => " and coalesce(d.is_cluster, false)",
-                    (false, _) => " and not d.is_cluster",
-                });
-            }
-            Part::Score => {
-                let column = number("d.score", open);
-                for score in bound(self.min_score) {
-                    and(query, &column, " >= ").push_bind(score);
-                }
-                for score in bound(self.max_score) {
-                    and(query, &column, " <= ").push_bind(score);
-                }
-            }
-            Part::Amount => {
-                for amount in bound(self.min_amount) {
-                    and(query, number("d.amount_micros", open), " >= ").push_bind(amount);
-                }
-            }
-            Part::Time => {
-                let column = number("d.published_at", open);
-                for from in bound(self.from) {
-                    and(query, &column, " >= ").push_bind(from.0);
-                }
-                for before in bound(self.before) {
-                    and(query, &column, " < ").push_bind(before.0);
-                }
-            }
-            Part::CompanyName => {
-                let name = self.company_name.as_deref().unwrap_or_default();
-                push_words(query, &number("d.company", open), Named::Company, name);
-            }
-            Part::InsiderName => {
-                let name = self.insider_name.as_deref().unwrap_or_default();
-                push_words(query, &number("d.insider", open), Named::Insider, name);
-            }
-        }
-    }
-
-    /// What the list is sorted by before the amfId, and whether it may be unknown.
-    fn sorted_column(&self) -> (&'static str, bool) {
-        match self.sort {
-            Sort::PubDate => ("d.published_at", false),
-            Sort::SignalScore => ("d.score", self.min_score.or(self.max_score).is_none()),
-            Sort::Amount => ("d.amount_micros", self.min_amount.is_none()),
-        }
-    }
-
-    pub(super) fn push_known(&self, query: &mut QueryBuilder, way: Way, known: Known) {
-        let column = number(self.sorted_column().0, self.ordered_by(way));
-        match known {
-            Known::Any => {}
-            Known::Yes => {
-                query.push(" and ").push(&column).push(" is not null");
-            }
-            Known::No => {
-                query.push(" and ").push(&column).push(" is null");
-            }
-        }
-    }
-
-    pub(super) fn push_order(&self, query: &mut QueryBuilder, way: Way, known: Known) {
-        let column = number(self.sorted_column().0, self.ordered_by(way));
-        query.push(" order by ");
-        if known != Known::No {
-            query.push(&column);
-            query.push(if self.ascending { ", " } else { " desc, " });
-        }
-        query.push("d.amf_id");
-    }
-}
-
-fn and<'q>(
-    query: &'q mut QueryBuilder,
-    column: impl Display,
-    compares: &str,
-) -> &'q mut QueryBuilder {
-    query.push(" and ").push(column).push(compares)
-}
-
 impl Db {
     /// How many declarations a filter passes.
     pub async fn count_declarations(&self, filter: &Filter) -> StoreResult<i64> {
@@ -389,19 +93,16 @@ impl Db {
             .await
     }
 
-    /// How many a part of a filter passes; counting ends at [`MOST_GATHERED`].
-    async fn passed_by(&self, filter: &Filter, part: Part) -> StoreResult<i64> {
+    /// How many a part of a filter passes; counting ends at `most`.
+    async fn passed_by(&self, filter: &Filter, part: Part, most: i64) -> StoreResult<i64> {
         let mut query =
             QueryBuilder::new("select count(*) from (select 1 from declarations d where 1 = 1");
         filter.push_part(&mut query, part, true);
-        query
-            .push(" limit ")
-            .push_bind(MOST_GATHERED)
-            .push(") as some");
+        query.push(" limit ").push_bind(most).push(") as some");
         query.build_query_scalar().fetch_one(self).await
     }
 
-    /// The part by which the fewest entries are gathered, weighed by what each then costs: that, or nothing below `most`.
+    /// The part by which the fewest entries are gathered, weighed by what each then costs; nothing where none costs less than `most`.
     async fn narrowest(
         &self,
         filter: &Filter,
@@ -411,18 +112,16 @@ impl Db {
         let parts = filter.parts();
         let mut best = (most, None);
         for part in parts.iter().copied().filter(|part| filter.gathers(*part)) {
+            let needs_row = !part.covers_all() && (parts.len() > 1 || filter.sort != Sort::PubDate);
+            let each = SORTED + if needs_row { ROW } else { 1 };
+            // what costs more than the best so far is not counted to its end
+            let fewest = best.0 / each;
             let count = match passed {
                 Some(passed) if parts.len() == 1 => passed,
-                _ => self.passed_by(filter, part).await?,
+                _ => self.passed_by(filter, part, fewest).await?,
             };
-            if count >= MOST_GATHERED {
-                continue;
-            }
-            let needs_row = !part.covers_all() && (parts.len() > 1 || filter.sort != Sort::PubDate);
-            let each = if needs_row { ROW } else { 1 };
-            let cost = count.saturating_mul(each + SORTED);
-            if cost < best.0 {
-                best = (cost, Some(part));
+            if count < fewest {
+                best = (count.saturating_mul(each), Some(part));
             }
         }
         Ok(best.1)

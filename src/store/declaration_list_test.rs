@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::declaration_list::{Filter, Known, Slice, Sort, Way};
+use super::declaration_filter::{Filter, Known, Sort, Way};
+use super::declaration_list::Slice;
 use super::{
     companies::Named,
     db::Db,
@@ -90,7 +91,7 @@ async fn with_rows(dir: &std::path::Path, rows: &[Row]) -> Db {
     }
     for (number, name) in (1_i64..).zip(COMPANIES) {
         let market = MARKETS[usize::from(number == 3)];
-        query("insert into companies (number, key, market, name, named_at, slug, declarations, insiders, changed_at) values ($1, $2, $3, $2, 0, $2, $1 % 2, 0, 0)")
+        query("insert into companies (number, key, market, name, named_at, slug, declarations, insiders) values ($1, $2, $3, $2, 0, $2, $1 % 2, 0)")
             .bind(number).bind(name).bind(market).execute(&mut tx).await.unwrap();
         query("insert into insiders (number, key, market, name, named_at, slug, declarations, companies) values ($1, $2, $3, $2, 0, $2, $1 % 2, 1)")
             .bind(number).bind(name).bind(market).execute(&mut tx).await.unwrap();

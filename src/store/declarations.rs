@@ -1,6 +1,6 @@
 //! Declarations as the insider engine knows and judges them: records in, revisions out, and what waits to be judged anew.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     db::{Db, Tx},
@@ -52,6 +52,8 @@ pub struct StoredDeclaration {
     pub said: String,
     /// Whether its first score may become a signal.
     pub may_fire: bool,
+    /// The filing that took its filing's place, said its latest assessment.
+    pub superseded_by: Option<String>,
     /// See [`crate::score::insider::entity::head`].
     pub head: String,
     /// Number of its principal insider.
@@ -79,8 +81,12 @@ pub struct Revision {
     pub suspect: bool,
     /// Whether its score asks for the mean of all returns.
     pub tracks: bool,
+    /// The filing that took its filing's place.
+    pub superseded_by: Option<String>,
     /// A digest of all that the assessment says but for times: two that say the same are one revision.
     pub said: String,
+    /// See [`crate::score::insider::entity::head`].
+    pub head: String,
     /// JSON of the signal.
     pub signal: String,
     /// JSON of the declaration's own members.
@@ -96,6 +102,7 @@ struct RecordRow {
     revision: i64,
     said: String,
     may_fire: bool,
+    superseded_by: Option<String>,
     head: String,
     insider: i64,
     record: String,
@@ -175,7 +182,8 @@ impl Tx {
         self.count_again(
             "update companies set
                 declarations = (select count(*) from declarations where company = companies.number),
-                insiders = (select count(*) from insider_companies where company = companies.number)
+                insiders = (select count(*) from insider_companies where company = companies.number),
+                latest_at = (select max(published_at) from declarations where company = companies.number)
              where number in (",
             companies,
         )
@@ -248,7 +256,7 @@ impl Tx {
     /// All declarations of a company, by publication, then amfId.
     pub async fn declarations_of(&mut self, company: i64) -> StoreResult<Vec<StoredDeclaration>> {
         let rows: Vec<RecordRow> = query_as(
-            "select number, filing, revision, said, may_fire, head, insider, record from declarations where company = $1 order by published_at, amf_id",
+            "select number, filing, revision, said, may_fire, superseded_by, head, insider, record from declarations where company = $1 order by published_at, amf_id",
         )
         .bind(company)
         .fetch_all(&mut *self)
@@ -263,6 +271,7 @@ impl Tx {
                     revision: row.revision,
                     said: row.said,
                     may_fire: row.may_fire,
+                    superseded_by: row.superseded_by,
                     head: row.head,
                     insider: row.insider,
                     record,
@@ -280,13 +289,14 @@ impl Tx {
     ) -> StoreResult<()> {
         for chunk in revisions.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into assessments (declaration, version, revision, assessed_at, rest, signal, audit) ",
+                "insert into assessments (declaration, version, revision, assessed_at, head, rest, signal, audit) ",
             );
             query.push_values(chunk, |mut row, revision| {
                 row.push_bind(revision.declaration)
                     .push_bind(version)
                     .push_bind(revision.revision)
                     .push_bind(now.0)
+                    .push_bind(&revision.head)
                     .push_bind(&revision.rest)
                     .push_bind(&revision.signal)
                     .push_bind(&revision.audit);
@@ -295,7 +305,7 @@ impl Tx {
         }
         for revision in revisions {
             query(
-                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, tracks = $11, suspect = $12, revision = $6,
+                "update declarations set score = $2, direction = $3, amount_micros = $4, is_cluster = $5, tracks = $11, suspect = $12, superseded_by = $13, revision = $6,
                  assessed_at = $7, said = $8, signal = $9, rest = $10 where number = $1",
             )
             .bind(revision.declaration)
@@ -310,6 +320,7 @@ impl Tx {
             .bind(&revision.rest)
             .bind(revision.tracks)
             .bind(revision.suspect)
+            .bind(&revision.superseded_by)
             .execute(&mut *self)
             .await?;
         }
@@ -344,7 +355,24 @@ impl Tx {
         .await
     }
 
-    /// Other companies in which any of these people, by their keys, declared something at or after a moment.
+    /// Those of these ids that declarations are known by.
+    pub async fn known_declarations(&mut self, ids: &[&str]) -> StoreResult<HashSet<String>> {
+        let mut found = HashSet::new();
+        for some in ids.chunks(KEYS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("select amf_id from declarations where amf_id in (");
+            let mut list = query.separated(", ");
+            for id in some {
+                list.push_bind(*id);
+            }
+            query.push(")");
+            let rows: Vec<String> = query.build_query_scalar().fetch_all(&mut *self).await?;
+            found.extend(rows);
+        }
+        Ok(found)
+    }
+
+    /// Other companies in which any of these people, by their keys, ever declared something, and in which anybody did at or after a moment:
+    /// who once filed jointly with one of them is the same insider ever after.
     pub async fn companies_of_people(
         &mut self,
         keys: &[&str],
@@ -354,12 +382,12 @@ impl Tx {
         let mut found = Vec::new();
         for some in keys.chunks(KEYS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "select distinct d.company from insiders i join declaration_people p on p.insider = i.number
-                 join declarations d on d.number = p.declaration where p.published_at >= ",
+                "select distinct c.company from insiders i join insider_companies c on c.insider = i.number
+                 where exists (select 1 from declarations d where d.company = c.company and d.published_at >= ",
             );
             query
                 .push_bind(since.0)
-                .push(" and d.company <> ")
+                .push(") and c.company <> ")
                 .push_bind(but)
                 .push(" and i.key in (");
             let mut list = query.separated(", ");

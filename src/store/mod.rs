@@ -34,15 +34,21 @@ mod record_row;
 
 pub mod books;
 
+pub mod briefs;
+
 pub mod companies;
 
 pub mod prices;
+
+pub mod symbols;
 
 mod numbered;
 
 pub mod splits;
 
 pub mod search;
+
+pub mod declaration_filter;
 
 pub mod declaration_list;
 
@@ -60,6 +66,9 @@ pub mod stale;
 pub mod sources;
 
 pub mod company_list;
+
+#[cfg(test)]
+mod search_test;
 
 pub mod flow_facts;
 

@@ -1,13 +1,13 @@
 //! Closes and market capitalisations: put by file, read by company and day.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use super::{
     db::Tx,
     error::{StoreError, StoreResult},
     sql::{QueryBuilder, query, query_as},
 };
-use crate::model::company::Close;
+use crate::model::time::Time;
 use jiff::civil::Date;
 use rust_decimal::Decimal;
 
@@ -36,26 +36,20 @@ fn decimal(what: impl FnOnce() -> String, text: &str) -> StoreResult<Decimal> {
 }
 
 impl Tx {
-    /// Puts closes of one symbol; a later file's close takes the place of an earlier one. Gives the earliest day on which something
+    /// Puts closes of one symbol, by day; each takes the place of an earlier one. Gives the earliest day on which something
     /// is new or changed.
     pub async fn put_closes(
         &mut self,
         market: &str,
         symbol: &str,
-        closes: &[Close],
+        closes: &[(Date, Decimal)],
     ) -> StoreResult<Option<Date>> {
         let known: HashMap<Date, Decimal> =
             self.closes(market, symbol).await?.into_iter().collect();
-        // of two for one session the later line counts
-        let mut changed: BTreeMap<Date, Decimal> = BTreeMap::new();
-        for close in closes {
-            if known.get(&close.date) == Some(&close.close) {
-                changed.remove(&close.date);
-            } else {
-                changed.insert(close.date, close.close);
-            }
-        }
-        let rows: Vec<(Date, Decimal)> = changed.into_iter().collect();
+        let changed = closes
+            .iter()
+            .filter(|(date, close)| known.get(date) != Some(close));
+        let rows: Vec<(Date, Decimal)> = changed.copied().collect();
         for chunk in rows.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new("insert into closes (market, symbol, day, close) ");
             query.push_values(chunk, |mut row, (date, close)| {
@@ -135,6 +129,7 @@ impl Tx {
         &mut self,
         company: i64,
         caps: &[(Date, Decimal)],
+        now: Time,
     ) -> StoreResult<()> {
         for (date, amount) in caps {
             query(
@@ -147,32 +142,49 @@ impl Tx {
             .execute(&mut *self)
             .await?;
         }
-        let latest = self.market_caps(company).await?.pop();
-        if let Some((_, amount)) = latest {
-            query("update companies set market_cap = $2, market_cap_micros = $3 where number = $1")
-                .bind(company)
-                .bind(amount.normalize().to_string())
-                .bind(micros(amount))
-                .execute(&mut *self)
-                .await?;
-        }
-        Ok(())
+        self.show_market_cap(company, now).await
     }
 
-    /// All market capitalisations of a company, by day.
-    pub async fn market_caps(&mut self, company: i64) -> StoreResult<Vec<(Date, Decimal)>> {
-        let rows: Vec<(i64, String)> =
-            query_as("select day, amount from market_caps where company = $1 order by day")
-                .bind(company)
-                .fetch_all(&mut *self)
-                .await?;
-        rows.into_iter()
-            .map(|(day, amount)| {
-                let what = || format!("market capitalisation of company {company} on day {day}");
-                Ok((date_of(day), decimal(what, &amount)?))
-            })
-            .collect()
+    /// Makes the latest market capitalisation of a company the one that is shown, and notes since when it is.
+    pub async fn show_market_cap(&mut self, company: i64, now: Time) -> StoreResult<()> {
+        let latest = self.market_caps(company).await?.pop();
+        let amount = latest.map(|(_, amount)| amount);
+        query("update companies set market_cap = $2, market_cap_micros = $3 where number = $1")
+            .bind(company)
+            .bind(amount.map(|amount| amount.normalize().to_string()))
+            .bind(amount.map(micros))
+            .execute(&mut *self)
+            .await?;
+        self.note_companies(&[company], now).await
     }
+
+    /// All market capitalisations of a company, by day: its own, and of days of which there is none, those of its ticker.
+    pub async fn market_caps(&mut self, company: i64) -> StoreResult<Vec<(Date, Decimal)>> {
+        let rows: Vec<(i64, String)> = query_as(
+            "select day, amount from market_caps where company = $1
+             union all
+             select s.day, s.amount from companies c join symbol_caps s on s.market = c.market and s.symbol = c.symbol
+             where c.number = $1 and not exists (select 1 from market_caps m where m.company = c.number and m.day = s.day)
+             order by 1",
+        )
+        .bind(company)
+        .fetch_all(&mut *self)
+        .await?;
+        read_caps(|| format!("company {company}"), rows)
+    }
+}
+
+/// Market capitalisations as they are kept, read.
+pub(super) fn read_caps(
+    whose: impl Fn() -> String,
+    rows: Vec<(i64, String)>,
+) -> StoreResult<Vec<(Date, Decimal)>> {
+    rows.into_iter()
+        .map(|(day, amount)| {
+            let what = || format!("market capitalisation of {} on day {day}", whose());
+            Ok((date_of(day), decimal(what, &amount)?))
+        })
+        .collect()
 }
 
 /// Millionths, to sort and filter by; what does not fit is the largest there is.

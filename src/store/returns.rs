@@ -186,17 +186,13 @@ impl Tx {
         Ok(())
     }
 
-    /// Removes the backtests of declarations that have a score no more.
-    pub async fn drop_backtests(&mut self, declarations: &[i64]) -> StoreResult<()> {
-        for some in declarations.chunks(ROWS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("delete from backtests where declaration in (");
-            let mut list = query.separated(", ");
-            for declaration in some {
-                list.push_bind(*declaration);
-            }
-            query.push(")");
-            query.build().execute(&mut *self).await?;
-        }
+    /// Forgets the backtests of a company's declarations from a moment on: what has a score no more, or stands no more, has none.
+    pub async fn forget_backtests(&mut self, company: i64, since: Time) -> StoreResult<()> {
+        query("delete from backtests where company = $1 and published_at >= $2")
+            .bind(company)
+            .bind(since.0)
+            .execute(&mut *self)
+            .await?;
         Ok(())
     }
 

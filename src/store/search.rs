@@ -60,8 +60,12 @@ pub(crate) fn push_words(query: &mut QueryBuilder, column: &str, kind: Named, te
 }
 
 /// Of a word that begins more names than this, the names are looked through in the order that is asked for, and each is held against the
-/// words; of a rarer one, all names are gathered and sorted.
+/// words; of a rarer one, all names are gathered and sorted. What is far down a list is found later by looking than by gathering.
 const MOST_GATHERED: i64 = 5_000;
+/// The same for what stands among the first [`NEAR`].
+const MOST_GATHERED_NEAR: i64 = 1_000;
+/// Places of a list that are its beginning.
+const NEAR: i64 = 200;
 
 /// How names are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,21 +116,24 @@ fn push_word(query: &mut QueryBuilder, kind: Named, word: &str) {
 }
 
 impl Db {
-    /// How to look for names with a word beginning as each word of a text does.
-    pub(crate) async fn look(&self, kind: Named, text: &str) -> StoreResult<Look> {
+    /// How to look for names with a word beginning as each word of a text does, up to a place in their order.
+    pub(crate) async fn look(&self, kind: Named, text: &str, upto: i64) -> StoreResult<Look> {
         let mut words = words(text);
         words.sort_unstable();
         words.dedup();
         words.truncate(MOST_WORDS);
-        let mut rarest = (MOST_GATHERED, None);
+        // of two words that many names have, few may have both: looking would go far before it finds a page of them
+        let most = if upto <= NEAR && words.len() == 1 {
+            MOST_GATHERED_NEAR
+        } else {
+            MOST_GATHERED
+        };
+        let mut rarest = (most, None);
         for word in &words {
             let mut query =
                 QueryBuilder::new("select count(*) from (select 1 from name_words w where ");
             push_word(&mut query, kind, word);
-            query
-                .push(" limit ")
-                .push_bind(MOST_GATHERED)
-                .push(") as some");
+            query.push(" limit ").push_bind(most).push(") as some");
             let count: i64 = query.build_query_scalar().fetch_one(self).await?;
             if count < rarest.0 {
                 rarest = (count, Some(word.clone()));
@@ -177,7 +184,7 @@ impl Db {
             (Named::Company, "companies", ") as c union all "),
             (Named::Insider, "insiders", ") as i"),
         ] {
-            let look = self.look(kind, text).await?;
+            let look = self.look(kind, text, limit.saturating_add(offset)).await?;
             query.push("select kind, number, declarations from (select ");
             query.push(kind as i64);
             query.push(" as kind, t.number, t.declarations from ");

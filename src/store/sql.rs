@@ -45,6 +45,7 @@ values! {
     &String => Text, it => Some(it.clone());
     &str => Text, it => Some(it.to_owned());
     Option<&str> => Text, it => it.map(str::to_owned);
+    Option<String> => Text, it => it;
     &Option<String> => Text, it => it.clone();
 }
 

@@ -1,19 +1,23 @@
-//! For the tests of filings through the store: a store of one's own at a fixed time, and filings in few words.
+//! A store of filings with its way in, at a moment of its own, and filings in few words.
+
+use std::time::Instant;
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
+use serde_json::Value;
 use sigcast::{
     config::load,
-    ingest::insider::{config::Config, intake::Intake},
+    ingest::insider::{
+        config::Config,
+        intake::{Intake, When},
+        take::Taken,
+    },
     model::{
         filing::{Code, Filing, FilingId, Issuer, Owner, Row, Status},
         market::Market,
         time::{Clock, Time},
     },
-    store::{
-        db::Db,
-        declaration_list::{Filter, Slice},
-    },
+    store::{db::Db, declaration_filter::Filter, declaration_list::Slice},
 };
 use tempfile::TempDir;
 
@@ -44,7 +48,6 @@ pub fn now() -> Time {
     Time::parse_iso("2023-07-01T12:00:00Z").unwrap()
 }
 
-/// A store of one's own, and the way in.
 pub struct House {
     pub db: Db,
     _folder: TempDir,
@@ -87,35 +90,61 @@ impl House {
         }
     }
 
+    /// Takes filings in as history, and judges them.
+    pub async fn take(&self, filings: &[Filing], when: When) -> Taken {
+        let taken = self.intake.filings(filings, when, true, Instant::now());
+        taken.await.unwrap()
+    }
+
     /// What is said of every declaration, but for when and how often it was judged.
-    pub async fn said(&self) -> Vec<(String, String, Option<String>)> {
+    pub async fn said(&self) -> Vec<Said> {
         let filter = Filter {
             ascending: true,
             ..Filter::default()
         };
-        let listed = self
-            .db
-            .list_declarations(&filter, &Slice::of(1_000, 0), true)
-            .await
-            .unwrap();
+        let whole = Slice::of(1_000, 0);
+        let listed = self.db.list_declarations(&filter, &whole, true);
         let mut all = Vec::new();
-        for one in listed {
-            let served = self
-                .db
-                .served(one.number, "s9.1", None)
-                .await
-                .unwrap()
-                .unwrap();
-            let mut signal: serde_json::Value = serde_json::from_str(&served.signal).unwrap();
+        for one in listed.await.unwrap() {
+            let served = self.db.served(one.number, "s9.1", None).await;
+            let served = served.unwrap().unwrap();
+            let mut signal: Value = serde_json::from_str(&served.signal).unwrap();
             signal.as_object_mut().unwrap().remove("scoredAt");
-            all.push((
-                one.amf_id,
-                format!("{signal} {}", served.audit.unwrap_or_default()),
-                one.backtest,
-            ));
+            let mut rest: Value = serde_json::from_str(&format!("{{{}}}", served.rest)).unwrap();
+            // numbers are given by arrival, and slugs have them
+            rest["insider"].as_object_mut().unwrap().remove("slug");
+            all.push(Said {
+                amf_id: one.amf_id,
+                signal,
+                rest,
+                audit: served
+                    .audit
+                    .map_or(Value::Null, |audit| serde_json::from_str(&audit).unwrap()),
+                backtest: one.backtest,
+                company: (one.company_symbol, one.company_market_cap),
+            });
         }
         all
     }
+
+    /// What is said of one declaration.
+    pub async fn of(&self, filing: &Filing) -> Said {
+        let said = self.said().await.into_iter();
+        let mut own = said.filter(|one| one.amf_id == filing.id.0);
+        own.next().unwrap()
+    }
+}
+
+/// What is said of a declaration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    pub amf_id: String,
+    pub signal: Value,
+    pub rest: Value,
+    pub audit: Value,
+    pub backtest: Option<String>,
+    /// Ticker and market capitalisation.
+    pub company: (Option<String>, Option<String>),
 }
 
 pub fn date(text: &str) -> Date {

@@ -248,7 +248,7 @@ fn a_killed_ingest_goes_on_where_it_stopped() {
     assert_eq!(found.said.len(), expected.said.len());
 }
 
-/// A large purchase by a chief executive, published so many minutes ago.
+/// A large purchase by a chief executive, published so many minutes ago, of a day that has come in New York, too.
 fn purchase(number: u32, owner: u32, minutes: i64) -> String {
     let at = now().plus(-minutes * 60 * Time::SECOND);
     // a day of New York: it is behind UTC, and nobody tells of a purchase of tomorrow

@@ -2,7 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::insider_data::{AMENDED_DAYS_AGO, House, latest, noon};
+use sigcast::model::time::Time;
+
+use super::{
+    insider_data::{AMENDED_DAYS_AGO, House, day, noon},
+    server::{now, until},
+    wire::PATIENCE,
+};
 
 const GRANT: &str = "/declarations/SEC:0000000000-00-000005";
 const LATE: &str = "/declarations/SEC:0000000000-00-000009";
@@ -82,9 +88,82 @@ fn a_declaration_has_every_field() {
     assert_eq!(one["signal"]["reason"], "ineligible_code");
     assert_eq!(one["direction"], Value::Null);
     has(&one["meta"], "latencyMs dataFreshness requestId");
+    // an old filing came last, and closes with it: when that was, not what they are of
     let freshness = &one["meta"]["dataFreshness"];
-    assert_eq!(freshness["declarations"], latest().to_string());
-    assert!(freshness["scores"].is_string() && freshness["prices"].is_string());
+    for part in ["declarations", "prices", "companies", "scores"] {
+        assert_eq!(freshness[part], noon(0).to_string(), "{part}");
+    }
+    let french = house.get("/declarations/2026DD0000001");
+    assert_eq!(french["transaction"]["instrument"], Value::Null);
+    assert_eq!(french["transactions"][0]["security"], Value::Null);
+    assert_eq!(first["transactions"][0]["security"], "Common Stock");
+}
+
+#[test]
+fn what_was_served_then_is_served_again() {
+    let house = House::start();
+    let path = "/declarations/SEC:0000000000-00-000001";
+    let came = noon(500);
+    let then = |minutes: i64| came.plus(minutes * 60 * Time::SECOND);
+    let at = |time: Time| house.get(&format!("{path}?asOf={time}"));
+    let cap = |one: &Value| one["company"]["marketCap"].clone();
+    let early = house.ask(&format!("{path}?asOf={}", came.plus(-1_000)));
+    early.expect_error(404, "declaration_not_found");
+    // it waited for its first assessment, and nobody had said what the company is worth
+    let waited = at(then(10));
+    assert_eq!(waited["signal"]["reason"], "pending");
+    assert_eq!(
+        (&cap(&waited), &waited["direction"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(waited["insider"]["slug"], "owner-11-1");
+    assert_eq!(waited["transaction"]["amount"], 10_010);
+    let audit = house.get(&format!("{path}/score?asOf={}", then(10)));
+    assert_eq!(
+        (&audit["reason"], &audit["revision"]),
+        (&json!("pending"), &json!(0))
+    );
+    let worth = at(then(40));
+    assert_eq!(worth["signal"]["reason"], "pending");
+    assert_eq!(cap(&worth), json!(1_000_000.05));
+    let scored = at(then(60));
+    assert!(scored["signal"]["score"].is_number() && scored["direction"] == "BUY");
+    // a day ends at its end
+    let of_day = house.get(&format!("{path}?asOf={}", day(500)));
+    assert_eq!(of_day["signal"], scored["signal"]);
+
+    // and what is said of the company from now on changes nothing of it
+    let before = now();
+    let is = house.get(path);
+    let (folder, csv) = (
+        tempfile::tempdir().unwrap(),
+        "cik,name,ticker,market_cap\n7,Otter,OTTR,77\n",
+    );
+    let file = folder.path().join("companies.csv");
+    std::fs::write(&file, csv).unwrap();
+    let date = day(0).to_string();
+    let file = file.to_str().unwrap();
+    let args = [
+        "ingest",
+        "companies",
+        "--market",
+        "us",
+        "--date",
+        &date,
+        file,
+    ];
+    let output = house.server.command(&args);
+    assert!(output.status.success(), "{output:?}");
+    let changed = until(PATIENCE, || {
+        Some(house.get(path)).filter(|one| cap(one) == json!(77))
+    });
+    assert!(
+        changed.is_some(),
+        "what is served now says what is known now"
+    );
+    let was = at(before);
+    assert_eq!(was["company"], is["company"]);
+    assert_eq!(was["signal"], is["signal"]);
 }
 
 #[test]
@@ -103,8 +182,8 @@ fn declarations_are_filtered() {
         ("company=%3F", 0),
         ("insider=owner+11", 5),
         ("insider=zo%C3%A9", 2),
-        ("minAmount=5000000", 1),
-        ("minAmount=20140.01", 1),
+        ("minAmount=20040", 1),
+        ("minAmount=20040.01", 0),
         ("minScore=100", 0),
         ("maxScore=0", 0),
     ] {
@@ -170,8 +249,12 @@ fn lists_are_sorted_with_what_is_absent_last_and_ties_by_id() {
             assert!(key(&pair[0]) < key(&pair[1]), "{pair:?}");
         }
     }
-    let amounts = house.ids("/declarations?sort=amount&limit=2");
-    assert_eq!(amounts, ["06", "2026DD0000002"], "the suspect one as filed");
+    let amounts = house.ids("/declarations?sort=amount&limit=1");
+    assert_eq!(
+        amounts,
+        ["2026DD0000002"],
+        "what cannot be comes to nothing"
+    );
     // page by page it is the same list
     let whole = house.ids("/declarations");
     let mut paged = Vec::new();
@@ -365,6 +448,37 @@ fn companies_and_insiders_are_listed_and_found() {
 #[test]
 fn what_is_asked_wrongly_is_refused_by_name() {
     let house = House::start();
+    for (path, parameter, value) in [
+        (
+            "/declarations?since=2026-01-02&to=2026-01-01",
+            "to",
+            "2026-01-01",
+        ),
+        (
+            "/declarations?since=2026-01-02&from=2026-01-02T00:00:00%2B02:00",
+            "since",
+            "2026-01-02",
+        ),
+        (
+            "/declarations?minAmount=99999999999999999999",
+            "minAmount",
+            "99999999999999999999",
+        ),
+        (
+            "/declarations?include=backtest&format=csv",
+            "include",
+            "backtest",
+        ),
+    ] {
+        let details = house.ask(path).expect_error(400, "invalid_parameter");
+        assert_eq!(
+            (&details["parameter"], &details["value"]),
+            (&json!(parameter), &json!(value))
+        );
+    }
+    let early = house.ask("/declarations?from=1992-12-31").text();
+    assert!(early.contains("from 1993 to 2200"), "{early}");
+    assert_eq!(house.ask("/declarations?from=1993-01-01").head.status, 200);
     for (path, parameter) in [
         ("/declarations?market=atlantis", "market"),
         ("/declarations?limit=201", "limit"),

@@ -232,6 +232,8 @@ fn french(number: u32, ago: i64) -> Filing {
     one.owners[0].id = None;
     one.owners[0].name = "=HYPERLINK(\"x\"), Zoé".into();
     one.owners[0].title = None;
+    // it does not say which security
+    one.rows[0].security = String::new();
     one.url = Some("https://regulator.example/1.pdf".into());
     one
 }
@@ -278,13 +280,17 @@ async fn fill(place: &Place) {
     filings.push(amended);
     filings.sort_by_key(|one| one.published_at);
     for (n, one) in filings.iter().enumerate() {
-        moment.store(one.published_at.0, Ordering::Relaxed);
+        // it comes; then, with the first, what is known of its company; then it is judged
+        let after = |minutes: i64| one.published_at.plus(minutes * 60 * Time::SECOND).0;
+        moment.store(after(0), Ordering::Relaxed);
         let some = std::slice::from_ref(one);
-        let taken = intake.filings(some, When::Now, true, Instant::now()).await;
-        assert_eq!(taken.unwrap().accepted, 1);
+        let taken = intake.filings(some, When::Later, true, Instant::now());
+        assert_eq!(taken.await.unwrap().accepted, 1);
         if n == 0 {
+            moment.store(after(30), Ordering::Relaxed);
             put_market_cap(&intake).await;
         }
+        moment.store(after(60), Ordering::Relaxed);
         settle(&intake).await;
     }
     moment.store(noon(0).0, Ordering::Relaxed);

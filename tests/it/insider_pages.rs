@@ -15,10 +15,12 @@ use super::{
 
 /// A filing published just now, as a line.
 fn line(number: u32) -> Value {
+    let at = now();
     json!({
-        "id": format!("BAFIN:{number}"), "market": "de", "form": "MAR", "published_at": now().to_string(),
-        "issuer": {"name": "Kiesel AG", "isin": "DE0000000009"}, "owners": [{"name": "Ute Kiesel", "officer": true}],
-        "rows": [{"nature": "Kauf", "instrument": "Aktie", "date": "2024-05-02", "shares": "100", "price": "12.50"}]
+        "v": 1, "type": "declaration", "id": format!("BAFIN:{number}"), "market": "de", "form": "MAR",
+        "published_at": at.unix_ms(), "issuer": {"name": "Kiesel AG", "isin": "DE0000000009"},
+        "insider": {"name": "Ute Kiesel", "officer": true}, "code": "P", "date": &at.to_string()[..10],
+        "instrument": "Aktie", "shares": 100, "price": "12.50",
     })
 }
 

@@ -135,6 +135,28 @@ fn winning_kinds_are_measured_by_what_was_known_before() {
         .collect();
     assert!(lows.is_sorted_by(|a, b| a >= b), "{lows:?}");
     assert_eq!(house.get("/strategy/winning?market=fr")["total"], 0);
+    // the same in a file
+    let file = house.ask("/strategy/winning?lookbackDays=365&format=csv");
+    let mut reader = csv::Reader::from_reader(file.body.as_slice());
+    let names = reader.headers().unwrap().clone();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), items.len());
+    for (row, item) in rows.iter().zip(items) {
+        let of = |name: &str| &row[names.iter().position(|one| one == name).unwrap()];
+        assert_eq!(of("amfId"), item["amfId"]);
+        for name in [
+            "n",
+            "wins",
+            "winRate",
+            "winRateLow",
+            "winRateHigh",
+            "winsorisedMean",
+            "horizonDays",
+        ] {
+            let (told, number): (f64, _) = (of(name).parse().unwrap(), &item["strategy"][name]);
+            assert_eq!(Some(told), number.as_f64(), "{name}");
+        }
+    }
 }
 
 #[test]
@@ -242,6 +264,37 @@ fn lists_are_files_too() {
         2,
         "what is said in the query goes first"
     );
+}
+
+#[test]
+fn a_file_that_has_not_changed_is_not_sent_again() {
+    let house = House::start();
+    for path in [
+        "/declarations",
+        "/companies?market=us",
+        "/insiders",
+        "/markets",
+        "/search?q=owner",
+    ] {
+        let with = |more: &[(&str, &str)]| {
+            let mut headers = vec![("accept", "text/csv")];
+            headers.extend(more);
+            house.ask_with(path, &headers)
+        };
+        let first = with(&[]);
+        let tag = first.head.header("etag").expect("a tag").to_owned();
+        assert_eq!(with(&[("if-none-match", &tag)]).head.status, 304, "{path}");
+        assert_eq!(
+            with(&[("if-none-match", "W/\"0\"")]).body,
+            first.body,
+            "{path}"
+        );
+        let page = house.ask_with(path, &[("if-none-match", &tag)]);
+        assert_eq!(page.head.status, 200, "JSON is something else: {path}");
+    }
+    let part = house.ask("/declarations?format=csv&limit=2");
+    let whole = house.ask("/declarations?format=csv");
+    assert_ne!(part.head.header("etag"), whole.head.header("etag"));
 }
 
 #[test]

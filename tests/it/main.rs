@@ -16,6 +16,7 @@ mod server;
 mod wire;
 
 mod insider_data;
+mod insider_lists;
 
 mod access;
 mod bad_input;

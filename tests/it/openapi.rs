@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read as _,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
@@ -131,6 +132,38 @@ fn the_page_shows_it_and_asks_no_other_host() {
     );
     let styles = get(&server, "/docs/swagger-ui.css").text();
     assert!(!styles.contains("url(http") && !styles.contains("@import"));
+    // large files are compressed once for all, and not sent again
+    let script = "/docs/swagger-ui-bundle.js";
+    let plain = get(&server, script);
+    for (accept, encoding) in [
+        ("gzip", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+        ("gzip, br", "br"),
+    ] {
+        let headers = [("accept-encoding", accept)];
+        let packed = request(server.main, "GET", script, &headers, b"");
+        assert_eq!(
+            packed.head.header("content-encoding"),
+            Some(encoding),
+            "{accept}"
+        );
+        assert!(packed.body.len() * 2 < plain.body.len(), "{accept}");
+        if encoding == "gzip" {
+            let mut text = Vec::new();
+            flate2::read::GzDecoder::new(packed.body.as_slice())
+                .read_to_end(&mut text)
+                .unwrap();
+            assert!(text == plain.body);
+        }
+        let tag = packed.head.header("etag").expect("a tag").to_owned();
+        let headers = [("accept-encoding", accept), ("if-none-match", &*tag)];
+        assert_eq!(
+            request(server.main, "GET", script, &headers, b"")
+                .head
+                .status,
+            304
+        );
+    }
     for path in [
         "/docs/index.html",
         "/docs/..%2f..%2fetc%2fpasswd",

@@ -15,10 +15,8 @@ use serde_json::{Value, json};
 use sigcast::{
     model::time::Time,
     store::{
-        data_version::DataVersion,
-        declaration_list::{Filter, Slice},
-        served::Served,
-        stale::Backlog,
+        data_version::DataVersion, declaration_filter::Filter, declaration_list::Slice,
+        served::Served, stale::Backlog,
     },
 };
 

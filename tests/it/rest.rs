@@ -54,6 +54,66 @@ fn every_answer_to_a_known_key_says_where_it_stands() {
         );
         assert!(head.header("x-request-id").is_some(), "{}", head.raw);
     }
+    // what is answered before those checks, or beside them, is not counted and says the same
+    let bearer = format!("Bearer {}", key.text);
+    let large = "x".repeat(65_537);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let watcher = server.key(&server.account("watcher"));
+    let beside = [
+        (ask(&server, "GET", "/api/v1", &key, &[]), 404),
+        (ask(&server, "GET", "/api/v1/", &key, &[]), 404),
+        (ask(&server, "GET", "/api/signals/", &key, &[]), 404),
+        (ask(&server, "GET", "/api/signals/stream", &key, &[]), 403),
+        (
+            ask(&server, "POST", "/api/signals/stream/tickets", &key, &[]),
+            403,
+        ),
+        (
+            ask(&server, "GET", ME, &key, &[("host", "another.example")]),
+            400,
+        ),
+        (
+            request(server.main, "GET", ME, &headers, large.as_bytes()),
+            413,
+        ),
+    ];
+    for (reply, status) in &beside {
+        let head = &reply.head;
+        assert_eq!(head.status, *status, "{}{}", head.raw, reply.text());
+        assert_eq!(head.header("x-ratelimit-limit"), Some("40"), "{}", head.raw);
+        assert_eq!(
+            head.header("x-ratelimit-remaining"),
+            Some("34"),
+            "{}",
+            head.raw
+        );
+        assert!(head.header("x-ratelimit-reset").is_some(), "{}", head.raw);
+    }
+    let ticket = ask(
+        &server,
+        "POST",
+        "/api/signals/stream/tickets",
+        &watcher,
+        &[],
+    );
+    assert_eq!(ticket.head.status, 200);
+    assert_eq!(
+        ticket.head.header("x-ratelimit-limit"),
+        Some("20"),
+        "of its bucket"
+    );
+    let stream = server.listen(&watcher, "", &[]);
+    assert_eq!(stream.head.header("x-ratelimit-limit"), Some("20"));
+    let two_keys = [
+        ("authorization", bearer.as_str()),
+        ("authorization", bearer.as_str()),
+    ];
+    let unclear = request(server.main, "GET", ME, &two_keys, b"");
+    unclear.expect_error(400, "bad_request");
+    assert!(unclear.head.header("x-ratelimit-limit").is_none());
     let allowed = answers[3].0.head.header("allow").expect("an Allow");
     assert!(
         allowed.contains("GET") && !allowed.contains("POST"),
@@ -383,4 +443,32 @@ fn a_key_in_memory_is_refused_as_soon_as_it_is_revoked() {
         (reply.head.status == 401).then_some(())
     });
     assert!(refused.is_some());
+}
+
+#[test]
+fn a_place_beyond_the_log_is_refused() {
+    let server = Server::start();
+    let key = free_key(&server);
+    server.publish(&sample(1));
+    let epoch = server.epoch(&server.alpha_key());
+    let after = |seq: u32| {
+        let path = format!("/api/signals?after={epoch}-{seq}");
+        ask(&server, "GET", &path, &key, &[])
+    };
+    let page = after(1).ok_json();
+    assert_eq!(
+        (&page["items"], &page["next"]),
+        (&json!([]), &json!(format!("{epoch}-1")))
+    );
+    // of a log that was put back to what it was: who stands there would wait for what never comes
+    let details = after(2).expect_error(400, "invalid_parameter");
+    assert_eq!(details["parameter"], "after");
+    let allowed = details["allowed"].as_str().unwrap();
+    assert!(allowed.ends_with(&format!("{epoch}-1")), "{allowed}");
+    server.publish(&sample(2));
+    assert_eq!(after(1).ok_json()["items"].as_array().unwrap().len(), 1);
+    // backwards from there is the end of what there is
+    let path = format!("/api/signals?before={epoch}-99999999");
+    let last = ask(&server, "GET", &path, &key, &[]).ok_json();
+    assert_eq!(last["items"].as_array().unwrap().len(), 2);
 }

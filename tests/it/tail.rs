@@ -47,7 +47,8 @@ fn tail_shows_what_is_logged_and_ends_well_on_interrupt() {
     }
     // proof: the child has not been waited for, so the id is still its own
     unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let ended = child.wait().unwrap();
+    assert_eq!(ended.code(), Some(0), "{ended}");
 }
 
 #[test]

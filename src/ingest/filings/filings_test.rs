@@ -7,6 +7,33 @@ use super::{
 use crate::model::{filing::Status, market::Market};
 
 #[test]
+fn a_dealing_that_an_announcement_tells_is_not_told_by_a_row_without_its_number_too() {
+    let row = |print: &str, ticker: &str, kind: &str, shares: u32, number: &str| {
+        format!(
+            r#"{{"fingerprint":"{print}","date":"2026-07-01","ticker":"{ticker}","director":"Ann Example","type":"{kind}","shares":{shares},"price":1.5,"rns_id":"{number}","announced_at":"2026-07-02T07:00:00Z"}}"#
+        )
+    };
+    let rows = [
+        row("f1", "AB.", "BUY", 7, ""),
+        row("f2", "AB", "SELL", 7, "100"),
+        row("f3", "AB", "BUY", 8, ""),
+        row("f4", "CD", "BUY", 7, ""),
+    ];
+    let (filings, refused) = read(FilingFormat::UkPdmr, &format!("[{}]", rows.join(",")));
+    let told: Vec<_> = filings
+        .iter()
+        .map(|filing| (filing.issuer.symbol.as_deref(), code(filing, 0)))
+        .collect();
+    assert_eq!(
+        told,
+        [(Some("AB"), "S"), (Some("AB"), "P"), (Some("CD"), "P")]
+    );
+    let why =
+        "1: element 1: rns_id: missing, and an announcement of the file tells of the same dealing";
+    assert_eq!(refused, [why]);
+}
+
+#[test]
 fn uk_announcements_become_a_filing_a_person() {
     let (filings, refused) = read(FilingFormat::UkPdmr, UK);
     let ids: Vec<_> = filings
@@ -17,6 +44,11 @@ fn uk_announcements_become_a_filing_a_person() {
     assert_ne!(
         filings[0].id, filings[1].id,
         "two persons in one announcement"
+    );
+    assert_eq!(
+        filings[3].id.0.len(),
+        filings[0].id.0.len(),
+        "the same where the file shows one person alone"
     );
     assert_eq!(filings[0].id.0.len(), "RNS:100-".len() + 8);
 

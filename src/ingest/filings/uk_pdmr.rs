@@ -1,9 +1,12 @@
 //! UK: dealings of persons discharging managerial responsibilities (PDMR), told from regulatory news and kept as JSON.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     io::{self, BufRead},
 };
+
+use jiff::civil::Date;
+use rust_decimal::Decimal;
 
 use super::{
     field::{digest, refusal},
@@ -33,7 +36,7 @@ pub struct UkPdmr<R> {
     prints: BTreeSet<String>,
     /// How many more rows and bytes may be held.
     room: (usize, usize),
-    filings: Option<VecDeque<(u64, Filing)>>,
+    filings: Option<VecDeque<(u64, Result<Filing, String>)>>,
     line: u64,
     error: Option<io::Error>,
 }
@@ -124,7 +127,10 @@ impl<R: BufRead> Iterator for UkPdmr<R> {
         }
         let (line, filing) = self.filings.as_mut()?.pop_front()?;
         self.line = line;
-        Some(Ok(filing))
+        Some(filing.map_err(|reason| Rejected {
+            line,
+            reason: format!("element {line}: {reason}"),
+        }))
     }
 }
 
@@ -173,9 +179,40 @@ fn best_company(spelling: &str, count: u32) -> (i64, i64) {
     (i64::from(formal), i64::from(count))
 }
 
-fn gather(held: Vec<Held>, zone: &Zone) -> VecDeque<(u64, Filing)> {
+/// What was dealt, but for whether it was bought or sold: of that, rows without an announcement's number are not sure.
+type Dealing = (String, String, Date, Decimal, Decimal);
+
+fn dealing(row: &Held) -> Option<Dealing> {
+    let told = &row.row;
+    let (date, shares, price) = (told.date?, told.shares?, told.price?);
+    Some((
+        row.ticker.clone(),
+        letters(&row.name),
+        date,
+        shares.normalize(),
+        price.normalize(),
+    ))
+}
+
+fn gather(held: Vec<Held>, zone: &Zone) -> VecDeque<(u64, Result<Filing, String>)> {
+    let announced = held.iter().filter(|row| row.announcement.is_some());
+    let announced: HashSet<Dealing> = announced.filter_map(dealing).collect();
+    let told_twice = |row: &Held| {
+        let dealing = dealing(row).filter(|_| row.announcement.is_none());
+        dealing.is_some_and(|dealing| announced.contains(&dealing))
+    };
+    let (twice, held): (Vec<Held>, Vec<Held>) = held.into_iter().partition(told_twice);
+    let why = "rns_id: missing, and an announcement of the file tells of the same dealing";
+    let twice = twice.into_iter().map(|row| (row.line, Err(why.to_owned())));
+    let mut gathered: VecDeque<_> = twice.collect();
+    let filings = filings(held, zone).into_iter();
+    gathered.extend(filings.map(|(line, filing)| (line, Ok(filing))));
+    gathered
+}
+
+fn filings(held: Vec<Held>, zone: &Zone) -> VecDeque<(u64, Filing)> {
     let (mut companies, mut names) = (Spellings::default(), Spellings::default());
-    let mut announcements: HashMap<String, Announcement> = HashMap::new();
+    let mut announcements: HashMap<String, Told> = HashMap::new();
     // one announcement holds the notifications of several persons; each person's is a filing
     let mut order: Vec<(String, String)> = Vec::new();
     let mut groups: HashMap<(String, String), Vec<Held>> = HashMap::new();
@@ -190,13 +227,8 @@ fn gather(held: Vec<Held>, zone: &Zone) -> VecDeque<(u64, Filing)> {
             .as_ref()
             .unwrap_or(&row.fingerprint)
             .clone();
-        let fresh = || Announcement {
-            told: row.told,
-            persons: BTreeSet::new(),
-        };
-        let whole = announcements.entry(number.clone()).or_insert_with(fresh);
-        whole.told = earliest(whole.told, row.told);
-        whole.persons.insert(person.clone());
+        let told = announcements.entry(number.clone()).or_insert(row.told);
+        *told = earliest(*told, row.told);
         let group = groups.entry((number.clone(), person.clone())).or_default();
         if group.is_empty() {
             order.push((number, person));
@@ -206,20 +238,21 @@ fn gather(held: Vec<Held>, zone: &Zone) -> VecDeque<(u64, Filing)> {
     let filing = |key: (String, String)| {
         let rows = groups.remove(&key)?;
         let (number, person) = key;
-        let whole = announcements.get(&number)?;
+        let told = *announcements.get(&number)?;
         let (line, ticker, as_filed) = match rows.first() {
             Some(first) => (first.line, first.ticker.clone(), first.name.clone()),
             None => return None,
         };
+        let numbered = rows.iter().any(|row| row.announcement.is_some());
         let name = names.best(&format!("{ticker} {person}"), best_name);
         let company = companies.best(&ticker, best_company).unwrap_or(&ticker);
-        let (published_at, published_estimated) = match whole.told {
+        let (published_at, published_estimated) = match told {
             Told::Moment(moment) => (moment, false),
             // a day that was read as one is in reach of time; were it not, there is no saying when the filing was
             Told::Day(day) | Told::Dealt(day) => (zone.end_of_day(day).ok()?, true),
         };
         let filing = Filing {
-            id: whole.id(&number, &person),
+            id: id(&number, numbered, &person),
             market: "uk".into(),
             form: "PDMR".into(),
             published_at,
@@ -245,21 +278,13 @@ fn gather(held: Vec<Held>, zone: &Zone) -> VecDeque<(u64, Filing)> {
     order.into_iter().filter_map(filing).collect()
 }
 
-/// What the rows of one announcement say together.
-struct Announcement {
-    told: Told,
-    persons: BTreeSet<String>,
-}
-
-impl Announcement {
-    /// Its number; where several persons report in it, with something of the person's name behind it.
-    fn id(&self, number: &str, person: &str) -> FilingId {
-        FilingId(if self.persons.len() > 1 {
-            format!("RNS:{number}-{}", digest(&[person], 4))
-        } else {
-            format!("RNS:{number}")
-        })
-    }
+/// An announcement's number with something of the person's name behind it, because it may hold the notifications of several, and a
+/// part of the file may show only one; else what its row is known by.
+fn id(number: &str, numbered: bool, person: &str) -> FilingId {
+    FilingId(match numbered {
+        true => format!("RNS:{number}-{}", digest(&[person], 4)),
+        false => format!("RNS:{number}"),
+    })
 }
 
 /// An hour is better than a day, and a day than the day of the dealing; of two of a kind the moment counts that is first, the day that

@@ -8,6 +8,7 @@ use super::field::{iso_day, needed, refusal, words};
 use crate::{
     ingest::source::{amount, json_reason},
     model::{
+        company::ticker,
         dealing::{self, acquires},
         filing::{Code, Row},
         time::Time,
@@ -107,7 +108,8 @@ pub fn held(line: u64, row: &[u8]) -> Result<Held, String> {
             "fingerprint",
             needed("fingerprint", fields.fingerprint.as_deref().unwrap_or(""))?,
         )?,
-        ticker: needed("ticker", fields.ticker.as_deref().unwrap_or(""))?,
+        // some rows of a company have the point of `BP.`, and some have not
+        ticker: ticker(&needed("ticker", fields.ticker.as_deref().unwrap_or(""))?).to_owned(),
         company: some("company", &fields.company)?.filter(|name| names_a_company(name)),
         name,
         title: title.or(aside),

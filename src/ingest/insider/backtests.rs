@@ -1,6 +1,6 @@
 //! A declaration's backtest as it is stored: what became of the price, by horizon, as far as it is matured.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rust_decimal::{Decimal, prelude::ToPrimitive as _};
 use serde::Serialize;
@@ -33,23 +33,17 @@ struct Body {
 /// The API's name of each of the horizons.
 pub const NAMES: [&str; 7] = ["30d", "60d", "90d", "160d", "180d", "365d", "730d"];
 
-/// The backtests of the declarations that have a score; nothing where no close follows the publication.
-pub fn of(
+/// The backtests of those of these declarations that have a score; nothing where no close follows the publication.
+pub fn of<'a>(
     company: i64,
     market: &str,
     known: &Company,
-    stored: &[StoredDeclaration],
-    assessments: &[Assessment],
+    standing: impl Iterator<Item = (&'a StoredDeclaration, &'a Assessment)>,
     now: Time,
 ) -> StoreResult<Vec<Backtest>> {
-    let numbers: HashMap<&str, &StoredDeclaration> = (stored.iter())
-        .map(|one| (one.record.amf_id.as_str(), one))
-        .collect();
     let mut backtests = Vec::new();
-    for assessment in assessments {
-        let (Ok(audit), Some(stored)) =
-            (&assessment.outcome, numbers.get(assessment.amf_id.as_str()))
-        else {
+    for (stored, assessment) in standing {
+        let Ok(audit) = &assessment.outcome else {
             continue;
         };
         let published_at = stored.record.published_at;

@@ -1,6 +1,6 @@
 //! What a filing's company is known by. From the filing alone, so that the order of arrival never makes two of one.
 
-use crate::model::{filing::Filing, name::normalised};
+use crate::model::{company::ticker, filing::Filing, name::normalised};
 
 /// `us:0000320193`: the regulator's number; else the ticker; else the name, normalised. Within its market.
 ///
@@ -11,7 +11,7 @@ pub fn company_key(filing: &Filing) -> String {
     let market = &filing.market;
     match (&issuer.id, &issuer.symbol) {
         (Some(id), _) => format!("{market}:{id}"),
-        (None, Some(symbol)) => format!("{market}:${symbol}"),
+        (None, Some(symbol)) => format!("{market}:${}", ticker(symbol)),
         (None, None) => format!("{market}:{}", normalised(&issuer.name)),
     }
 }

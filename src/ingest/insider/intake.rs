@@ -2,19 +2,21 @@
 
 use std::{sync::Arc, time::Instant};
 
-use jiff::tz::TimeZone;
+use jiff::{civil::Date, tz::TimeZone};
+use rust_decimal::Decimal;
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
     config::Config,
     judge::{Judge, Judged},
     metrics::Metrics,
-    take::{Taken, split_again, take},
+    scale::on_one_scale,
+    take::{self, Taken, split_again, take},
 };
 use crate::{
     hub::node::Hub,
     model::{
-        company::{Close, CompanyFact, SymbolSplit},
+        company::{Close, CompanyFact, SymbolSplit, ticker},
         filing::Filing,
         market::Market,
         name::normalised,
@@ -92,6 +94,15 @@ pub struct Settled {
     pub revisions: u64,
     /// Signals fired.
     pub fired: u64,
+}
+
+/// What came of the closes of a symbol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClosesTaken {
+    /// Whether any was new.
+    pub changed: bool,
+    /// What the operator may want to look at.
+    pub warning: Option<String>,
 }
 
 impl Intake {
@@ -194,7 +205,7 @@ impl Intake {
         let taken = taken.inspect_err(|_| self.failed(&mut judge))?;
         self.metrics.accepted.inc_by(taken.accepted);
         self.metrics.duplicate.inc_by(taken.duplicate);
-        let rejected = taken.unknown_market.len() as u64;
+        let rejected = taken.refused.len() as u64;
         self.metrics.rejected.inc_by(rejected);
         Ok(taken)
     }
@@ -223,9 +234,8 @@ impl Intake {
             }
             return Ok(taken);
         }
-        let published = filings.iter().map(|filing| filing.published_at.0).max();
         tx.touch(Touched {
-            declarations_at: published,
+            declarations_at: Some(now.0),
             companies_at: Some(now.0),
             ..Touched::default()
         })
@@ -342,13 +352,25 @@ impl Intake {
         self.metrics.rejected.inc_by(lines);
     }
 
-    /// Stores closes of one symbol of a market; what depends on them waits to be judged anew. Whether any was new.
-    pub async fn closes(&self, market: &str, symbol: &str, closes: &[Close]) -> StoreResult<bool> {
+    /// Stores closes of one symbol of a market, on one scale with those that are known; what depends on them waits to be judged anew.
+    pub async fn closes(
+        &self,
+        market: &str,
+        symbol: &str,
+        closes: &[Close],
+    ) -> StoreResult<ClosesTaken> {
+        let symbol = ticker(symbol);
         let judge = self.judge.lock().await;
         let mut tx = self.db.begin_in(Lane::Insiders).await?;
-        let Some(first) = tx.put_closes(market, symbol, closes).await? else {
-            return Ok(false);
+        let scaled = on_one_scale(&tx.closes(market, symbol).await?, closes);
+        let mut taken = ClosesTaken {
+            changed: false,
+            warning: scaled.warning,
         };
+        let Some(first) = tx.put_closes(market, symbol, &scaled.closes).await? else {
+            return Ok(taken);
+        };
+        taken.changed = true;
         let known = judge.markets().get(market);
         let zone = known.map_or(TimeZone::UTC, days::zone);
         let is_benchmark =
@@ -365,15 +387,14 @@ impl Intake {
             .map(|company| (company, since))
             .collect();
         tx.mark_stale(&stale).await?;
-        let last = closes.iter().map(|close| day_of(close.date)).max();
         tx.touch(Touched {
-            prices_at: last.map(|day| day * Time::DAY),
+            prices_at: Some(self.clock.now().0),
             ..Touched::default()
         })
         .await?;
         tx.touch_prices().await?;
         self.db.commit(tx).await?;
-        Ok(true)
+        Ok(taken)
     }
 
     /// Stores splits of one symbol of a market; companies with it wait to be judged anew, from their first filing on. Whether any was new.
@@ -383,6 +404,7 @@ impl Intake {
         symbol: &str,
         splits: &[SymbolSplit],
     ) -> StoreResult<bool> {
+        let symbol = ticker(symbol);
         let _judge = self.judge.lock().await;
         let mut tx = self.db.begin_in(Lane::Insiders).await?;
         if !tx.put_splits(market, symbol, splits).await? {
@@ -399,7 +421,7 @@ impl Intake {
         Ok(true)
     }
 
-    /// Stores what files say of companies: names, tickers, market capitalisations. How many of them are known by a filing or made.
+    /// Stores what files say of companies: names, tickers, market capitalisations. How many of them say of whom they speak.
     pub async fn companies(&self, facts: &[CompanyFact]) -> StoreResult<u64> {
         let judge = self.judge.lock().await;
         let now = self.clock.now();
@@ -409,22 +431,7 @@ impl Intake {
             .iter()
             .filter(|fact| judge.markets().contains_key(&fact.market))
         {
-            let number = company_of(&mut tx, fact, now).await?;
-            let Some(number) = number else { continue };
-            put += 1;
-            tx.describe_company(number, fact, now).await?;
-            let before = tx.market_caps(number).await?;
-            let fresh: Vec<_> = (fact.market_caps.iter())
-                .filter(|cap| !before.contains(cap))
-                .copied()
-                .collect();
-            tx.put_market_caps(number, &fresh).await?;
-            let first = fresh.iter().map(|(date, _)| day_of(*date)).min();
-            if let Some(first) = first {
-                // a zone west of Greenwich begins its day later, one to the east earlier: a day before is early enough
-                let since = Time((first - 1) * Time::DAY);
-                tx.mark_stale(&[(number, since)]).await?;
-            }
+            put += u64::from(describe(&mut tx, fact, now).await?);
         }
         tx.touch(Touched {
             companies_at: Some(now.0),
@@ -470,32 +477,74 @@ fn within(stale: &[Stale], declarations: i64) -> Vec<(i64, Time)> {
     first.map(|one| (one.company, Time(one.since))).collect()
 }
 
-/// The company that a file speaks of: by the regulator's number, else by its ticker, else a new one where the file says enough.
-async fn company_of(tx: &mut Tx, fact: &CompanyFact, now: Time) -> StoreResult<Option<i64>> {
+/// Stores what a file says of a company: of the one with the regulator's number, else of whichever have the ticker, else of the one with the
+/// name. Whether it says enough.
+async fn describe(tx: &mut Tx, fact: &CompanyFact, now: Time) -> StoreResult<bool> {
     let market = &fact.market;
-    let key = match (&fact.id, &fact.symbol, &fact.name) {
+    let symbol = fact.symbol.as_deref().map(ticker);
+    let key = match (&fact.id, symbol, &fact.name) {
         (Some(id), ..) => format!("{market}:{id}"),
         (None, Some(symbol), _) => {
-            let known = tx.companies_with_symbol(market, symbol).await?;
-            if let Some(first) = known.first() {
-                return Ok(Some(*first));
-            }
-            format!("{market}:${symbol}")
+            describe_symbol(tx, symbol, fact, now).await?;
+            return Ok(true);
         }
         (None, None, Some(name)) => format!("{market}:{}", normalised(name)),
-        (None, None, None) => return Ok(None),
+        (None, None, None) => return Ok(false),
     };
-    let name = fact.name.clone().or_else(|| fact.symbol.clone());
-    let Some(name) = name else { return Ok(None) };
+    let Some(name) = fact.name.as_deref().or(symbol) else {
+        return Ok(false);
+    };
     let seen = CompanySeen {
         key: key.clone(),
         market: market.clone(),
-        name,
-        symbol: fact.symbol.clone(),
+        name: name.to_owned(),
+        symbol: symbol.map(str::to_owned),
         isin: fact.isin.clone(),
         // any filing's name is later than a file's
         at: Time(i64::MIN),
     };
-    let numbers = tx.companies(std::slice::from_ref(&seen), now).await?;
-    Ok(numbers.get(&key).copied())
+    let numbers = take::companies(tx, std::slice::from_ref(&seen), now).await?;
+    let Some(number) = numbers.get(&key).copied() else {
+        return Ok(false);
+    };
+    tx.describe_company(number, fact).await?;
+    let fresh = news(&fact.market_caps, &tx.market_caps(number).await?);
+    tx.put_market_caps(number, &fresh, now).await?;
+    mark_caps(tx, &[number], &fresh).await?;
+    Ok(true)
+}
+
+/// What is said of a ticker is kept by the ticker: a filing may bring it to a company later, or another one.
+async fn describe_symbol(
+    tx: &mut Tx,
+    symbol: &str,
+    fact: &CompanyFact,
+    now: Time,
+) -> StoreResult<()> {
+    let market = &fact.market;
+    tx.describe_symbol(market, symbol, fact).await?;
+    let fresh = news(&fact.market_caps, &tx.symbol_caps(market, symbol).await?);
+    tx.put_symbol_caps(market, symbol, &fresh).await?;
+    let companies = tx.companies_with_symbol(market, symbol).await?;
+    for company in &companies {
+        tx.adopt_symbol(*company).await?;
+        tx.show_market_cap(*company, now).await?;
+    }
+    mark_caps(tx, &companies, &fresh).await
+}
+
+/// Those market capitalisations that are not known, or said to be another now.
+fn news(said: &[(Date, Decimal)], known: &[(Date, Decimal)]) -> Vec<(Date, Decimal)> {
+    let fresh = said.iter().filter(|cap| !known.contains(cap));
+    fresh.copied().collect()
+}
+
+async fn mark_caps(tx: &mut Tx, companies: &[i64], caps: &[(Date, Decimal)]) -> StoreResult<()> {
+    let Some(first) = caps.iter().map(|(date, _)| day_of(*date)).min() else {
+        return Ok(());
+    };
+    // a zone west of Greenwich begins its day later, one to the east earlier: a day before is early enough
+    let since = Time((first - 1) * Time::DAY);
+    let companies: Vec<(i64, Time)> = companies.iter().map(|number| (*number, since)).collect();
+    tx.mark_stale(&companies).await
 }

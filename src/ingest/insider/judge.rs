@@ -1,7 +1,7 @@
 //! Judging companies whose facts changed: returns first, then scores, each stored as a revision only where it says something new.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     sync::Arc,
     time::Instant,
 };
@@ -35,6 +35,10 @@ use crate::{
         error::{StoreError, StoreResult},
     },
 };
+
+/// A filing may be published so much later than this machine's clock says, microseconds: clocks differ by that. What lies further ahead
+/// is a mistake of its source's, a zone taken for another, and no news.
+const MOST_AHEAD: i64 = 300 * Time::SECOND;
 
 /// A signal that a score fired.
 #[derive(Debug)]
@@ -212,8 +216,8 @@ impl Judge {
         for case in cases {
             self.score(tx, case, seen, now, &mut judged).await?;
         }
-        // a backtest is part of what lists say, also where its score stays
-        if judged.revisions > 0 || judged.backtests > 0 {
+        if !cases.is_empty() {
+            // backtests are made anew also where no score says anything else: whatever was answered of them is over
             let touched = Touched {
                 scores_at: (judged.revisions > 0).then_some(now.0),
                 ..Touched::default()
@@ -270,14 +274,16 @@ impl Judge {
     async fn put_returns(&mut self, tx: &mut Tx, case: &mut Case) -> StoreResult<()> {
         let never = Time(i64::MAX);
         let (_, sweep) = assess(case.known.clone(), &case.records, never, &Nothing);
-        // what an amendment replaced was published before it, and is to be served as replaced
-        let replaced: HashSet<&str> = (sweep.superseded().iter())
-            .map(|one| one.filing.0.as_str())
-            .collect();
-        let replaced = (case.records.iter())
-            .filter(|record| replaced.contains(record.filing.0.as_str()))
-            .map(|record| record.published_at);
-        case.since = replaced.fold(case.since, Time::min);
+        // what an amendment replaces was published before it: it is to be served as replaced or, where the amendment turns out to be of
+        // another filing, as standing again
+        let replaced = replaced(&sweep);
+        let retold = (case.stored.iter())
+            .filter(|one| {
+                let by = replaced.get(one.record.filing.0.as_str()).copied();
+                by != one.superseded_by.as_deref()
+            })
+            .map(|one| one.record.published_at);
+        case.since = retold.fold(case.since, Time::min);
         let mut returns: Vec<Matured> = sweep.matured().collect();
         returns.sort_by(|a, b| a.amf_id.cmp(&b.amf_id));
         let before = tx.matured_returns_of(case.row.number).await?;
@@ -344,13 +350,13 @@ impl Judge {
         let by_id: HashMap<&str, &StoredDeclaration> = (case.stored.iter())
             .map(|stored| (stored.record.amf_id.as_str(), stored))
             .collect();
-        let mut changed = Vec::new();
+        let mut assessed = Vec::new();
         for assessment in &assessments {
             if let Some(stored) = by_id.get(assessment.amf_id.as_str()) {
-                changed.push((*stored, assessment));
+                assessed.push((*stored, assessment));
             }
         }
-        let revisions = self.revisions(tx, &sweep, &changed, now).await?;
+        let revisions = self.revisions(tx, &sweep, &assessed, now).await?;
         let score_ms = begun.elapsed().as_secs_f64() * 1000.0;
         for ((stored, assessment), revision) in &revisions {
             let Some(draft) = self.fire(case, stored, assessment, &revision.rest, now)? else {
@@ -369,22 +375,18 @@ impl Judge {
             .collect();
         tx.put_revisions(SCORE_VERSION, &revisions, now).await?;
         judged.revisions += revisions.len() as u64;
+        let replaced = replaced(&sweep);
+        let standing = (assessed.iter().copied())
+            .filter(|(stored, _)| !replaced.contains_key(stored.record.filing.0.as_str()));
         let backtests = super::backtests::of(
             case.row.number,
             &case.row.market,
             &case.known,
-            &case.stored,
-            &assessments,
+            standing,
             now,
         )?;
         judged.backtests += backtests.len() as u64;
-        // what has a score no more has no backtest either; what was never assessed before has none to lose
-        let kept: HashSet<i64> = backtests.iter().map(|one| one.declaration).collect();
-        let lost: Vec<i64> = (changed.iter())
-            .filter(|(stored, _)| stored.revision > 0 && !kept.contains(&stored.number))
-            .map(|(stored, _)| stored.number)
-            .collect();
-        tx.drop_backtests(&lost).await?;
+        tx.forget_backtests(case.row.number, case.since).await?;
         tx.put_backtests(&backtests, now).await
     }
 
@@ -401,13 +403,12 @@ impl Judge {
             crate::store::declarations::Revision,
         )>,
     > {
-        let superseded: HashMap<&str, &str> = (sweep.superseded().iter())
-            .map(|one| (one.filing.0.as_str(), one.by.0.as_str()))
-            .collect();
+        let superseded = replaced(sweep);
         let mut news = Vec::new();
         for (stored, assessment) in assessed {
             let by = superseded.get(stored.record.filing.0.as_str()).copied();
             let say = Say {
+                head: &stored.head,
                 assessment,
                 superseded_by: by,
             };
@@ -445,11 +446,13 @@ impl Judge {
     ) -> StoreResult<Option<Draft>> {
         let published = stored.record.published_at;
         let oldest = now.plus(-self.config.max_age());
+        // the end of a day that is stated, and not over, is no mistake
+        let ahead = published > now.plus(MOST_AHEAD) && !stored.record.published_estimated;
         let Ok(audit) = &assessment.outcome else {
             return Ok(None);
         };
         let high = audit.score.0 as f64 >= self.config.signal_min_score * 10.0;
-        if stored.revision > 0 || !stored.may_fire || !high || published < oldest {
+        if stored.revision > 0 || !stored.may_fire || !high || published < oldest || ahead {
             return Ok(None);
         }
         let market_cap = case
@@ -479,4 +482,11 @@ impl Judge {
             open_body,
         }))
     }
+}
+
+/// Which filings are replaced, each with the one that took its place.
+fn replaced(sweep: &Sweep) -> HashMap<&str, &str> {
+    (sweep.superseded().iter())
+        .map(|one| (one.filing.0.as_str(), one.by.0.as_str()))
+        .collect()
 }

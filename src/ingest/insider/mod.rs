@@ -12,6 +12,8 @@ mod said;
 
 mod backtests;
 
+mod scale;
+
 pub mod judge;
 
 pub mod intake;

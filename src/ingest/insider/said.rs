@@ -19,6 +19,8 @@ use crate::{
 /// An assessment, and whether its filing stands.
 #[derive(Clone, Copy, Debug)]
 pub struct Say<'a> {
+    /// See [`entity::head`].
+    pub head: &'a str,
     /// What the engine says.
     pub assessment: &'a Assessment,
     /// The filing that took its filing's place.
@@ -28,6 +30,7 @@ pub struct Say<'a> {
 #[derive(Serialize)]
 struct Said<'a> {
     version: &'static str,
+    head: &'a str,
     audit: Option<&'a Audit>,
     reason: Option<&'static str>,
     verdicts: &'a [Verdict],
@@ -44,6 +47,7 @@ impl Say<'_> {
         let assessment = self.assessment;
         let text = serde_json::to_vec(&Said {
             version: SCORE_VERSION,
+            head: self.head,
             audit: assessment.outcome.as_ref().ok().map(AsRef::as_ref),
             reason: assessment
                 .outcome
@@ -73,10 +77,7 @@ pub fn revision(
     said: String,
     now: Time,
 ) -> Result<Revision, serde_json::Error> {
-    let name = filing
-        .owners
-        .first()
-        .map_or("", |owner| owner.name.as_str());
+    let name = entity::principal(filing);
     let slug = slug(name, stored.insider);
     let insider = Insider { name, slug: &slug };
     let audit = assessment.outcome.as_ref().ok();
@@ -86,16 +87,22 @@ pub fn revision(
         revision: stored.revision + 1,
         score: stands.map(|audit| audit.score.0),
         direction: stands.map(|audit| audit.direction.word()),
-        amount_micros: assessment
-            .totals
+        amount_micros: entity::totals(&stored.record, Some(assessment))
             .amount
-            .or(stored.record.filed.amount)
             .map(micros),
         is_cluster: stands.is_some() && assessment.is_cluster,
         suspect: matches!(assessment.outcome, Err(Unscored::Suspect)),
+        superseded_by: superseded_by.map(str::to_owned),
         tracks: audit.is_some_and(|audit| audit.inputs.past_n >= TRACKED),
+        head: stored.head.clone(),
         signal: entity::signal(assessment, superseded_by, now)?,
-        rest: entity::rest(&stored.record, filing, &insider, Some(assessment))?,
+        rest: entity::rest(
+            &stored.record,
+            filing,
+            &insider,
+            Some(assessment),
+            stands.map(|audit| audit.direction),
+        )?,
         audit: audit.map(serde_json::to_string).transpose()?,
         said,
     })

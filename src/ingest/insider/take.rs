@@ -8,15 +8,12 @@ use std::{
 use super::identity::company_key;
 use crate::{
     model::{
+        company::ticker,
         filing::{Filing, Status},
         market::Market,
         time::Time,
     },
-    score::insider::{
-        declaration::split,
-        entity::{self, Insider},
-        record::DeclarationRecord,
-    },
+    score::insider::{declaration::split, entity, record::DeclarationRecord},
     store::{
         companies::{CompanySeen, InsiderSeen},
         db::Tx,
@@ -35,11 +32,23 @@ pub struct Taken {
     pub restated: u64,
     /// Known already, by their ids.
     pub duplicate: u64,
-    /// Places in the input of filings whose market is not known.
-    pub unknown_market: Vec<usize>,
+    /// Those that are not taken.
+    pub refused: Vec<Refused>,
     /// Companies that have something new.
     pub companies: BTreeMap<i64, Filed>,
 }
+
+/// A filing that is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Its place in the input.
+    pub place: usize,
+    /// Why.
+    pub reason: String,
+}
+
+/// A publication may lie so far ahead: where a source states only the day, its end is taken, and the day may begin earlier elsewhere.
+const MOST_AHEAD: i64 = Time::DAY;
 
 /// When what is new of a company was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +61,7 @@ pub struct Filed {
 
 /// A filing on its way in.
 struct Fresh<'a> {
+    place: usize,
     filing: Cow<'a, Filing>,
     company: String,
     records: Vec<DeclarationRecord>,
@@ -60,7 +70,7 @@ struct Fresh<'a> {
 /// What some filings turn out to be.
 #[derive(Default)]
 struct Sorted<'a> {
-    fresh: Vec<&'a Filing>,
+    fresh: Vec<(usize, &'a Filing)>,
     /// What is said last of each of them.
     statuses: HashMap<&'a str, Status>,
     /// Numbers of known ones that are revised or withdrawn now.
@@ -77,9 +87,9 @@ pub async fn take(
     now: Time,
 ) -> StoreResult<Taken> {
     let mut taken = Taken::default();
-    let sorted = sort(tx, filings, markets, &mut taken).await?;
+    let sorted = sort(tx, filings, markets, now, &mut taken).await?;
     let mut fresh = Vec::new();
-    for filing in sorted.fresh {
+    for (place, filing) in sorted.fresh {
         let Some(market) = markets.get(&filing.market) else {
             continue;
         };
@@ -90,11 +100,13 @@ pub async fn take(
             filing.to_mut().status = status;
         }
         fresh.push(Fresh {
+            place,
             records: split(&filing, market, &company),
             filing,
             company,
         });
     }
+    refuse_known_names(tx, &mut fresh, &mut taken).await?;
     if !fresh.is_empty() {
         append(tx, &fresh, may_fire, now, &mut taken).await?;
     }
@@ -111,8 +123,10 @@ async fn sort<'a>(
     tx: &mut Tx,
     filings: &'a [Filing],
     markets: &HashMap<String, Market>,
+    now: Time,
     taken: &mut Taken,
 ) -> StoreResult<Sorted<'a>> {
+    let latest = now.plus(MOST_AHEAD);
     let ids: Vec<&str> = filings.iter().map(|filing| filing.id.0.as_str()).collect();
     let known = tx.known_filings(&ids).await?;
     let mut sorted = Sorted::default();
@@ -127,16 +141,65 @@ async fn sort<'a>(
                 taken.duplicate += 1;
             }
         } else if !markets.contains_key(&filing.market) {
-            taken.unknown_market.push(place);
+            let reason = format!("market: `{}` is not known", filing.market);
+            taken.refused.push(Refused { place, reason });
+        } else if filing.published_at > latest {
+            let at = filing.published_at;
+            let reason = format!("published_at: `{at}` is more than a day ahead");
+            taken.refused.push(Refused { place, reason });
         } else if let Some(status) = sorted.statuses.get_mut(id) {
             *status = filing.status.max(*status);
             taken.duplicate += 1;
         } else {
             sorted.statuses.insert(id, filing.status);
-            sorted.fresh.push(filing);
+            sorted.fresh.push((place, filing));
         }
     }
     Ok(sorted)
+}
+
+/// Takes out filings with a declaration that would be called like another filing's: that is one of a filing whose id ends as the name of
+/// a declaration does. Were it stored, nothing could tell the two apart.
+async fn refuse_known_names(
+    tx: &mut Tx,
+    fresh: &mut Vec<Fresh<'_>>,
+    taken: &mut Taken,
+) -> StoreResult<()> {
+    let names = fresh.iter().flat_map(|one| &one.records);
+    let names: Vec<&str> = names.map(|record| record.amf_id.as_str()).collect();
+    let mut known = tx.known_declarations(&names).await?;
+    fresh.retain(|one| {
+        let names = || one.records.iter().map(|record| &record.amf_id);
+        if let Some(name) = names().find(|name| known.contains(*name)) {
+            let reason = format!("id: `{name}` is another filing's declaration");
+            let place = one.place;
+            taken.refused.push(Refused { place, reason });
+            return false;
+        }
+        known.extend(names().cloned());
+        true
+    });
+    Ok(())
+}
+
+/// Numbers of companies; those that are new are made. What files say of a company's ticker is the company's, and where the ticker is
+/// another one than before, so are its closes: all of it is judged anew.
+pub(super) async fn companies(
+    tx: &mut Tx,
+    seen: &[CompanySeen],
+    now: Time,
+) -> StoreResult<HashMap<String, i64>> {
+    let found = tx.companies(seen, now).await?;
+    for number in found.made.iter().chain(&found.moved) {
+        tx.adopt_symbol(*number).await?;
+        tx.show_market_cap(*number, now).await?;
+    }
+    let always = Time(i64::MIN);
+    let moved: Vec<(i64, Time)> = (found.moved.iter())
+        .map(|number| (*number, always))
+        .collect();
+    tx.mark_stale(&moved).await?;
+    Ok(found.numbers)
 }
 
 async fn append(
@@ -146,7 +209,7 @@ async fn append(
     now: Time,
     taken: &mut Taken,
 ) -> StoreResult<()> {
-    let companies = tx.companies(&companies_of(fresh), now).await?;
+    let companies = companies(tx, &companies_of(fresh), now).await?;
     let insiders = tx.insiders(&people_of(fresh)).await?;
     let company = |key: &String| number(&companies, key);
     let placed = fresh
@@ -230,7 +293,10 @@ fn companies_of(fresh: &[Fresh<'_>]) -> Vec<CompanySeen> {
                 key: one.company.clone(),
                 market: one.filing.market.clone(),
                 name: issuer.name.clone(),
-                symbol: issuer.symbol.clone(),
+                symbol: issuer
+                    .symbol
+                    .as_deref()
+                    .map(|symbol| ticker(symbol).to_owned()),
                 isin: issuer.isin.clone(),
                 at: one.filing.published_at,
             }
@@ -268,12 +334,6 @@ fn declaration(
         .map(|key| number(insiders, &key.0))
         .collect::<StoreResult<Vec<_>>>()?;
     let principal = people.first().copied().unwrap_or_default();
-    let name = filing
-        .owners
-        .first()
-        .map_or("", |owner| owner.name.as_str());
-    let slug = crate::model::name::slug(name, principal);
-    let insider = Insider { name, slug: &slug };
     let unwritable = |e: serde_json::Error| StoreError::corrupt(record.amf_id.clone(), e);
     Ok(NewDeclaration {
         filing: number_of_filing,
@@ -286,7 +346,7 @@ fn declaration(
             .find_map(|row| row.isin.clone())
             .or_else(|| filing.issuer.isin.clone()),
         head: entity::head(record, filing).map_err(unwritable)?,
-        rest: entity::rest(record, filing, &insider, None).map_err(unwritable)?,
+        rest: entity::pending(record, filing, principal).map_err(unwritable)?,
         people,
         may_fire,
         record: record.clone(),

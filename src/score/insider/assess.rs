@@ -239,6 +239,7 @@ impl Sweep {
 
     fn tell_blocks(&mut self, decided: &mut Decided<'_>) {
         let mut joined = Vec::new();
+        let repeated = self.blocks.repeated(decided.record, &decided.counting());
         for (row, verdict) in decided.record.rows.iter().zip(&mut decided.verdicts) {
             if *verdict != Verdict::Counts {
                 continue;
@@ -247,6 +248,7 @@ impl Sweep {
                 decided.record,
                 row,
                 decided.insider,
+                &repeated,
                 &mut self.groups,
                 &mut joined,
             );

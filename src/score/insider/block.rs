@@ -1,6 +1,6 @@
 //! One block told in several filings by affiliates: the first published counts, and its filers are one insider.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -42,13 +42,34 @@ pub struct Blocks {
 impl Blocks {
     /// Takes in a row. Gives the declaration that told the same block before, if any; the filers are then one insider.
     ///
+    /// Filings that told all of these rows before: one of the same insider was filed twice then. What two filings have in common otherwise
+    /// may be two parts of a long list, each with the balance of the day's end beside every row.
+    #[must_use]
+    pub fn repeated(&self, record: &DeclarationRecord, rows: &[&Trade]) -> HashSet<FilingId> {
+        let mut told: HashMap<&FilingId, usize> = HashMap::new();
+        for row in rows {
+            let reports = key(record, row).and_then(|key| self.reports.get(&key));
+            let filings: HashSet<&FilingId> = (reports.into_iter().flatten())
+                .map(|report| &report.filing)
+                .collect();
+            for filing in filings {
+                *told.entry(filing).or_default() += 1;
+            }
+        }
+        let whole = told.into_iter().filter(|(_, n)| *n == rows.len());
+        whole.map(|(filing, _)| filing.clone()).collect()
+    }
+
+    /// Takes in a row. Gives the declaration that told the same block before, if any; the filers are then one insider.
+    ///
     /// The same block is the same security, day, direction, shares, price and shares held after, in another filing. At least one of its
-    /// reports must be of indirect ownership; or the insider is the same, who filed twice.
+    /// reports must be of indirect ownership; or the insider is the same, who filed twice: [`Blocks::repeated`].
     pub fn admit(
         &mut self,
         record: &DeclarationRecord,
         row: &Trade,
         insider: usize,
+        repeated: &HashSet<FilingId>,
         groups: &mut Groups,
         joined: &mut Vec<Joined>,
     ) -> Option<String> {
@@ -57,7 +78,8 @@ impl Blocks {
         let own_indirect = row.direct == Some(false);
         let indirect = own_indirect || reports.iter().any(|report| report.indirect);
         let first = reports.iter().find(|report| {
-            let same = groups.find(report.insider) == groups.find(insider);
+            let same = repeated.contains(&report.filing)
+                && groups.find(report.insider) == groups.find(insider);
             report.counts && report.filing != record.filing && (indirect || same)
         });
         let first = first.map(|report| (report.amf_id.clone(), report.insider));

@@ -21,29 +21,18 @@ const MONEY_DECIMALS: u32 = 8;
 /// them stay exact in 28 digits.
 const MOST: Decimal = Decimal::from_parts(0xA4C6_8000, 0x0003_8D7E, 0, false, 0); // 10^15
 
-/// Words in the name of a security whose price is no share's.
-const NO_SHARE: [&str; 9] = [
-    "prefer",
-    "preference",
-    "note",
-    "debenture",
-    "warrant",
-    "convertible",
-    "option",
-    "konvertib",
-    "phantom",
-];
-/// Likewise, but for names that say "common" or "ordinary" too: a "Series C Common Stock" is a share.
-const NO_ORDINARY_SHARE: [&str; 8] = [
-    "series",
-    "depositary share",
-    "bond",
-    "right",
-    "swap",
-    "future",
-    "obligation",
-    "teckningsr",
-];
+/// Beginnings of words in the name of a security whose price is no share's, whatever else it says; and pieces of such words, where
+/// languages put words together.
+const NO_SHARE: [&str; 4] = ["prefer", "debenture", "warrant", "phantom"];
+const NO_SHARE_WITHIN: [&str; 2] = ["konvertib", "teckningsoption"];
+/// Likewise, but not behind "common" or "ordinary": a "Common Stock (see note 1)" and a "Class B Common Stock, convertible into Class A" are
+/// shares, a "Note convertible into Common Stock" is none.
+const NO_SHARE_BEFORE: [&str; 3] = ["note", "convertible", "option"];
+/// Likewise, but for names that say "common" or "ordinary" anywhere: a "Series C Common Stock" is a share.
+const NO_ORDINARY_SHARE: [&str; 6] = ["series", "bond", "right", "swap", "future", "obligation"];
+const NO_ORDINARY_SHARE_WITHIN: [&str; 3] = ["depositary share", "teckningsr", "option"];
+/// What shares are called.
+const ORDINARY: [&str; 3] = ["common", "ordinary", "american deposit"];
 
 /// The declarations of a filing, in the order in which their codes first appear; one without a code where nothing was dealt.
 ///
@@ -102,6 +91,7 @@ fn is_exercise(code: &Code) -> bool {
 /// What all declarations of a filing have in common.
 fn whole(filing: &Filing, market: &Market, company: &str) -> DeclarationRecord {
     let owners = || filing.owners.iter();
+    let last_dealt = || filing.rows.iter().filter_map(|row| row.date).max();
     DeclarationRecord {
         amf_id: filing.id.0.clone(),
         filing: filing.id.clone(),
@@ -109,7 +99,8 @@ fn whole(filing: &Filing, market: &Market, company: &str) -> DeclarationRecord {
         principal: false,
         published_at: filing.published_at,
         published_estimated: filing.published_estimated,
-        period: filing.period,
+        form: form(&filing.form),
+        period: filing.period.or_else(last_dealt),
         amends: filing.amends.clone(),
         people: owners()
             .map(|owner| key(owner, &market.code, company, &filing.id))
@@ -126,6 +117,15 @@ fn whole(filing: &Filing, market: &Market, company: &str) -> DeclarationRecord {
         currency: market.currency.clone(),
         filed: Totals::default(),
         rows: Vec::new(),
+    }
+}
+
+fn form(form: &str) -> Option<char> {
+    match form.trim().trim_end_matches("/A") {
+        "3" => Some('3'),
+        "4" => Some('4'),
+        "5" => Some('5'),
+        _ => None,
     }
 }
 
@@ -171,6 +171,9 @@ fn of_code(
     let unscored = standing(filing).or(match direction {
         None => Some(Unscored::IneligibleCode),
         Some(_) if !shares_only => Some(Unscored::Derivative),
+        Some(_) if trades.is_empty() && main().any(|(_, row)| is_beyond(row)) => {
+            Some(Unscored::Suspect)
+        }
         Some(_) if trades.is_empty() => Some(Unscored::Incomplete),
         Some(_) => None,
     });
@@ -191,8 +194,23 @@ fn of_code(
     }
 }
 
+/// What is said of a row that [`is_beyond`].
+pub const BEYOND: &str = "beyond_reason";
+
+/// Whether a row says a number that no dealing reaches: it is kept as filed, and nothing of it counts.
+#[must_use]
+pub fn is_beyond(row: &Row) -> bool {
+    let product = (row.shares.zip(row.price)).map(|(shares, price)| shares.checked_mul(price));
+    let sums = [row.shares, row.price, row.value].map(|number| number.map(Some));
+    let mut numbers = sums.into_iter().chain([product]).flatten();
+    numbers.any(|number| number.is_none_or(|number| number > MOST))
+}
+
 /// A row with a day and a quantity.
 fn trade(filing: &Filing, place: usize, row: &Row) -> Option<Trade> {
+    if is_beyond(row) {
+        return None;
+    }
     let positive = |number: Option<Decimal>| {
         number.filter(|number| *number > Decimal::ZERO && *number <= MOST)
     };
@@ -249,10 +267,26 @@ fn security(name: &str) -> String {
 
 fn is_not_common(name: &str) -> bool {
     let lower = name.to_lowercase();
-    let names = |word: &&str| lower.contains(*word);
-    let ordinary = ["common", "ordinary", "american deposit"];
-    NO_SHARE.iter().any(names)
-        || (NO_ORDINARY_SHARE.iter().any(names) && !ordinary.iter().any(names))
+    let words = || {
+        let starts = lower.char_indices().filter(|(at, letter)| {
+            let before = lower[..*at].chars().next_back();
+            letter.is_alphanumeric() && !before.is_some_and(char::is_alphanumeric)
+        });
+        starts.map(|(at, _)| (at, &lower[at..]))
+    };
+    // "notes" is a note; a "notebook" would be one too, and nobody deals in those
+    let first = |those: &[&str]| {
+        let mut found = words().filter(|(_, rest)| those.iter().any(|word| rest.starts_with(word)));
+        found.next().map(|(at, _)| at)
+    };
+    let within = |those: &[&str]| those.iter().any(|piece| lower.contains(piece));
+    let ordinary = ORDINARY.iter().filter_map(|word| lower.find(word)).min();
+    let before = first(&NO_SHARE_BEFORE);
+    first(&NO_SHARE).is_some()
+        || within(&NO_SHARE_WITHIN)
+        || before.is_some_and(|before| ordinary.is_none_or(|ordinary| before < ordinary))
+        || (ordinary.is_none()
+            && (first(&NO_ORDINARY_SHARE).is_some() || within(&NO_ORDINARY_SHARE_WITHIN)))
 }
 
 fn line(row: &Row) -> String {

@@ -2,7 +2,7 @@
 
 use super::{
     declaration::split,
-    record::{DeclarationRecord, Direction, Role},
+    record::{DeclarationRecord, Direction, Role, Unscored},
     test_book::{bought, day, filing, holding, market, noted, number, owner, row},
 };
 use crate::model::filing::{Code, Filing, Row};
@@ -89,8 +89,19 @@ fn absurd_numbers_are_none() {
     let huge = "79228162514264337593543950335";
     let found = &declarations(&with(vec![row("P", "2023-03-30", huge, huge)]))[0];
     assert!(found.rows.is_empty());
-    let found = &declarations(&with(vec![row("P", "2023-03-30", "10", huge)]))[0];
-    assert_eq!((found.rows[0].price, found.rows[0].amount), (None, None));
+    assert_eq!(found.unscored, Some(Unscored::Suspect));
+    for (shares, price) in [
+        ("10", huge),
+        ("10", "1000000000000001"),
+        ("1000000000", "1000001"),
+    ] {
+        let beside = row("P", "2023-03-30", "7", "10");
+        let found = &declarations(&with(vec![row("P", "2023-03-30", shares, price), beside]))[0];
+        assert_eq!((found.unscored, found.rows.len()), (None, 1), "{price}");
+        assert_eq!(found.filed.amount, Some(number("70")), "what can be counts");
+    }
+    let found = &declarations(&with(vec![row("P", "2023-03-30", "1000000000", "1000000")]))[0];
+    assert_eq!(found.filed.amount, Some(number("1000000000000000")));
     let found = &declarations(&with(vec![row("P", "2023-03-30", "-10", "-1")]))[0];
     assert!(found.rows.is_empty());
 }

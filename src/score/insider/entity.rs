@@ -1,17 +1,21 @@
 //! A declaration as the API and the stream write it, in the parts that are kept apart: what is filed, and what the score says of it.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
 use serde::Serialize;
 
 use crate::model::{
     filing::{Filing, Owner, Row},
     money::Exact,
+    name::slug,
     time::Time,
 };
 
 use super::{
     audit::{Assessment, Band, SCORE_VERSION},
-    record::{DeclarationRecord, Unscored, Verdict},
+    declaration::{BEYOND, is_beyond},
+    record::{DeclarationRecord, Direction, Totals, Unscored, Verdict},
 };
 
 /// The principal insider of a declaration, as it is found in the store.
@@ -59,7 +63,7 @@ struct RowJson<'a> {
     code: Option<&'a str>,
     acquired_disposed: Option<&'static str>,
     date: Option<jiff::civil::Date>,
-    security: &'a str,
+    security: Option<&'a str>,
     shares: Option<Exact>,
     price: Option<Exact>,
     shares_after: Option<Exact>,
@@ -127,23 +131,43 @@ pub fn head(record: &DeclarationRecord, filing: &Filing) -> Written {
     Ok(text)
 }
 
-/// `"insider":…,"owners":…`: members without braces.
+/// What counts, where something does; else what was filed. Of what cannot be, only the day is worth telling: its sums would stand in lists
+/// above all that is true.
+#[must_use]
+pub fn totals<'a>(
+    record: &'a DeclarationRecord,
+    assessment: Option<&'a Assessment>,
+) -> Cow<'a, Totals> {
+    let Some(assessment) = assessment else {
+        return Cow::Borrowed(&record.filed);
+    };
+    let counting = &assessment.totals;
+    if counting.volume.is_some() || counting.amount.is_some() {
+        return Cow::Borrowed(counting);
+    }
+    match assessment.outcome {
+        Err(Unscored::Suspect) => Cow::Owned(Totals {
+            transaction_date: record.filed.transaction_date,
+            ..Totals::default()
+        }),
+        _ => Cow::Borrowed(&record.filed),
+    }
+}
+
+/// `"insider":…,"owners":…`: members without braces. `stands`: the direction of a declaration that counts; what it filed is told by its rows.
 pub fn rest(
     record: &DeclarationRecord,
     filing: &Filing,
     insider: &Insider<'_>,
     assessment: Option<&Assessment>,
+    stands: Option<Direction>,
 ) -> Written {
     let rows: Vec<(usize, &Row)> = (filing.rows.iter().enumerate())
         .filter(|(_, row)| row.code == record.code)
         .collect();
     let first = rows.first().map(|(_, row)| *row);
     let currency = &record.currency;
-    // what counts, where something does; else what was filed
-    let totals = assessment
-        .map(|assessment| &assessment.totals)
-        .filter(|totals| totals.volume.is_some() || totals.amount.is_some())
-        .unwrap_or(&record.filed);
+    let totals = totals(record, assessment);
     let text = serde_json::to_string(&Rest {
         published_estimated: record.published_estimated,
         form: &filing.form,
@@ -157,7 +181,7 @@ pub fn rest(
                 let code = record.code.as_ref()?;
                 nature(&code.0)
             }),
-            instrument: first.map(|row| row.security.as_str()),
+            instrument: first.and_then(|row| said(&row.security)),
             isin: first
                 .and_then(|row| row.isin.as_deref())
                 .or(filing.issuer.isin.as_deref()),
@@ -168,7 +192,7 @@ pub fn rest(
             currency,
             venue: first.and_then(|row| row.venue.as_deref()),
         },
-        direction: record.direction.map(super::record::Direction::word),
+        direction: stands.map(Direction::word),
         transactions: rows
             .iter()
             .map(|(place, row)| row_json(row, verdict(record, assessment, *place)))
@@ -180,6 +204,24 @@ pub fn rest(
         .strip_suffix('}')
         .unwrap_or_default()
         .to_owned())
+}
+
+/// The same of a declaration that waits for its first assessment; `number`: its principal insider's.
+pub fn pending(record: &DeclarationRecord, filing: &Filing, number: i64) -> Written {
+    let name = principal(filing);
+    let slug = slug(name, number);
+    rest(record, filing, &Insider { name, slug: &slug }, None, None)
+}
+
+/// The name of a filing's principal insider.
+#[must_use]
+pub fn principal(filing: &Filing) -> &str {
+    filing.owners.first().map_or("", |owner| &owner.name)
+}
+
+/// A text, where there is any.
+fn said(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 fn verdict(
@@ -194,7 +236,7 @@ fn verdict(
 fn row_json(row: &Row, verdict: Option<Verdict>) -> RowJson<'_> {
     let suspicion = match verdict {
         Some(Verdict::Suspect(suspicion)) => Some(suspicion.word()),
-        _ => None,
+        _ => is_beyond(row).then_some(BEYOND),
     };
     RowJson {
         code: row.code.as_ref().map(|code| code.0.as_str()),
@@ -202,7 +244,7 @@ fn row_json(row: &Row, verdict: Option<Verdict>) -> RowJson<'_> {
             .acquired
             .map(|acquired| if acquired { "A" } else { "D" }),
         date: row.date,
-        security: &row.security,
+        security: said(&row.security),
         shares: row.shares.map(Exact),
         price: row.price.map(Exact),
         shares_after: row.shares_after.map(Exact),

@@ -42,6 +42,7 @@ struct Draw {
     echoes: Option<usize>,
     /// The price field holds the total.
     total: bool,
+    form: u8,
 }
 
 fn draw() -> impl Strategy<Value = Draw> {
@@ -56,6 +57,7 @@ fn draw() -> impl Strategy<Value = Draw> {
         any::<bool>(),
         proptest::bool::weighted(0.1),
         proptest::bool::weighted(0.05),
+        0_u8..8,
     );
     let others = (
         proptest::option::weighted(0.15, 0_usize..30),
@@ -66,7 +68,7 @@ fn draw() -> impl Strategy<Value = Draw> {
             (company, person, joint),
             (day, delay, hour),
             (code, shares, cents, after),
-            (indirect, plan, total),
+            (indirect, plan, total, form),
             (amends, echoes),
         )| Draw {
             company,
@@ -85,6 +87,7 @@ fn draw() -> impl Strategy<Value = Draw> {
             amends,
             echoes,
             total,
+            form,
         },
     )
 }
@@ -129,9 +132,18 @@ fn filings(draws: &[Draw]) -> Vec<(String, Filing)> {
         let at = format!("{published}T{:02}:00:00Z", draw.hour);
         let mut filing = filing(&format!("{n:04}"), &at, &owners, rows);
         filing.plan = Some(draw.plan);
-        filing.amends = draw.amends.map(|amended| match amended % 3 {
+        filing.form = match draw.form {
+            0 => "3".into(),
+            1 => "5".into(),
+            _ => "4".into(),
+        };
+        let named = draw.amends.and_then(|amended| draws.get(amended));
+        filing.amends = draw.amends.map(|amended| match amended % 4 {
             0 => Amends::Unnamed,
             1 => Amends::FiledOn(published),
+            2 => Amends::FiledOn(named.map_or(published, |other| {
+                days::plus(days::plus(start, other.day), other.delay)
+            })),
             _ => Amends::Filing(FilingId(format!("SEC:{:04}", amended % draws.len()))),
         });
         let company = if draw.company { "acme" } else { "bolt" };

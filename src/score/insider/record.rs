@@ -193,7 +193,10 @@ pub struct DeclarationRecord {
     /// That moment is the end of a stated day.
     #[serde(default, skip_serializing_if = "is_false")]
     pub published_estimated: bool,
-    /// Last day that the filing reports on.
+    /// The SEC's form without its mark of an amendment: `3`, `4` or `5`; `None` for any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub form: Option<char>,
+    /// Last day that the filing reports on; where it does not say, the last day on which something was dealt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period: Option<Date>,
     /// Which filing its filing replaces.

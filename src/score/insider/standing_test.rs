@@ -76,6 +76,109 @@ fn the_latest_amendment_replaces_the_earlier_ones_too() {
     );
 }
 
+/// Which filing took the place of which, in order.
+fn replaced(filings: &[Filing]) -> Vec<(String, String)> {
+    let name = |id: &FilingId| id.0.trim_start_matches("SEC:").to_owned();
+    let said = said(filings);
+    let superseded = said.1.superseded().iter();
+    superseded
+        .map(|one| (name(&one.filing), name(&one.by)))
+        .collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(one, other): &(&str, &str)| ((*one).to_owned(), (*other).to_owned());
+    pairs.iter().map(owned).collect()
+}
+
+#[test]
+fn an_amendment_replaces_filings_of_its_own_form_alone() {
+    let with_form = |mut filing: Filing, form: &str| {
+        filing.form = form.into();
+        filing
+    };
+    let held = |name: &str, at: &str, form: &str| {
+        let mut one = row("P", "2023-03-20", "1", "1");
+        one.code = None;
+        with_form(filing(name, at, &[1], vec![one]), form)
+    };
+    let amends = [
+        Amends::FiledOn(day("2023-03-20")),
+        Amends::FiledOn(day("1999-01-01")),
+        Amends::Unnamed,
+    ];
+    for amends in amends {
+        let dealt = bought("dealt", "2023-03-20T15:00:00Z", 1, "2023-03-20");
+        let mut again = held("again", "2023-03-22T15:00:00Z", "3/A");
+        again.amends = Some(amends.clone());
+        // with the Form 3 at hand, and without it
+        let first = held("first", "2023-03-20T14:00:00Z", "3");
+        let both = [first, dealt.clone(), again.clone()];
+        assert_eq!(replaced(&both), pairs(&[("first", "again")]), "{amends:?}");
+        assert_eq!(replaced(&[dealt.clone(), again]), [], "{amends:?}");
+        let mut late = with_form(
+            bought("late", "2023-03-22T16:00:00Z", 1, "2023-03-20"),
+            "5/A",
+        );
+        late.amends = Some(amends.clone());
+        assert_eq!(replaced(&[dealt.clone(), late]), [], "{amends:?}");
+    }
+}
+
+/// A filing of some share counts, all dealt on one day; each with what was held after it.
+fn part(name: &str, at: &str, counts: &[&str], price: &str) -> Filing {
+    let mut held = 1_000;
+    let rows = counts.iter().map(|count| {
+        held += count.parse::<i32>().unwrap();
+        holding(&held.to_string(), row("P", "2023-03-20", count, price))
+    });
+    filing(name, at, &[1], rows.collect())
+}
+
+#[test]
+fn of_two_parts_of_one_day_each_is_amended_by_its_own() {
+    for amends in [Amends::FiledOn(day("2023-03-20")), Amends::Unnamed] {
+        let one = part("one", "2023-03-20T15:00:00Z", &["100", "101"], "10");
+        let two = part("two", "2023-03-20T15:05:00Z", &["200", "201"], "10");
+        let fix = |name: &str, at: &str, counts: &[&str], price: &str| {
+            amending(part(name, at, counts, price), amends.clone())
+        };
+        let first = fix("first", "2023-03-22T15:00:00Z", &["100", "101"], "11");
+        let second = fix("second", "2023-03-22T15:05:00Z", &["200", "201"], "11");
+        let both = [one.clone(), two.clone(), first.clone(), second.clone()];
+        assert_eq!(
+            replaced(&both),
+            pairs(&[("one", "first"), ("two", "second")])
+        );
+        assert_eq!(
+            replaced(&[one.clone(), two.clone(), second.clone()]),
+            pairs(&[("two", "second")])
+        );
+        // the first part's counts corrected, and then once more: it is told by what its amendment said
+        let counts = fix("counts", "2023-03-23T15:00:00Z", &["100", "151"], "10");
+        let again = fix("again", "2023-03-24T15:00:00Z", &["160", "151"], "12");
+        assert_eq!(
+            replaced(&[one.clone(), two.clone(), first, counts.clone(), again]),
+            pairs(&[("one", "first"), ("first", "counts"), ("counts", "again")])
+        );
+        // it could be of either: of none, rather than of the wrong one
+        let mut unlike = fix("unlike", "2023-03-23T15:00:00Z", &["7"], "3");
+        unlike.rows[0].shares_after = None;
+        assert_eq!(replaced(&[one, two.clone(), unlike.clone()]), []);
+        assert_eq!(replaced(&[two, unlike]), pairs(&[("two", "unlike")]));
+    }
+}
+
+#[test]
+fn without_a_period_the_last_dealing_tells_which_filing_is_amended() {
+    let mut first = bought("first", "2023-03-21T16:00:00Z", 1, "2023-03-20");
+    let mut fixed = bought("fixed", "2023-03-23T16:00:00Z", 1, "2023-03-20");
+    fixed.rows[0].shares = Some(number("1100"));
+    (first.period, fixed.period) = (None, None);
+    let fixed = amending(fixed, Amends::Unnamed);
+    assert_eq!(replaced(&[first, fixed]), pairs(&[("first", "fixed")]));
+}
+
 #[test]
 fn exercised_and_sold_the_same_day_is_no_sale() {
     let reason = |exercised: &[(&str, &str)], sales: &[(&str, &str)]| {
@@ -179,6 +282,26 @@ fn one_block_in_several_filings_counts_once() {
     let mut unknown = report("2", 2, false, "5000");
     unknown.rows[0].shares_after = None;
     check(report("1", 1, true, "5000"), unknown, false);
+}
+
+#[test]
+fn two_parts_of_one_list_have_rows_in_common_and_are_no_double() {
+    // the balance of the day's end stands beside every row
+    let part = |name: &str, at: &str, counts: &[&str]| {
+        let rows = counts.iter().map(|count| {
+            let row = row("S", "2023-03-29", count, "20");
+            holding("5000", row)
+        });
+        filing(name, at, &[1], rows.collect())
+    };
+    let first = part("first", "2023-03-30T16:00:00Z", &["100", "300"]);
+    let second = part("second", "2023-03-30T16:05:00Z", &["100", "700"]);
+    let said_both = said(&[first.clone(), second]);
+    let sold = said_both.of("second").totals.volume;
+    assert_eq!(sold, Some(number("800")));
+    let again = part("again", "2023-03-30T16:05:00Z", &["300", "100"]);
+    let said = said(&[first, again]);
+    assert_eq!(said.reason("again"), Some(Unscored::DuplicateBlock));
 }
 
 #[test]

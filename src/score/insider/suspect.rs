@@ -1,13 +1,14 @@
 //! Rows that cannot be what they say: decided from what was known at publication, and never from what came later.
 //!
 //! Files of closes are adjusted for splits that came after a filing. They are undone as far as the splits are known
-//! ([`Company::splits`]). Where they are not, three earlier rows of the security at the same multiple of the close vouch for a price: then
+//! ([`Company::splits`]). Where they are not, three earlier rows of two insiders at the same multiple of the close vouch for a price: then
 //! it is the close that stands on another scale (a split nobody told us, another class of share). Of the rows before those three nothing
-//! can be known, and they stay suspect.
+//! can be known, and they stay suspect. Nobody vouches for a multiple that no split makes, such as cents for dollars, nor for any once a
+//! price agreed with the closes: splits that came later would have moved that one, too.
 //!
 //! Between filings nobody tells of splits either; see [`Prices::is_split`] for what is taken as a sign of one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -28,6 +29,8 @@ const OF_EARLIER: Decimal = Decimal::TEN;
 const MIN_EARLIER: usize = 3;
 /// So many are remembered of a security.
 const MOST_EARLIER: usize = 9;
+/// So many insiders at least vouch: one makes the same mistake again.
+const MIN_WITNESSES: usize = 2;
 /// Two numbers that are the same but for the market's moves.
 const ALIKE: Decimal = Decimal::from_parts(15, 0, 0, false, 1);
 /// Two ratios are the same within a hundredth.
@@ -35,6 +38,9 @@ const SAME_RATIO: Decimal = Decimal::from_parts(101, 0, 0, false, 2);
 /// Two share counts differ by more than a market moves in the days of one filing: rows of nearly the same count, sold at nearly the same
 /// price, have the same ratio and are nothing strange.
 const DIFFERENT_COUNTS: Decimal = Decimal::from_parts(105, 0, 0, false, 2);
+/// But where all rows of a filing have the very same ratio, so small a difference is enough: chance does not do that.
+const VERY_SAME_RATIO: Decimal = Decimal::from_parts(1001, 0, 0, false, 3);
+const HARDLY_DIFFERENT_COUNTS: Decimal = Decimal::from_parts(101, 0, 0, false, 2);
 /// No share is worth less: rows whose price would then be the total have the same ratio by chance.
 const LEAST_PRICE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
 /// A price may jump so far by a split. Farther off, cents were taken for dollars, or worse.
@@ -161,16 +167,22 @@ impl Prices {
         exact::median(&prices)
     }
 
-    /// Whether three earlier rows, of two filings, stood at the same multiple of the close; unless the price of one share is plausible once
-    /// it is divided by the share count, because then it holds the total.
+    /// Whether three earlier rows, of two insiders, stood at the same multiple of the close, and none agreed with the close; unless the
+    /// price of one share is the close once it is divided by the share count, because then it holds the total.
     fn vouched(&self, row: &Trade, of_close: Decimal) -> bool {
-        if holds_total(row, of_close, OF_CLOSE) {
+        if !within(of_close, OF_SPLIT) || holds_total(row, of_close, ALIKE) {
             return false;
         }
+        let earlier = self.earlier.get(&row.security).into_iter();
+        let mut trusted = earlier.flat_map(|known| &known.trusted);
         let alike = |seen: &&Seen| {
             let ratio = seen.multiple.and_then(|m| exact::divide(of_close, m));
             ratio.is_some_and(|ratio| within(ratio, ALIKE))
         };
+        let agrees = |seen: &&Seen| seen.multiple.is_some_and(|m| within(m, OF_CLOSE));
+        if trusted.any(|seen| agrees(&seen) && !alike(&seen)) {
+            return false;
+        }
         self.are_many(row, alike)
     }
 
@@ -179,7 +191,7 @@ impl Prices {
     /// - what the insider holds shrank as the price grew, or grew as it shrank;
     /// - the jump is one that splits make, the price does not hold the total, and it is told twice: by rows of this filing with different
     ///   share counts, or by another insider within a month;
-    /// - three earlier rows, of two filings, were doubted for the same price.
+    /// - the jump is such a one, and three earlier rows, of two insiders, were doubted for the same price.
     fn is_split(
         &self,
         company: &Company,
@@ -190,7 +202,7 @@ impl Prices {
         if row.tells_split || self.holdings_tell_split(record, row, ratio) {
             return true;
         }
-        let Some(price) = price(row).filter(|_| !holds_total(row, ratio, OF_EARLIER)) else {
+        let Some(price) = price(row).filter(|_| !holds_total(row, ratio, SPLIT_ALIKE)) else {
             return false;
         };
         let alike = |seen: &&Seen| {
@@ -207,7 +219,7 @@ impl Prices {
             })
         };
         let told_twice = || told_by_others(&record.rows, row, price) || by_another();
-        (within(ratio, OF_SPLIT) && told_twice()) || self.are_many(row, alike)
+        within(ratio, OF_SPLIT) && (told_twice() || self.are_many(row, alike))
     }
 
     fn are_many(&self, row: &Trade, alike: impl Fn(&&Seen) -> bool) -> bool {
@@ -216,8 +228,8 @@ impl Prices {
         };
         let both = earlier.trusted.iter().chain(&earlier.doubted);
         let alike: Vec<&Seen> = both.filter(alike).collect();
-        let one = alike.first().map(|seen| &seen.filing);
-        alike.len() >= MIN_EARLIER && alike.iter().any(|seen| Some(&seen.filing) != one)
+        let witnesses: HashSet<&PersonKey> = alike.iter().map(|seen| &seen.person).collect();
+        alike.len() >= MIN_EARLIER && witnesses.len() >= MIN_WITNESSES
     }
 
     /// Whether the holdings shrank (or grew) between this insider's filings as the price grew (or shrank): new shares for old.
@@ -302,14 +314,18 @@ fn holds_total(row: &Trade, of_usual: Decimal, most: Decimal) -> bool {
     each.is_some_and(|each| within(each, most))
 }
 
-/// Whether another row of the filing tells of the same price at a different share count.
+/// Whether another row of the filing tells of the same price at a different share count, and the price does not grow with the count.
 fn told_by_others(rows: &[Trade], row: &Trade, price: Decimal) -> bool {
     rows.iter().any(|other| {
         let ratio = self::price(other).and_then(|other| exact::divide(price, other));
-        let counts = row.shares.zip(other.shares);
+        let Some((ratio, (own, others))) = ratio.zip(row.shares.zip(other.shares)) else {
+            return false;
+        };
+        let grows = exact::divide(own, others).and_then(|counts| exact::divide(ratio, counts));
         other.security == row.security
-            && ratio.is_some_and(|ratio| within(ratio, ALIKE))
-            && counts.is_some_and(|(one, other)| are_different(one, other))
+            && within(ratio, ALIKE)
+            && are_different(own, others)
+            && !grows.is_some_and(|grows| within(grows, SAME_RATIO))
     })
 }
 
@@ -320,35 +336,94 @@ fn are_different(one: Decimal, other: Decimal) -> bool {
 }
 
 /// Which rows hold the total as their price: two and more of the same security that have one ratio of price to shares at different share
-/// counts; and, beside such, those of about that ratio.
+/// counts; and, beside such, those of about that ratio. Hardly different counts are enough where that is the ratio of all rows.
 fn totals_as_prices(rows: &[Trade]) -> Vec<bool> {
-    let mut ratios: Vec<(Decimal, Decimal, usize)> = Vec::new();
+    let mut of_security: BTreeMap<&str, Vec<Ratio>> = BTreeMap::new();
     for (place, row) in rows.iter().enumerate() {
-        let ratio = each(row).filter(|each| *each >= LEAST_PRICE);
-        ratios.extend(ratio.zip(row.shares).map(|(r, s)| (r, s, place)));
-    }
-    ratios.sort_unstable();
-    let mut totals = vec![false; rows.len()];
-    for (at, &(ratio, shares, place)) in ratios.iter().enumerate() {
-        let Some(most) = ratio.checked_mul(SAME_RATIO) else {
-            continue;
-        };
-        let near = ratios[at + 1..].iter();
-        for &(_, other_shares, other) in near.take_while(|(other, ..)| *other <= most) {
-            if are_different(shares, other_shares) && rows[place].security == rows[other].security {
-                totals[place] = true;
-                totals[other] = true;
-            }
+        let each = each(row).filter(|each| *each >= LEAST_PRICE);
+        if let Some((each, shares)) = each.zip(row.shares) {
+            let ratios = of_security.entry(&row.security).or_default();
+            ratios.push(Ratio {
+                each,
+                shares,
+                place,
+            });
         }
     }
-    let sure = totals.clone();
-    let sure = || ratios.iter().filter(|(.., place)| sure[*place]);
-    for (ratio, _, place) in &ratios {
-        totals[*place] |= sure().any(|(other, _, sure)| {
-            let quotient = exact::divide(*ratio, *other);
-            rows[*sure].security == rows[*place].security
-                && quotient.is_some_and(|quotient| within(quotient, ALIKE))
-        });
+    let mut totals = vec![false; rows.len()];
+    for ratios in of_security.values_mut() {
+        ratios.sort_unstable_by_key(|ratio| (ratio.each, ratio.place));
+        let sure = match are_very_same(ratios) {
+            true => ratios.iter().map(|ratio| ratio.each).collect(),
+            false => sure_totals(ratios),
+        };
+        for ratio in &*ratios {
+            // of the sure ones the nearest on either side tell for all
+            let after = sure.partition_point(|sure| *sure < ratio.each);
+            let near = sure[after.saturating_sub(1)..].iter().take(2);
+            totals[ratio.place] = near
+                .filter_map(|sure| exact::divide(ratio.each, *sure))
+                .any(|quotient| within(quotient, ALIKE));
+        }
     }
     totals
+}
+
+/// What one share of a row cost, were its price the total.
+struct Ratio {
+    each: Decimal,
+    shares: Decimal,
+    place: usize,
+}
+
+/// Whether sorted ratios are one, and the share counts are not.
+fn are_very_same(ratios: &[Ratio]) -> bool {
+    let (Some(first), Some(last)) = (ratios.first(), ratios.last()) else {
+        return false;
+    };
+    let counts = || ratios.iter().map(|ratio| ratio.shares);
+    let reaches = |low: Decimal, most: Decimal, high: Decimal| {
+        low.checked_mul(most).is_some_and(|most| high <= most)
+    };
+    let counts = counts().min().zip(counts().max());
+    reaches(first.each, VERY_SAME_RATIO, last.each)
+        && counts.is_some_and(|(few, many)| !reaches(few, HARDLY_DIFFERENT_COUNTS, many))
+}
+
+/// Of sorted ratios those, sorted, with another one so near at a different share count.
+fn sure_totals(ratios: &[Ratio]) -> Vec<Decimal> {
+    let reach =
+        |low: Decimal, high: Decimal| low.checked_mul(SAME_RATIO).is_some_and(|most| high <= most);
+    // least and greatest share counts of a window whose ends only move forward; each by place, the next best behind it
+    let (mut least, mut most): (VecDeque<usize>, VecDeque<usize>) = Default::default();
+    let (mut from, mut to) = (0, 0);
+    let mut sure = Vec::new();
+    for ratio in ratios {
+        while to < ratios.len() && reach(ratio.each, ratios[to].each) {
+            let shares = ratios[to].shares;
+            while least
+                .pop_back_if(|at| ratios[*at].shares >= shares)
+                .is_some()
+            {}
+            while most
+                .pop_back_if(|at| ratios[*at].shares <= shares)
+                .is_some()
+            {}
+            least.push_back(to);
+            most.push_back(to);
+            to += 1;
+        }
+        while from < to && !reach(ratios[from].each, ratio.each) {
+            from += 1;
+        }
+        for ends in [&mut least, &mut most] {
+            while ends.pop_front_if(|at| *at < from).is_some() {}
+        }
+        let ends = [least.front(), most.front()];
+        let mut others = ends.into_iter().flatten().map(|at| ratios[*at].shares);
+        if others.any(|other| are_different(ratio.shares, other)) {
+            sure.push(ratio.each);
+        }
+    }
+    sure
 }

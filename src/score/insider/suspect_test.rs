@@ -78,6 +78,18 @@ fn a_close_of_ordinary_shares_says_nothing_of_others() {
     check("6.50% Senior Notes due 2026", false);
     check("Depositary Shares (Series B)", false);
     check("American Depositary Shares", true);
+    check("Common Stock (see note 1)", true);
+    check("Class B Common Stock, convertible into Class A", true);
+    check("Common Stock (Right to Buy)", true);
+    check("Convertible Notes (into Common Stock)", false);
+    check("Option to purchase Common Stock", false);
+    check(
+        "Series B Preferred Stock (convertible into Common Stock)",
+        false,
+    );
+    check("Teckningsoptioner 2023", false);
+    check("Teckningsoption, common shares", false);
+    check("Anoted Common Stock", true);
 }
 
 #[test]
@@ -98,25 +110,69 @@ fn splits_that_came_later_are_undone() {
     assert_eq!(suspicions(&said_of(company, &[filing])), [None]);
 }
 
+/// A company whose closes were the same for weeks.
+fn quoted_at(close: &str) -> Company {
+    let mut company = company();
+    let days = (1..75).map(|n| super::days::plus(day("2023-01-20"), n));
+    company.closes = Series::new(days.map(|day| (day, number(close))));
+    company
+}
+
 #[test]
 fn three_rows_at_one_multiple_of_the_close_vouch_for_a_price() {
-    // a class of share that is worth 1,500 of those whose closes are known
-    let company = || {
-        let mut company = closing("2023-03-30", "300");
-        company.closes =
-            Series::new((1..75).map(|n| (super::days::plus(day("2023-01-20"), n), number("300"))));
-        company
-    };
-    let mut filings = earlier(&["450000", "451000", "449000"]);
-    filings.push(own(&[("3", "455000")]));
+    // closes as downloaded after a split of thirty for one that nobody told
+    let company = || quoted_at("300");
+    let mut filings = earlier(&["9000", "9020", "8980"]);
+    filings.push(own(&[("3", "9100")]));
     let said = said_of(company(), &filings);
     assert_eq!(said.reason("2"), Some(Unscored::Suspect));
     assert_eq!(suspicions(&said), [None]);
-    // two are too few; and totals vouch for nothing
-    assert_eq!(suspicions(&said_of(company(), &filings[1..])).len(), 1);
-    assert!(suspicions(&said_of(company(), &filings[1..]))[0].is_some());
-    filings[3] = own(&[("1500", "455000")]);
-    assert!(suspicions(&said_of(company(), &filings))[0].is_some());
+    let suspect = |filings: &[Filing]| suspicions(&said_of(company(), filings))[0].is_some();
+    // two are too few; one insider makes a mistake again; and totals vouch for nothing
+    assert!(suspect(&filings[1..]));
+    let mut alone = filings.clone();
+    for filing in &mut alone[..3] {
+        filing.owners[0].id = Some("0000000010".into());
+    }
+    assert!(suspect(&alone));
+    let mut total = filings.clone();
+    total[3] = own(&[("30", "9100")]);
+    assert!(suspect(&total));
+    // once a price agreed with the closes, those of another scale are mistakes
+    let mut agreed = filings.clone();
+    let at = "2023-01-31T16:00:00Z";
+    let row = row("P", "2023-01-30", "100", "301");
+    agreed.push(filing("agrees", at, &[4], vec![row]));
+    assert!(suspect(&agreed));
+}
+
+#[test]
+fn however_many_say_so_an_impossible_price_stays_one() {
+    // cents for dollars, by one insider after the other
+    let cents = ["1000", "1010", "990", "1000", "1020", "1000"];
+    let said = said_of(quoted_at("10"), &earlier(&cents));
+    for n in 0..cents.len() {
+        assert_eq!(said.reason(&n.to_string()), Some(Unscored::Suspect), "{n}");
+    }
+    assert!(said.1.trades().is_empty());
+    // and without closes, against what was paid before
+    let mut filings = earlier(&["10", "11", "9", "1000", "1010", "990", "1000"]);
+    filings.push(own(&[("70", "1000"), ("90", "1005")]));
+    assert!(
+        suspicions(&super::test_book::said(&filings))
+            .iter()
+            .all(Option::is_some)
+    );
+}
+
+#[test]
+fn a_small_count_at_the_price_before_a_split_is_no_total() {
+    // ten for one, later: 30 shares at ten times the close would be a total only at thirty times
+    let mut filings = earlier(&["100", "101", "99"]);
+    filings.push(own(&[("30", "102")]));
+    assert_eq!(suspicions(&said_of(quoted_at("10"), &filings)), [None]);
+    filings[3] = own(&[("10", "102")]);
+    assert!(suspicions(&said_of(quoted_at("10"), &filings))[0].is_some());
 }
 
 #[test]
@@ -241,6 +297,10 @@ fn a_price_that_grows_with_the_count_is_the_total() {
     ); // beside sure ones
     check(&[("950", "6580"), ("600", "4576")], &[false, false]); // 10 % apart
     check(&[("100", "10"), ("200", "10")], &[false, false]);
+    check(
+        &[("950", "6580"), ("951", "6587"), ("500", "3456")],
+        &[true; 3],
+    );
     check(&[("100", "10"), ("100", "10")], &[false, false]);
     check(
         &[("100", "1000"), ("200", "2000"), ("7", "9")],
@@ -248,7 +308,70 @@ fn a_price_that_grows_with_the_count_is_the_total() {
     );
     // chance: nearly the same count, nearly the same price; and a share that would be worth nothing
     check(&[("1000", "50"), ("1005", "50.2")], &[false, false]);
+    check(&[("1000", "8500"), ("1040", "8840")], &[true, true]); // the very same, for all rows
+    check(
+        &[("1000", "8500"), ("1040", "8840"), ("900", "9100")],
+        &[false; 3],
+    );
     check(&[("548580", "7.91"), ("479039", "6.91")], &[false, false]);
+}
+
+#[test]
+fn many_rows_are_judged_as_by_comparing_each_with_each() {
+    use proptest::{prelude::*, test_runner::TestRunner};
+    let rows = proptest::collection::vec((1_u32..40, 1_u32..60, any::<bool>()), 0..30);
+    let mut runner = TestRunner::deterministic();
+    runner
+        .run(&rows, |rows| {
+            let rows: Vec<Row> = (rows.iter())
+                .map(|(shares, price, other)| {
+                    let mut one = row(
+                        "P",
+                        "2023-03-30",
+                        &shares.to_string(),
+                        &(price * shares / 8 + 1).to_string(),
+                    );
+                    if *other {
+                        one.security = "Class B".into();
+                    }
+                    one
+                })
+                .collect();
+            let each = |row: &Row| row.price.unwrap() / row.shares.unwrap();
+            let same = |a: &Row, b: &Row, most: &str| {
+                let (low, high) = (each(a).min(each(b)), each(a).max(each(b)));
+                a.security == b.security && high <= low * number(most)
+            };
+            let differ = |a: &Row, b: &Row| {
+                let (few, many) = (a.shares.min(b.shares), a.shares.max(b.shares));
+                few.unwrap() * number("1.05") < many.unwrap()
+            };
+            let sure = |one: &Row| rows.iter().any(|b| same(one, b, "1.01") && differ(one, b));
+            let very_same = |row: &Row| {
+                let own = || rows.iter().filter(|other| other.security == row.security);
+                let counts = || own().filter_map(|row| row.shares);
+                let (few, many) = (counts().min().unwrap(), counts().max().unwrap());
+                own().all(|a| own().all(|b| same(a, b, "1.001"))) && few * number("1.01") < many
+            };
+            let expected: Vec<bool> = (rows.iter())
+                .map(|row| very_same(row) || rows.iter().any(|b| sure(b) && same(row, b, "1.5")))
+                .collect();
+            let said = said(&[filing("own", NOON, &[1], rows)]);
+            let found: Vec<bool> = match said.0.get("own") {
+                Some(_) => suspicions(&said).iter().map(Option::is_some).collect(),
+                None => Vec::new(),
+            };
+            prop_assert_eq!(
+                found,
+                if said.0.is_empty() {
+                    Vec::new()
+                } else {
+                    expected
+                }
+            );
+            Ok(())
+        })
+        .unwrap();
 }
 
 #[test]
