@@ -112,7 +112,7 @@ async fn fetch(opened: &Opened, duties: &Duties, site: Site, args: &EdgarArgs) -
         at_work.tell(batch, kept, &metrics);
         if args.follow
             && kept.accepted > 0
-            && let Err(error) = settle_if_free(&intake, &duties).await
+            && let Err(error) = settle_if_free(&intake, duties).await
         {
             at_work.progress.note(&format!(
                 "scoring waits for the database: {error:#}; what is in stays in"

@@ -247,7 +247,7 @@ fn connection_limit(taken: &Taken) -> ApiError {
         "This key's stream is open already. Close the other connection, or send X-Stream-Takeover: 1."
     };
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "connection_limit", message)
-        .details(json!({"connected_at": taken.connected_at, "address": taken.peer.to_string()}))
+        .details(json!({"connected_at": taken.connected_at, "address": taken.peer}))
         .retry_after(if taken.flapping { 30 } else { 5 })
 }
 

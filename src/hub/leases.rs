@@ -46,7 +46,7 @@ impl From<LeasesUnavailable> for Refusal {
 fn refused(held: &Held, answer: Answer) -> Refusal {
     Refusal::Taken(Taken {
         connected_at: held.connected_at,
-        peer: held.peer,
+        peer: held.peer.clone(),
         flapping: answer == Answer::Flapping,
     })
 }
@@ -203,7 +203,7 @@ impl Leases {
                 key_id: seat.key_id.clone(),
                 connection: seat.connection,
                 connected_at: seat.connected_at,
-                peer: seat.peer,
+                peer: seat.peer.to_string(),
                 takeovers: self.seats.takeovers(&seat.key_id),
             };
             match self.within(self.store.apply(&applicant)).await? {

@@ -19,7 +19,6 @@ use super::{
     seat::{End, Seat},
 };
 use crate::model::{
-    address::ClientAddress,
     lease::{Answer, Claim, Fence},
     time::Time,
 };
@@ -30,7 +29,7 @@ pub struct Taken {
     /// Since when.
     pub connected_at: Time,
     /// From where.
-    pub peer: ClientAddress,
+    pub peer: String,
     /// Whether it was a takeover that came too often.
     pub flapping: bool,
 }
@@ -155,7 +154,7 @@ impl Seats {
             if let Err(answer) = self.contest(&holder, claim).await {
                 return Err(Taken {
                     connected_at: holder.connected_at,
-                    peer: holder.peer,
+                    peer: holder.peer.to_string(),
                     flapping: answer == Answer::Flapping,
                 });
             }

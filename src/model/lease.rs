@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use super::{address::ClientAddress, time::Time};
+use super::time::Time;
 
 /// How a request asks for a key's stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Applicant {
     /// Since when.
     pub connected_at: Time,
     /// From where.
-    pub peer: ClientAddress,
+    pub peer: String,
     /// How long ago living holders of this node were superseded: counts where the lease is this node's already.
     pub takeovers: Vec<Duration>,
 }
@@ -54,7 +54,7 @@ pub struct Held {
     /// Since when its connection is there.
     pub connected_at: Time,
     /// Its address.
-    pub peer: ClientAddress,
+    pub peer: String,
 }
 
 /// A question to the node that has a lease.

@@ -105,7 +105,7 @@ struct KnownCompany {
 }
 
 /// What people search a company by, of what is said of it.
-fn found_by<'a>(said: [Option<(i64, &'a String)>; 3]) -> impl Iterator<Item = &'a str> {
+fn found_by(said: [Option<(i64, &String)>; 3]) -> impl Iterator<Item = &str> {
     said.into_iter().flatten().map(|(_, text)| text.as_str())
 }
 

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{error::StoreError, member::Member};
 use crate::model::{
-    address::ClientAddress,
     lease::{
         Answer, Applicant, Application, Ask, Claim, Fence, Held, LeaseFuture, LeaseStore,
         LeasesUnavailable,
@@ -14,10 +13,6 @@ use crate::model::{
 
 fn unavailable(error: impl Into<StoreError>) -> LeasesUnavailable {
     LeasesUnavailable(error.into().to_string())
-}
-
-fn corrupt(what: &str) -> LeasesUnavailable {
-    LeasesUnavailable(format!("the database holds {what} that cannot be read"))
 }
 
 fn to_ms(ages: &[Duration]) -> Vec<i64> {
@@ -76,7 +71,7 @@ impl LeaseStore for Member {
                 .bind(&applicant.key_id)
                 .bind(&*self.id)
                 .bind(applicant.connected_at.0)
-                .bind(applicant.peer.to_string())
+                .bind(&applicant.peer)
                 .bind(to_ms(&applicant.takeovers))
                 .fetch_one(&self.pool);
             let applied: Applied = applied.await.map_err(unavailable)?;
@@ -85,11 +80,10 @@ impl LeaseStore for Member {
                 let takeovers = from_ms(&applied.takeover_ages_ms.unwrap_or_default());
                 return Ok(Application::Granted { fence, takeovers });
             }
-            let peer = applied.peer.as_deref().and_then(ClientAddress::parse);
             Ok(Application::Held(Held {
                 fence,
                 connected_at: Time(applied.connected_at.unwrap_or_default()),
-                peer: peer.ok_or_else(|| corrupt("a lease"))?,
+                peer: applied.peer.unwrap_or_default(),
             }))
         })
     }
@@ -122,7 +116,11 @@ impl LeaseStore for Member {
             let answer: Option<Option<String>> = answer.await.map_err(unavailable)?;
             match answer.flatten() {
                 None => Ok(None),
-                Some(word) => Ok(Some(read_word(&word).ok_or_else(|| corrupt("an answer"))?)),
+                Some(word) => {
+                    Ok(Some(read_word(&word).ok_or_else(|| {
+                        unavailable(StoreError::corrupt("an answer", &word))
+                    })?))
+                }
             }
         })
     }

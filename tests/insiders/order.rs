@@ -214,7 +214,7 @@ fn beside() -> Vec<Step> {
         named,
     ];
     steps.extend(facts.map(Step::Company));
-    steps.push(Step::Split("HERN"));
+    steps.extend(["HERN", "OTTN"].map(Step::Split));
     steps
 }
 

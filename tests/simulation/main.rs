@@ -12,7 +12,9 @@ mod client;
 mod database;
 mod draw;
 mod node;
+mod planted;
 mod trace;
+mod way;
 mod wire;
 mod world;
 
@@ -25,7 +27,7 @@ use std::{
     thread,
 };
 
-use database::Planted;
+use planted::Planted;
 use trace::Outcome;
 use world::{Plan, run};
 

@@ -35,9 +35,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    database::{Database, LIFE, Line, NodeId, Planted, Wakes, Way},
+    database::{Database, LIFE, Line, NodeId, Wakes},
     draw::Draw,
+    planted::Planted,
     trace::Trace,
+    way::Way,
     wire::{Seen, Watcher, Wire, carry},
 };
 

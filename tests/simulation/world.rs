@@ -13,9 +13,10 @@ use tokio::time::sleep;
 
 use super::{
     client::Client,
-    database::{Database, Planted},
+    database::Database,
     draw::Draw,
     node::Node,
+    planted::Planted,
     trace::{Outcome, Trace},
     wire::Wire,
 };

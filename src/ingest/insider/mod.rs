@@ -16,4 +16,6 @@ mod scale;
 
 pub mod judge;
 
+mod described;
+
 pub mod intake;
