@@ -133,7 +133,7 @@ impl Db {
             let mut query =
                 QueryBuilder::new("select count(*) from (select 1 from name_words w where ");
             push_word(&mut query, kind, word);
-            query.push(" limit ").push_bind(most).push(") as some");
+            query.push(" limit ").push_bind(most).push(") as counted");
             let count: i64 = query.build_query_scalar().fetch_one(self).await?;
             if count < rarest.0 {
                 rarest = (count, Some(word.clone()));
