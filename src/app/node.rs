@@ -5,6 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket},
     task::JoinHandle,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -115,15 +116,14 @@ impl Node {
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         db.close_all_tickets(clock.now()).await?;
         let lease = Duration::from_millis(settings.stream.lease_ms);
+        let joined = Instant::now();
         let member = ownership::join_as_server(&db, &random, lease, dir).await?;
         let leases = member.clone().map(|member| {
             let counts = metrics.hub.clone();
-            Arc::new(Leases::new(
-                &settings.stream,
-                Arc::new(member),
-                counts,
-                None,
-            ))
+            let leases = Leases::new(&settings.stream, Arc::new(member), counts, None);
+            // joining was its first heartbeat, and it has no streams yet that could have been taken
+            leases.tenure().extend(joined);
+            Arc::new(leases)
         });
         let hub = Hub::open(
             settings.stream.clone(),
@@ -296,12 +296,12 @@ impl Node {
     pub async fn run(self) {
         self.life.soft.cancelled().await;
         self.state.start_draining();
-        let spread = tokio::time::Instant::now() + self.drain;
+        let spread = Instant::now() + self.drain;
         let deadline = spread + Duration::from_secs(5);
         farewell(&self.state, self.drain);
-        while !self.state.hub.seats.is_empty() && tokio::time::Instant::now() < deadline {
+        while !self.state.hub.seats.is_empty() && Instant::now() < deadline {
             // those that were being opened when the farewells were drawn
-            if tokio::time::Instant::now() >= spread {
+            if Instant::now() >= spread {
                 farewell(&self.state, Duration::ZERO);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

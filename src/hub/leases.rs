@@ -24,7 +24,7 @@ use super::{
     tenure::{Round, Tenure},
 };
 use crate::model::lease::{
-    Answer, Applicant, Application, Ask, Claim, Fence, Held, LeaseStore, LeasesUnavailable,
+    Answer, Applicant, Application, Ask, Claim, Ended, Fence, Held, LeaseStore, LeasesUnavailable,
 };
 
 /// Why a stream cannot be opened.
@@ -352,7 +352,13 @@ pub async fn let_go(leases: Arc<Leases>, stop: impl Future<Output = ()>) {
             () = &mut stop => return,
             ended = leases.releases.take() => ended,
         };
-        if let Err(error) = leases.within(leases.store.release(&ended)).await {
+        let with_counts = ended.iter().map(|(key_id, fence)| Ended {
+            key_id: key_id.clone(),
+            fence: *fence,
+            takeovers: leases.seats.takeovers(key_id),
+        });
+        let with_counts: Vec<Ended> = with_counts.collect();
+        if let Err(error) = leases.within(leases.store.release(&with_counts)).await {
             tracing::debug!(%error, "ended streams' leases wait for the database");
             for (key_id, fence) in ended {
                 leases.releases.add(&key_id, fence);

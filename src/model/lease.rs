@@ -81,6 +81,17 @@ pub enum Answer {
     Flapping,
 }
 
+/// A lease whose stream has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The key's id.
+    pub key_id: String,
+    /// By which it was known.
+    pub fence: Fence,
+    /// How long ago living holders were superseded on this node: goes with the lease.
+    pub takeovers: Vec<Duration>,
+}
+
 /// The leases could not be read or written now.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("the leases cannot be used now: {0}")]
@@ -113,7 +124,7 @@ pub trait LeaseStore: Send + Sync {
         takeovers: Vec<Duration>,
     ) -> LeaseFuture<'a, ()>;
     /// Lets leases go that are still those of these fences.
-    fn release<'a>(&'a self, leases: &'a [(String, Fence)]) -> LeaseFuture<'a, ()>;
+    fn release<'a>(&'a self, leases: &'a [Ended]) -> LeaseFuture<'a, ()>;
     /// Lets all go: the node ends.
     fn leave(&self) -> LeaseFuture<'_, ()>;
 }

@@ -98,7 +98,7 @@ impl Db {
         let mut query =
             QueryBuilder::new("select count(*) from (select 1 from declarations d where 1 = 1");
         filter.push_part(&mut query, part, true);
-        query.push(" limit ").push_bind(most).push(") as few");
+        query.push(" limit ").push_bind(most).push(") as counted");
         query.build_query_scalar().fetch_one(self).await
     }
 

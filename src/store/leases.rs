@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{error::StoreError, member::Member};
 use crate::model::{
     lease::{
-        Answer, Applicant, Application, Ask, Claim, Fence, Held, LeaseFuture, LeaseStore,
+        Answer, Applicant, Application, Ask, Claim, Ended, Fence, Held, LeaseFuture, LeaseStore,
         LeasesUnavailable,
     },
     time::Time,
@@ -163,17 +163,27 @@ impl LeaseStore for Member {
         })
     }
 
-    fn release<'a>(&'a self, leases: &'a [(String, Fence)]) -> LeaseFuture<'a, ()> {
+    fn release<'a>(&'a self, leases: &'a [Ended]) -> LeaseFuture<'a, ()> {
         Box::pin(async move {
-            let (keys, fences): (Vec<String>, Vec<i64>) = (leases.iter())
-                .map(|(key, fence)| (key.clone(), fence.0))
-                .unzip();
-            let sql = "update leases set node = null from unnest($2::text[], $3::bigint[]) as ended (key_id, fence)
+            let keys: Vec<&str> = leases.iter().map(|ended| ended.key_id.as_str()).collect();
+            let fences: Vec<i64> = leases.iter().map(|ended| ended.fence.0).collect();
+            // a list for each: as texts, since arrays of arrays must all be of one length
+            let ages = leases.iter().map(|ended| {
+                let ages = to_ms(&ended.takeovers);
+                let ages: Vec<String> = ages.iter().map(i64::to_string).collect();
+                ages.join(",")
+            });
+            let ages: Vec<String> = ages.collect();
+            let sql = "update leases set node = null, takeovers = array(
+                           select clock_timestamp() - cast(age as bigint) * interval '1 millisecond'
+                           from unnest(string_to_array(ended.ages, ',')) as age)
+                       from unnest($2::text[], $3::bigint[], $4::text[]) as ended (key_id, fence, ages)
                        where node = $1 and leases.key_id = ended.key_id and leases.fence = ended.fence";
             sqlx::query(sql)
                 .bind(&*self.id)
                 .bind(keys)
                 .bind(fences)
+                .bind(ages)
                 .execute(&self.pool)
                 .await
                 .map_err(unavailable)?;

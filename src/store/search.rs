@@ -133,7 +133,7 @@ impl Db {
             let mut query =
                 QueryBuilder::new("select count(*) from (select 1 from name_words w where ");
             push_word(&mut query, kind, word);
-            query.push(" limit ").push_bind(most).push(") as few");
+            query.push(" limit ").push_bind(most).push(") as counted");
             let count: i64 = query.build_query_scalar().fetch_one(self).await?;
             if count < rarest.0 {
                 rarest = (count, Some(word.clone()));
@@ -185,9 +185,9 @@ impl Db {
             (Named::Insider, "insiders", ") as i"),
         ] {
             let look = self.look(kind, text, limit.saturating_add(offset)).await?;
-            query.push("select kind, number, declarations from (select ");
+            query.push("select kind, number, declarations from (select cast(");
             query.push(kind as i64);
-            query.push(" as kind, t.number, t.declarations from ");
+            query.push(" as bigint) as kind, t.number, t.declarations from ");
             query.push(table).push(" t where 1 = 1");
             look.push(&mut query, "t.number");
             if let Some(market) = market {

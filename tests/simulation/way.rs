@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use sigcast::model::{
     lease::{
-        Answer, Applicant, Application, Ask, Claim, Fence, Held, LeaseFuture, LeaseStore,
+        Answer, Applicant, Application, Ask, Claim, Ended, Fence, Held, LeaseFuture, LeaseStore,
         LeasesUnavailable,
     },
     log::{LogFuture, LogHead, LogRead, LogRow, LogUnavailable},
@@ -249,16 +249,18 @@ impl LeaseStore for Way {
         })
     }
 
-    fn release<'a>(&'a self, leases: &'a [(String, Fence)]) -> LeaseFuture<'a, ()> {
+    fn release<'a>(&'a self, leases: &'a [Ended]) -> LeaseFuture<'a, ()> {
         Box::pin(async move {
             let (node, leases) = (self.0.node, leases.to_vec());
-            let done = self.0.call(Some(Topic::Leases), move |rows, _| {
-                for (key, fence) in leases {
-                    let lease = rows.leases.get_mut(&key);
-                    if let Some(lease) =
-                        lease.filter(|lease| lease.node == Some(node) && lease.fence == fence.0)
+            let done = self.0.call(Some(Topic::Leases), move |rows, now| {
+                for ended in leases {
+                    let lease = rows.leases.get_mut(&ended.key_id);
+                    if let Some(lease) = lease
+                        .filter(|lease| lease.node == Some(node) && lease.fence == ended.fence.0)
                     {
                         lease.node = None;
+                        let ago = |age: &Duration| now.saturating_sub(*age);
+                        lease.takeovers = ended.takeovers.iter().map(ago).collect();
                     }
                 }
             });

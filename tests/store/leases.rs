@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sigcast::{
-    model::lease::{Answer, Applicant, Application, Claim, Fence, Held, LeaseStore as _},
+    model::lease::{Answer, Applicant, Application, Claim, Ended, Fence, Held, LeaseStore as _},
     store::{db::Db, error::StoreError, member::Member},
 };
 use sqlx::{Connection as _, PgConnection};
@@ -35,6 +35,17 @@ fn applicant(key: &str, port: u16) -> Applicant {
         connected_at: at(i64::from(port)),
         peer: format!("127.0.0.1:{port}"),
         takeovers: Vec::new(),
+    }
+}
+
+fn ended(fence: Fence, seconds: &[u64]) -> Ended {
+    Ended {
+        key_id: "k".to_owned(),
+        fence,
+        takeovers: seconds
+            .iter()
+            .map(|ago| Duration::from_secs(*ago))
+            .collect(),
     }
 }
 
@@ -83,13 +94,13 @@ fn a_lease_has_one_node_and_its_fences_grow() {
         let second = granted(&one, &applicant("k", 3)).await;
         assert!(second > first);
         assert_eq!(one.own().await.unwrap(), [("k".to_owned(), second)]);
-        one.release(&[("k".to_owned(), first)]).await.unwrap();
+        one.release(&[ended(first, &[])]).await.unwrap();
         assert_eq!(
             held(&other, "k").await.fence,
             second,
             "it is not the old one's"
         );
-        one.release(&[("k".to_owned(), second)]).await.unwrap();
+        one.release(&[ended(second, &[])]).await.unwrap();
         assert!(granted(&other, &applicant("k", 4)).await > second);
         assert!(one.own().await.unwrap().is_empty());
         // whoever ends leaves everything
@@ -223,7 +234,7 @@ fn questions_are_answered_by_the_node_that_has_the_lease() {
         let asked = one.asked().await.unwrap();
         assert_eq!(asked[0].claim, Claim::Takeover);
         // the stream's end may be written before the answer; what was counted goes with the key
-        one.release(&[("k".to_owned(), fence)]).await.unwrap();
+        one.release(&[ended(fence, &[])]).await.unwrap();
         let lately = vec![Duration::from_secs(30), Duration::from_secs(2)];
         one.reply(&asked[0], Answer::Free, lately).await.unwrap();
         assert_eq!(other.answer(ask).await.unwrap(), Some(Answer::Free));
@@ -236,6 +247,18 @@ fn questions_are_answered_by_the_node_that_has_the_lease() {
         };
         let ages: Vec<u64> = takeovers.iter().map(Duration::as_secs).collect();
         assert_eq!(ages, [30, 2]);
+
+        // with a lease that is let go as well
+        other.release(&[ended(now, &[20, 3, 1])]).await.unwrap();
+        let Application::Granted {
+            fence: now,
+            takeovers,
+        } = other.apply(&applicant("k", 2)).await.unwrap()
+        else {
+            panic!("it is free");
+        };
+        let ages: Vec<u64> = takeovers.iter().map(Duration::as_secs).collect();
+        assert_eq!(ages, [20, 3, 1]);
 
         // a lease that is none any more is free, and letting it go takes nothing from its successor
         let stale = one.ask("k", fence, Claim::Fresh).await.unwrap();
