@@ -87,6 +87,10 @@ fn churn_leaves_nothing_behind() {
             }
         }
     });
+    // a stream's end is noticed when its client is gone already
+    let left = until(PATIENCE, || {
+        (server.metric("sigcast_streams") == 0).then_some(())
+    });
     let flat = until(PATIENCE, || {
         (descriptors(server.pid()) <= idle + 2).then_some(())
     });
@@ -116,5 +120,9 @@ fn churn_leaves_nothing_behind() {
     } else {
         assert!(most - least < 20_480.0, "from {least} to {most} kB");
     }
-    assert_eq!(server.metric("sigcast_streams"), 0);
+    assert!(
+        left.is_some(),
+        "{} streams",
+        server.metric("sigcast_streams")
+    );
 }
