@@ -194,7 +194,7 @@ impl Data {
         })
     }
 
-    /// Looks at the database where it may have changed since: after each commit of this process, and 2 ms later.
+    /// Looks at the database where it may have changed since: after each commit of this process, and where its last look is older than 2 ms.
     pub async fn refresh(&self, db: &Db) -> StoreResult<()> {
         let arrival = Instant::now();
         if self.is_seen(arrival) {
