@@ -91,8 +91,16 @@ fn one_node_runs_the_engines_and_another_takes_them_over() {
     let key = first.alpha_key();
     assert!(engines(&first) && !engines(&second));
     let send = |server: &Server, path: &str, text: &str| {
-        let reply = server.admin("POST", path, text);
-        assert_eq!(reply.head.status, 200, "{}", reply.text());
+        // while the engines change hands, or connections break, it is refused, to be sent again: what was stored is known
+        let taken = until(PATIENCE, || {
+            let reply = server.admin("POST", path, text);
+            match reply.head.status {
+                503 => None,
+                status => Some((status, reply.text().to_owned())),
+            }
+        });
+        let (status, said) = taken.expect("it is taken in the end");
+        assert_eq!(status, 200, "{said}");
     };
     for server in [&calm, &first] {
         send(server, "/v1/swaps?backfill=true", &past);
