@@ -6,7 +6,7 @@ use super::{
     error::StoreResult,
     numbered::{ROWS_PER_STATEMENT, in_order, push_numbers},
     search::Look,
-    sql::{QueryBuilder, query_as},
+    sql::{QueryBuilder, query_as, unindexed},
 };
 
 /// By what companies are sorted.
@@ -239,13 +239,14 @@ impl Db {
         let in_order = look.as_ref().is_none_or(Look::is_in_order);
         let mut query = QueryBuilder::new("select i.number from insiders i");
         push_insiders(&mut query, look.as_ref(), market);
-        query.push(if in_order {
-            " order by i.slug limit "
+        query.push(" order by ").push(if in_order {
+            "i.slug".to_owned()
         } else {
             // no index is to lead through all names where a few were gathered
-            " order by coalesce(i.slug, '') limit "
+            unindexed("i.slug")
         });
-        query.push_bind(limit).push(" offset ").push_bind(offset);
+        query.push(" limit ").push_bind(limit);
+        query.push(" offset ").push_bind(offset);
         query.build_query_scalar().fetch_all(self).await
     }
 

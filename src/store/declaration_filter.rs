@@ -1,8 +1,12 @@
 //! Which declarations a list holds and in which order, as conditions of a statement; and the two ways on which an index leads to them.
 //!
-//! The columns that an index must not be chosen by are hidden in an expression, so that no planner takes a third way.
+//! The columns that an index must not be chosen by are kept from SQLite's planner, so that it takes no third way.
 
-use super::{companies::Named, search::push_words, sql::QueryBuilder};
+use super::{
+    companies::Named,
+    search::push_words,
+    sql::{QueryBuilder, unindexed},
+};
 use crate::model::time::Time;
 
 /// By what a list is sorted.
@@ -85,21 +89,12 @@ pub(super) enum Known {
     No,
 }
 
-/// A number as it is, or hidden from the choice of an index.
-pub(super) fn number(column: &str, open: bool) -> String {
+/// A column as it is, or kept from the choice of an index.
+pub(super) fn column(name: &str, open: bool) -> String {
     if open {
-        column.to_owned()
+        name.to_owned()
     } else {
-        format!("{column} + 0")
-    }
-}
-
-/// The same of a text.
-fn text(column: &str, open: bool) -> String {
-    if open {
-        column.to_owned()
-    } else {
-        format!("coalesce({column}, '')")
+        unindexed(name)
     }
 }
 
@@ -186,14 +181,14 @@ impl Filter {
         }
         match part {
             Part::Company => {
-                let column = number("d.company", open);
+                let column = column("d.company", open);
                 for company in bound(self.company) {
                     and(query, &column, " = ").push_bind(company);
                 }
             }
             Part::Insider => {
                 for insider in bound(self.insider) {
-                    and(query, &number("d.number", open), " in ")
+                    and(query, &column("d.number", open), " in ")
                         .push("(select declaration from declaration_people where insider = ")
                         .push_bind(insider)
                         .push(")");
@@ -201,26 +196,27 @@ impl Filter {
             }
             Part::Isin => {
                 let isin = self.isin.clone().unwrap_or_default();
-                and(query, &text("d.isin", open), " = ").push_bind(isin);
+                and(query, &column("d.isin", open), " = ").push_bind(isin);
             }
             Part::Market => {
                 let market = self.market.clone().unwrap_or_default();
-                and(query, &text("d.market", open), " = ").push_bind(market);
+                and(query, &column("d.market", open), " = ").push_bind(market);
             }
             Part::Direction => {
                 let direction = self.direction.clone().unwrap_or_default();
-                and(query, &text("d.direction", open), " = ").push_bind(direction);
+                and(query, &column("d.direction", open), " = ").push_bind(direction);
             }
             Part::Cluster => {
-                // word for word the condition of the index that holds clusters alone
-                query.push(match (self.cluster == Some(true), open) {
-                    (true, true) => " and d.is_cluster",
-                    (true, false) => " and coalesce(d.is_cluster, false)",
-                    (false, _) => " and not d.is_cluster",
-                });
+                // where it is open, word for word the condition of the index that holds clusters alone
+                let is = if self.cluster == Some(true) {
+                    " and "
+                } else {
+                    " and not "
+                };
+                query.push(is).push(column("d.is_cluster", open));
             }
             Part::Score => {
-                let column = number("d.score", open);
+                let column = column("d.score", open);
                 for score in bound(self.min_score) {
                     and(query, &column, " >= ").push_bind(score);
                 }
@@ -230,11 +226,11 @@ impl Filter {
             }
             Part::Amount => {
                 for amount in bound(self.min_amount) {
-                    and(query, &number("d.amount_micros", open), " >= ").push_bind(amount);
+                    and(query, &column("d.amount_micros", open), " >= ").push_bind(amount);
                 }
             }
             Part::Time => {
-                let column = number("d.published_at", open);
+                let column = column("d.published_at", open);
                 for from in bound(self.from) {
                     and(query, &column, " >= ").push_bind(from.0);
                 }
@@ -244,15 +240,33 @@ impl Filter {
             }
             Part::CompanyName => {
                 let name = self.company_name.as_deref().unwrap_or_default();
-                push_words(query, &number("d.company", open), Named::Company, name);
+                if open {
+                    push_words(query, "d.company", Named::Company, name);
+                } else {
+                    // each entry is held against the names: `is true` keeps planners from gathering the declarations of all these names
+                    query.push(" and (1 = 1");
+                    push_words(query, "d.company", Named::Company, name);
+                    query.push(") is true");
+                }
             }
             Part::InsiderName => {
-                let name = self.insider_name.as_deref().unwrap_or_default();
                 // whoever reports, not the principal alone
-                and(query, &number("d.number", open), " in ")
-                    .push("(select p.declaration from declaration_people p where 1 = 1");
-                push_words(query, "p.insider", Named::Insider, name);
-                query.push(")");
+                let name = self.insider_name.as_deref().unwrap_or_default();
+                if open {
+                    query.push(" and d.number in (select p.declaration from declaration_people p where 1 = 1");
+                    push_words(query, "p.insider", Named::Insider, name);
+                    query.push(")");
+                } else {
+                    query.push(" and ((1 = 1");
+                    push_words(query, "d.insider", Named::Insider, name);
+                    // compared so that nobody makes a table of all people first
+                    query.push(
+                        ") or (d.joint and exists (select 1 from declaration_people p
+                            where p.declaration >= d.number and p.declaration <= d.number",
+                    );
+                    push_words(query, "p.insider", Named::Insider, name);
+                    query.push(")))");
+                }
             }
         }
     }
@@ -267,7 +281,7 @@ impl Filter {
     }
 
     pub(super) fn push_known(&self, query: &mut QueryBuilder, way: Way, known: Known) {
-        let column = number(self.sorted_column().0, self.ordered_by(way));
+        let column = column(self.sorted_column().0, self.ordered_by(way));
         match known {
             Known::Any => {}
             Known::Yes => {
@@ -280,12 +294,11 @@ impl Filter {
     }
 
     pub(super) fn push_order(&self, query: &mut QueryBuilder, way: Way, known: Known) {
-        let column = number(self.sorted_column().0, self.ordered_by(way));
-        query.push(" order by ");
-        if known != Known::No {
-            query.push(&column);
-            query.push(if self.ascending { ", " } else { " desc, " });
-        }
+        let column = column(self.sorted_column().0, self.ordered_by(way));
+        query.push(" order by ").push(column);
+        // of those that are unknown one is as good as the other: this is how the indexes have them
+        let ascends = self.ascending && known != Known::No;
+        query.push(if ascends { ", " } else { " desc, " });
         query.push("d.amf_id");
     }
 }

@@ -6,10 +6,10 @@
 
 use super::{
     db::Db,
-    declaration_filter::{Filter, Known, Part, Sort, Way, and, number},
+    declaration_filter::{Filter, Known, Part, Sort, Way, and, column},
     error::StoreResult,
     numbered::{ROWS_PER_STATEMENT, in_order, push_numbers},
-    sql::{QueryBuilder, query_as, query_scalar},
+    sql::{QueryBuilder, query_as, query_scalar, unindexed},
 };
 
 /// A way of so many entries is short enough: no other is looked for.
@@ -242,14 +242,14 @@ impl Db {
                     .fetch_optional(self)
                     .await?;
             let (at, amf_id) = place.unwrap_or_default();
-            let column = number("d.published_at", filter.ordered_by(way));
+            let column = column("d.published_at", filter.ordered_by(way));
             let (from, beyond) = if filter.ascending {
                 (" >= ", " > ")
             } else {
                 (" <= ", " < ")
             };
             and(&mut query, &column, from).push_bind(at);
-            query.push(" and (d.published_at + 0");
+            query.push(" and (").push(unindexed("d.published_at"));
             query.push(beyond).push_bind(at);
             query.push(" or d.amf_id > ").push_bind(amf_id).push(")");
         }
@@ -321,7 +321,12 @@ impl Db {
 impl Slice {
     fn push_upto(&self, query: &mut QueryBuilder) {
         if let Some(upto) = self.upto {
-            query.push(" and d.number + 0 <= ").push_bind(upto);
+            let number = unindexed("d.number");
+            query
+                .push(" and ")
+                .push(number)
+                .push(" <= ")
+                .push_bind(upto);
         }
     }
 }

@@ -21,6 +21,8 @@ struct Row {
     amf_id: String,
     company: i64,
     insider: i64,
+    /// Another one that reports it.
+    other: Option<i64>,
     published_at: i64,
     direction: Option<&'static str>,
     amount: Option<i64>,
@@ -47,7 +49,8 @@ impl Row {
             asked.is_none_or(|asked| value.is_some_and(|value| value >= asked))
         };
         is(filter.company, self.company)
-            && is(filter.insider, self.insider)
+            && (is(filter.insider, self.insider)
+                || self.other.is_some_and(|other| is(filter.insider, other)))
             && filter.market.as_deref().is_none_or(|m| m == self.market())
             && (filter.direction.as_deref()).is_none_or(|d| self.direction == Some(d))
             && filter.cluster.is_none_or(|cluster| cluster == self.cluster)
@@ -58,7 +61,8 @@ impl Row {
             && least(filter.from.map(|from| from.0), Some(self.published_at))
             && filter.before.is_none_or(|at| self.published_at < at.0)
             && names(&filter.company_name, self.company)
-            && names(&filter.insider_name, self.insider)
+            && (names(&filter.insider_name, self.insider)
+                || (self.other).is_some_and(|other| names(&filter.insider_name, other)))
     }
 }
 
@@ -117,21 +121,16 @@ async fn with_rows(dir: &std::path::Path, rows: &[Row]) -> Db {
 }
 
 async fn put(tx: &mut super::db::Tx, row: &Row) {
-    query("insert into declarations (number, amf_id, filing, principal, company, insider, market, published_at, direction, amount_micros, isin,
+    query("insert into declarations (number, amf_id, filing, principal, company, insider, joint, market, published_at, direction, amount_micros, isin,
         score, is_cluster, tracks, revision, assessed_at, may_fire, said, record, head, rest, signal)
-        values ($1, $2, $3, true, $3, $4, $5, $6, $7, $8, $9, $10, $11, false, 0, 0, false, '', '', '', '', '')")
-        .bind(row.number).bind(&row.amf_id).bind(row.company).bind(row.insider).bind(row.market()).bind(row.published_at)
+        values ($1, $2, $3, true, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, false, 0, 0, false, '', '', '', '', '')")
+        .bind(row.number).bind(&row.amf_id).bind(row.company).bind(row.insider).bind(row.other.is_some()).bind(row.market()).bind(row.published_at)
         .bind(row.direction).bind(row.amount).bind(row.isin).bind(row.score).bind(row.cluster)
         .execute(&mut *tx).await.unwrap();
-    query(
-        "insert into declaration_people (insider, published_at, declaration) values ($1, $2, $3)",
-    )
-    .bind(row.insider)
-    .bind(row.published_at)
-    .bind(row.number)
-    .execute(&mut *tx)
-    .await
-    .unwrap();
+    for insider in [Some(row.insider), row.other].into_iter().flatten() {
+        query("insert into declaration_people (insider, published_at, declaration) values ($1, $2, $3)")
+            .bind(insider).bind(row.published_at).bind(row.number).execute(&mut *tx).await.unwrap();
+    }
 }
 
 fn a_row() -> impl Strategy<Value = Row> {
@@ -140,7 +139,7 @@ fn a_row() -> impl Strategy<Value = Row> {
     let isin = prop::sample::select(vec![None, Some("SE0000000001")]);
     (
         1_i64..4,
-        1_i64..4,
+        (1_i64..4, prop::option::weighted(0.3, 1_i64..3)),
         0_i64..6,
         direction,
         number(),
@@ -150,11 +149,22 @@ fn a_row() -> impl Strategy<Value = Row> {
         "[a-e]{1,2}",
     )
         .prop_map(
-            |(company, insider, published_at, direction, amount, isin, score, cluster, id)| Row {
+            |(
+                company,
+                (insider, shift),
+                published_at,
+                direction,
+                amount,
+                isin,
+                score,
+                cluster,
+                id,
+            )| Row {
                 number: 0,
                 amf_id: id,
                 company,
                 insider,
+                other: shift.map(|shift| (insider + shift - 1) % 3 + 1),
                 published_at,
                 direction,
                 amount,

@@ -128,7 +128,7 @@ impl Tx {
             .collect::<StoreResult<_>>()?;
         for chunk in numbered.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
-                "insert into declarations (number, amf_id, filing, principal, company, insider, market, published_at, traded_on,
+                "insert into declarations (number, amf_id, filing, principal, company, insider, joint, market, published_at, traded_on,
                  isin, is_cluster, tracks, revision, assessed_at, may_fire, said, record, head, rest, signal) ",
             );
             query.push_values(chunk, |mut row, (number, new, record)| {
@@ -138,6 +138,7 @@ impl Tx {
                     .push_bind(new.record.principal)
                     .push_bind(new.company)
                     .push_bind(new.insider)
+                    .push_bind(new.people.len() > 1)
                     .push_bind(&new.market)
                     .push_bind(new.record.published_at.0)
                     .push_bind(new.record.filed.transaction_date.map(super::prices::day_of))

@@ -7,7 +7,7 @@ use super::{
     db::Db,
     error::StoreResult,
     numbered::{ROWS_PER_STATEMENT, push_numbers},
-    sql::QueryBuilder,
+    sql::{QueryBuilder, unindexed},
 };
 use crate::model::name::words;
 
@@ -194,14 +194,18 @@ impl Db {
                 query.push(" and ");
                 // the order decides, not the market
                 query
-                    .push("coalesce(t.market, '') = ")
+                    .push(unindexed("t.market"))
+                    .push(" = ")
                     .push_bind(market.to_owned());
             }
-            query.push(if look.is_in_order() {
-                " order by t.declarations desc, t.number limit "
-            } else {
-                " order by t.declarations + 0 desc, t.number limit "
-            });
+            query
+                .push(" order by ")
+                .push(if look.is_in_order() {
+                    "t.declarations".to_owned()
+                } else {
+                    unindexed("t.declarations")
+                })
+                .push(" desc, t.number limit ");
             query.push_bind(limit.saturating_add(offset));
             query.push(and_then);
         }

@@ -52,6 +52,16 @@ values! {
 /// Where a value goes in a text that is put together: no text of a statement has it otherwise.
 const PLACE: char = '\u{1}';
 
+/// Before a column: see [`unindexed`].
+const UNINDEXED: char = '\u{2}';
+
+/// A column by which SQLite must not choose an index, for a text that is put together: there it stands behind a plus sign, which changes
+/// nothing else. PostgreSQL reads it as it is: it knows what is in its tables, and would no longer know how many rows such an expression
+/// passes.
+pub(crate) fn unindexed(column: &str) -> String {
+    format!("{UNINDEXED}{column}")
+}
+
 /// What a row is read as.
 pub(crate) trait Shape {
     /// What it gives.
@@ -366,7 +376,7 @@ fn for_sqlite(text: Text, values: Vec<Value>) -> StoreResult<Ready<SqliteArgumen
     use sqlx::Arguments as _;
     let text = match text {
         Text::Written(text) => text.into(),
-        Text::Made(text) => text.replace(PLACE, "?").into(),
+        Text::Made(text) => text.replace(PLACE, "?").replace(UNINDEXED, "+").into(),
     };
     let mut arguments = SqliteArguments::default();
     for value in values {
@@ -387,6 +397,7 @@ fn for_postgres(text: Text, values: Vec<Value>) -> StoreResult<Ready<PgArguments
     let text = match text {
         Text::Written(text) => text.into(),
         Text::Made(text) => {
+            let text = text.replace(UNINDEXED, "");
             let mut numbered = String::with_capacity(text.len() + 4 * values.len());
             let mut pieces = text.split(PLACE);
             numbered.push_str(pieces.next().unwrap_or_default());
@@ -427,7 +438,7 @@ mod tests {
         query.push_bind(7).push(" and c in (");
         let mut list = query.separated(", ");
         list.push_bind("x").push_bind("y");
-        query.push(")");
+        query.push(") and ").push(unindexed("d")).push(" = 1");
         query
     }
 
@@ -437,10 +448,16 @@ mod tests {
         let Query { text, values, .. } = query.build();
         assert_eq!(values.len(), 3);
         let (AssertSqlSafe(text), _) = for_sqlite(text, values).unwrap();
-        assert_eq!(text, "select a from t where b = ? and c in (?, ?)");
+        assert_eq!(
+            text,
+            "select a from t where b = ? and c in (?, ?) and +d = 1"
+        );
         let Query { text, values, .. } = built().build();
         let (AssertSqlSafe(text), _) = for_postgres(text, values).unwrap();
-        assert_eq!(text, "select a from t where b = $1 and c in ($2, $3)");
+        assert_eq!(
+            text,
+            "select a from t where b = $1 and c in ($2, $3) and d = 1"
+        );
     }
 
     #[test]

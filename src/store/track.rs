@@ -4,7 +4,7 @@ use super::{
     db::Db,
     error::{StoreError, StoreResult},
     returns::read_direction,
-    sql::{QueryBuilder, query_as},
+    sql::{QueryBuilder, query_as, unindexed},
 };
 use crate::{
     model::{rank::Tenths, time::Time},
@@ -85,13 +85,18 @@ impl Db {
         market: Option<&str>,
     ) -> StoreResult<Vec<Candidate>> {
         let mut query = QueryBuilder::new(
-            "select number, amf_id, direction, score, is_cluster, published_at from declarations where score + 0 is not null and published_at >= ",
+            "select number, amf_id, direction, score, is_cluster, published_at from declarations where ",
         );
         // one index holds all of it, by time: no other is to be chosen
-        query.push_bind(since.0);
+        query
+            .push(unindexed("score"))
+            .push(" is not null and published_at >= ")
+            .push_bind(since.0);
         if let Some(market) = market {
             query
-                .push(" and coalesce(market, '') = ")
+                .push(" and ")
+                .push(unindexed("market"))
+                .push(" = ")
                 .push_bind(market.to_owned());
         }
         let rows: Vec<CandidateRow> = query.build_query_as().fetch_all(self).await?;
