@@ -7,12 +7,7 @@ use super::{
     error::StoreResult,
     sql::{QueryBuilder, query, query_as, query_scalar},
 };
-use crate::model::{
-    company::CompanyFact,
-    market::Market,
-    name::{slug, words},
-    time::Time,
-};
+use crate::model::{company::CompanyFact, market::Market, name::slug, time::Time};
 
 const KEYS_PER_STATEMENT: usize = 400;
 const ROWS_PER_STATEMENT: usize = 200;
@@ -468,28 +463,5 @@ impl Tx {
             .execute(&mut *self)
             .await?;
         self.put_words(Named::Insider, &[(number, &one.name)]).await
-    }
-
-    /// Makes names, and codes that stand for them, findable by each of their words. Words of former names stay: people search by what they remember.
-    pub(super) async fn put_words(
-        &mut self,
-        kind: Named,
-        names: &[(i64, &str)],
-    ) -> StoreResult<()> {
-        let rows: Vec<(String, i64)> = names
-            .iter()
-            .flat_map(|(number, name)| words(name).into_iter().map(|word| (word, *number)))
-            .collect();
-        for chunk in rows.chunks(ROWS_PER_STATEMENT) {
-            let mut query = QueryBuilder::new("insert into name_words (word, kind, number) ");
-            query.push_values(chunk, |mut row, (word, number)| {
-                row.push_bind(word)
-                    .push_bind(kind as i64)
-                    .push_bind(*number);
-            });
-            query.push(" on conflict do nothing");
-            query.build().execute(&mut *self).await?;
-        }
-        Ok(())
     }
 }

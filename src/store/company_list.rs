@@ -6,7 +6,7 @@ use super::{
     error::StoreResult,
     numbered::{ROWS_PER_STATEMENT, in_order, push_numbers},
     search::Look,
-    sql::{QueryBuilder, query_as, unindexed},
+    sql::{QueryBuilder, query_as},
 };
 
 /// By what companies are sorted.
@@ -156,8 +156,8 @@ impl Db {
         let look = self
             .look_for(Named::Company, filter.q.as_deref(), i64::MAX)
             .await?;
-        if let (Some(look), None, None) = (&look, &filter.isin, &filter.market) {
-            return self.count_names(look).await;
+        if let (Some(look), None) = (&look, &filter.isin) {
+            return self.count_names(look, filter.market.as_deref()).await;
         }
         let mut query = QueryBuilder::new("select count(*) from companies c");
         filter.push_where(&mut query, look.as_ref());
@@ -218,11 +218,11 @@ impl Db {
     /// How many insiders there are, of a market and with such a name.
     pub async fn count_insiders(&self, q: Option<&str>, market: Option<&str>) -> StoreResult<i64> {
         let look = self.look_for(Named::Insider, q, i64::MAX).await?;
-        if let (Some(look), None) = (&look, market) {
-            return self.count_names(look).await;
+        if let Some(look) = &look {
+            return self.count_names(look, market).await;
         }
         let mut query = QueryBuilder::new("select count(*) from insiders i");
-        push_insiders(&mut query, look.as_ref(), market);
+        push_insiders(&mut query, None, market);
         query.build_query_scalar().fetch_one(self).await
     }
 
@@ -239,11 +239,11 @@ impl Db {
         let in_order = look.as_ref().is_none_or(Look::is_in_order);
         let mut query = QueryBuilder::new("select i.number from insiders i");
         push_insiders(&mut query, look.as_ref(), market);
-        query.push(" order by ").push(if in_order {
-            "i.slug".to_owned()
+        query.push(if in_order {
+            " order by i.slug"
         } else {
             // no index is to lead through all names where a few were gathered
-            unindexed("i.slug")
+            " order by coalesce(i.slug, '')"
         });
         query.push(" limit ").push_bind(limit);
         query.push(" offset ").push_bind(offset);

@@ -4,7 +4,7 @@
 
 use super::{
     companies::Named,
-    search::push_words,
+    search::{push_words, push_words_held},
     sql::{QueryBuilder, unindexed},
 };
 use crate::model::time::Time;
@@ -259,12 +259,12 @@ impl Filter {
                 } else {
                     query.push(" and ((1 = 1");
                     push_words(query, "d.insider", Named::Insider, name);
-                    // compared so that nobody makes a table of all people first
+                    // whoever else reports it is looked up for this one declaration
                     query.push(
-                        ") or (d.joint and exists (select 1 from declaration_people p
-                            where p.declaration >= d.number and p.declaration <= d.number",
+                        ") or (d.joint and d.number in
+                            (select p.declaration from declaration_people p where p.declaration = d.number",
                     );
-                    push_words(query, "p.insider", Named::Insider, name);
+                    push_words_held(query, "p.insider", Named::Insider, name);
                     query.push(")))");
                 }
             }
@@ -294,8 +294,11 @@ impl Filter {
     }
 
     pub(super) fn push_order(&self, query: &mut QueryBuilder, way: Way, known: Known) {
-        let column = column(self.sorted_column().0, self.ordered_by(way));
-        query.push(" order by ").push(column);
+        query.push(" order by ").push(self.sorted_column().0);
+        if !self.ordered_by(way) {
+            // what is gathered is sorted: no index is to lead through all there are
+            query.push(" + 0");
+        }
         // of those that are unknown one is as good as the other: this is how the indexes have them
         let ascends = self.ascending && known != Known::No;
         query.push(if ascends { ", " } else { " desc, " });

@@ -46,6 +46,8 @@ pub mod symbols;
 
 mod numbered;
 
+mod name_words;
+
 pub mod splits;
 
 pub mod search;

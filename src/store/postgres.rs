@@ -152,11 +152,11 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
     let connect = Duration::from_secs(config.connect_seconds.max(1));
     let migrated = migrate(&options, connect).await?;
     // as statements, not as options of the start: poolers between do not know those
-    // Plans are made for the values that are given: how far a page lies and how many rows a filter passes decide what is fastest. Compiling
-    // one takes longer than any statement here runs.
+    // Plans are made for the values that are given: how far a page lies and how many rows a filter passes decide what is fastest. To compile
+    // one, or to start others that help with it, takes longer than nearly all statements here.
     let limits = format!(
         "set lock_timeout = '{}s'; set statement_timeout = '{}s'; set idle_in_transaction_session_timeout = '{}s';
-         set plan_cache_mode = force_custom_plan; set jit = off",
+         set plan_cache_mode = force_custom_plan; set jit = off; set max_parallel_workers_per_gather = 0",
         config.lock_seconds, config.statement_seconds, IDLE_IN_TRANSACTION
     );
     // the server ends what takes too long; this is for one that does not answer at all

@@ -54,9 +54,19 @@ pub(crate) fn push_words(query: &mut QueryBuilder, column: &str, kind: Named, te
             .push(" and ")
             .push(column)
             .push(" in (select w.number from name_words w where ");
-        push_word(query, kind, &word);
+        push_word(query, "w", kind, &word);
         query.push(")");
     }
+}
+
+/// The same, held against one row after the other.
+pub(crate) fn push_words_held(query: &mut QueryBuilder, column: &str, kind: Named, text: &str) {
+    let held = Look {
+        kind,
+        words: words(text),
+        gathered: None,
+    };
+    held.push(query, column);
 }
 
 /// Of a word that begins more names than this, the names are looked through in the order that is asked for, and each is held against the
@@ -66,11 +76,14 @@ const MOST_GATHERED: i64 = 5_000;
 const MOST_GATHERED_NEAR: i64 = 1_000;
 /// Places of a list that are its beginning.
 const NEAR: i64 = 200;
+/// Of several words the rarest is looked for among so many names of each; beyond, all are alike.
+const MOST_COUNTED: i64 = 20_000;
 
 /// How names are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     kind: Named,
+    /// The rarest first.
     words: Vec<String>,
     /// All names with this word are gathered.
     gathered: Option<String>,
@@ -97,21 +110,25 @@ impl Look {
                 query.push("exists (select 1 from name_words w where w.number = ");
                 query.push(column).push(" and ");
             }
-            push_word(query, self.kind, word);
+            push_word(query, "w", self.kind, word);
             query.push(")");
         }
     }
 }
 
-/// That a row of `name_words w` holds a word that begins so.
-fn push_word(query: &mut QueryBuilder, kind: Named, word: &str) {
+/// That a row of `name_words`, by its alias, holds a word that begins so.
+fn push_word(query: &mut QueryBuilder, alias: &str, kind: Named, word: &str) {
+    query.push(alias).push(".kind = ").push_bind(kind as i64);
     query
-        .push("w.kind = ")
-        .push_bind(kind as i64)
-        .push(" and w.word >= ")
-        .push_bind(word.to_owned())
-        // words are of a to z and digits, and `{` comes after z
-        .push(" and w.word < ")
+        .push(" and ")
+        .push(alias)
+        .push(".word >= ")
+        .push_bind(word);
+    // words are of a to z and digits, and `{` comes after z
+    query
+        .push(" and ")
+        .push(alias)
+        .push(".word < ")
         .push_bind(format!("{word}{{"));
 }
 
@@ -128,44 +145,47 @@ impl Db {
         } else {
             MOST_GATHERED
         };
-        let mut rarest = (most, None);
-        for word in &words {
+        let counts_to = if words.len() == 1 { most } else { MOST_COUNTED };
+        let mut counted = Vec::with_capacity(words.len());
+        for word in words {
             let mut query =
                 QueryBuilder::new("select count(*) from (select 1 from name_words w where ");
-            push_word(&mut query, kind, word);
-            query.push(" limit ").push_bind(most).push(") as counted");
+            push_word(&mut query, "w", kind, &word);
+            query
+                .push(" limit ")
+                .push_bind(counts_to)
+                .push(") as counted");
             let count: i64 = query.build_query_scalar().fetch_one(self).await?;
-            if count < rarest.0 {
-                rarest = (count, Some(word.clone()));
-            }
+            counted.push((count, word));
         }
+        counted.sort_unstable();
+        let rarest = counted.first().filter(|(count, _)| *count < most);
         Ok(Look {
             kind,
-            words,
-            gathered: rarest.1,
+            gathered: rarest.map(|(_, word)| word.clone()),
+            words: counted.into_iter().map(|(_, word)| word).collect(),
         })
     }
 
-    /// How many names, in any market, are found.
-    pub(crate) async fn count_names(&self, look: &Look) -> StoreResult<i64> {
-        let first = look.gathered.as_ref().or(look.words.first());
-        let Some(first) = first else {
+    /// How many names are found, of a market or of all. See [`super::name_words`].
+    pub(crate) async fn count_names(&self, look: &Look, market: Option<&str>) -> StoreResult<i64> {
+        let Some((first, others)) = look.words.split_first() else {
             return Ok(0);
         };
-        let others = Look {
-            words: (look.words.iter().filter(|word| *word != first))
-                .cloned()
-                .collect(),
-            gathered: None,
-            kind: look.kind,
-        };
-        let mut query = QueryBuilder::new(
-            "select count(*) from (select distinct w.number from name_words w where ",
-        );
-        push_word(&mut query, look.kind, first);
-        query.push(") as found where 1 = 1");
-        if !others.words.is_empty() {
-            others.push(&mut query, "found.number");
+        let mut query = QueryBuilder::new("select count(*) from name_words n where ");
+        push_word(&mut query, "n", look.kind, first);
+        let length = i64::try_from(first.len()).unwrap_or(i64::MAX);
+        query.push(" and n.shared < ").push_bind(length);
+        if let Some(market) = market {
+            query.push(" and n.market = ").push_bind(market);
+        }
+        if !others.is_empty() {
+            let others = Look {
+                kind: look.kind,
+                words: others.to_vec(),
+                gathered: None,
+            };
+            others.push(&mut query, "n.number");
         }
         query.build_query_scalar().fetch_one(self).await
     }
@@ -198,14 +218,12 @@ impl Db {
                     .push(" = ")
                     .push_bind(market.to_owned());
             }
-            query
-                .push(" order by ")
-                .push(if look.is_in_order() {
-                    "t.declarations".to_owned()
-                } else {
-                    unindexed("t.declarations")
-                })
-                .push(" desc, t.number limit ");
+            query.push(if look.is_in_order() {
+                " order by t.declarations desc, t.number limit "
+            } else {
+                // no index is to lead through all names where a few are gathered
+                " order by t.declarations + 0 desc, t.number limit "
+            });
             query.push_bind(limit.saturating_add(offset));
             query.push(and_then);
         }

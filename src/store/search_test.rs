@@ -2,7 +2,7 @@
 
 use super::{companies::Named, db::Db, sql::query, sqlite::Config};
 
-/// So many insiders, of which each has the word `ada`, every second `ben`, every hundredth `carla`. Numbers and declarations ascend,
+/// So many insiders, of which each has the word `ada`, every second `ben`, every hundredth `carla`, every seventh `adam`. Numbers and declarations ascend,
 /// names descend.
 const MANY: i64 = 6_000;
 
@@ -10,6 +10,8 @@ fn words(number: i64) -> Vec<&'static str> {
     let mut words = vec!["ada"];
     words.extend((number % 2 == 0).then_some("ben"));
     words.extend((number % 100 == 0).then_some("carla"));
+    // begins as another one of the same name
+    words.extend((number % 7 == 0).then_some("adam"));
     words
 }
 
@@ -22,21 +24,18 @@ async fn with_names(dir: &std::path::Path) -> Db {
     };
     let db = Db::open_sqlite(dir, &config).await.unwrap();
     let mut tx = db.begin().await.unwrap();
+    let mut names = Vec::new();
     for number in 1..=MANY {
         let market = if number % 3 == 0 { "se" } else { "us" };
         let name = format!("{:06} {}", MANY - number, words(number).join(" "));
         query("insert into insiders (number, key, market, name, named_at, slug, declarations, companies) values ($1, $2, $3, $2, 0, $2, $4, 1)")
-            .bind(number).bind(name).bind(market).bind(number / 10).execute(&mut tx).await.unwrap();
-        for word in words(number) {
-            query("insert into name_words (word, kind, number) values ($1, $2, $3)")
-                .bind(word)
-                .bind(Named::Insider as i64)
-                .bind(number)
-                .execute(&mut tx)
-                .await
-                .unwrap();
-        }
+            .bind(number).bind(&name).bind(market).bind(number / 10).execute(&mut tx).await.unwrap();
+        names.push((number, name));
     }
+    let named: Vec<(i64, &str)> = (names.iter())
+        .map(|(number, name)| (*number, name.as_str()))
+        .collect();
+    tx.put_words(Named::Insider, &named).await.unwrap();
     db.commit(tx).await.unwrap();
     db
 }

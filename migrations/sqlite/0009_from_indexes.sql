@@ -17,3 +17,15 @@ create index declarations_by_amount on declarations
 drop index declarations_by_market;
 create index declarations_by_market on declarations
     (market, published_at desc, amf_id, direction, score, is_cluster, amount_micros, company, insider, joint);
+
+-- Names are counted along their words: the market, and how much of its beginning a word shares with the one before it among the words of
+-- the same name, in the order of the alphabet, so that a name with two words that begin alike counts once.
+alter table name_words add column market text not null default '';
+alter table name_words add column shared bigint not null default 0;
+update name_words set market = (select c.market from companies c where c.number = name_words.number) where kind = 0;
+update name_words set market = (select i.market from insiders i where i.number = name_words.number) where kind = 1;
+with recursive lengths (length) as (select 1 union all select length + 1 from lengths where length < 40)
+update name_words set shared = coalesce(
+    (select max(l.length) from lengths l, name_words o
+     where o.kind = name_words.kind and o.number = name_words.number and o.word < name_words.word and length(o.word) >= l.length
+         and substr(o.word, 1, l.length) = substr(name_words.word, 1, l.length)), 0);
