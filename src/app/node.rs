@@ -402,7 +402,7 @@ async fn within<T>(asked: impl Future<Output = StoreResult<T>>) -> Result<T, Str
     }
 }
 
-/// Removes what is older than the retention, each minute, in batches that publishing does not feel.
+/// Removes what is older than the retention, each minute, in small transactions that publishing does not wait for.
 async fn prune(state: Arc<State>, days: i64, life: Life) {
     const BATCH: usize = 500;
     let mut tick = tokio::time::interval(Duration::from_secs(60));
