@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     /// What the last trial came to, and when.
     trial: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
     migrated: Vec<Migration>,
+    /// Which node this process is, once it has joined those that share the database.
+    pub(crate) node: OnceLock<Arc<str>>,
 }
 
 /// Whether the last transaction that wrote came to its end.
@@ -166,7 +168,13 @@ impl Db {
             writes: Arc::default(),
             trial: tokio::sync::Mutex::new(None),
             migrated,
+            node: OnceLock::new(),
         }))
+    }
+
+    /// Which node this process is among those that share the database; `None` where it has joined none.
+    pub(crate) fn node(&self) -> Option<&str> {
+        self.0.node.get().map(AsRef::as_ref)
     }
 
     /// The steps that its tables took when this handle was opened.

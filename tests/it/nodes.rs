@@ -14,7 +14,7 @@ use super::{
     crash::{fired, lines},
     place::{Place, sigcast},
     server::{Server, from_now, now, sample, until},
-    wire::{Next, PATIENCE},
+    wire::{Next, PATIENCE, Stream, request},
 };
 use crate::cluster::Database;
 
@@ -174,6 +174,57 @@ fn a_database_that_goes_away_and_comes_back_costs_nothing() {
     };
     assert_eq!(second.json()["seq"], 2);
     assert!(!server.stderr().contains(place.database().password()));
+}
+
+#[test]
+fn a_node_that_starts_leaves_the_tickets_of_others_open() {
+    let place = Arc::new(Place::new());
+    let mut first = Server::on(place.clone(), &[]);
+    let mut second = Server::on(place.beside(), &[]);
+    let key = first.alpha_key();
+    let bearer = format!("Bearer {}", key.text);
+    let path = "/api/signals/stream/tickets";
+    let made = request(first.main, "POST", path, &[("authorization", &bearer)], b"").ok_json();
+    let query = format!("?ticket={}", made["ticket"].as_str().unwrap());
+    let opened = Stream::open(first.main, &query, &[]).expect_hello();
+    let reopen = |node: &Server| Stream::open(node.main, &query, &[("last-event-id", &opened.id)]);
+    // what is closed, was closed ten minutes ago
+    let later = || {
+        let later = "update stream_tickets set closed_at = closed_at - 600 * 1000000::bigint";
+        place.database().run(later);
+    };
+    let mut stream = reopen(&first);
+    stream.expect_hello();
+    second.restart();
+    later();
+    // its client comes back: to the other node, even
+    stream = reopen(&second);
+    stream.expect_hello();
+    first.restart();
+    later();
+    reopen(&second).expect_hello();
+    stream = reopen(&second);
+    stream.expect_hello();
+    // what its own last process had open is closed
+    second.restart();
+    later();
+    reopen(&first)
+        .refusal()
+        .expect_error(401, "invalid_api_key");
+    drop(stream);
+
+    // and so is what a node had open that has not been heard of since
+    let made = request(first.main, "POST", path, &[("authorization", &bearer)], b"").ok_json();
+    let query = format!("?ticket={}", made["ticket"].as_str().unwrap());
+    let opened = Stream::open(second.main, &query, &[]).expect_hello();
+    second.kill();
+    place.database().run(
+        "update nodes set beat_at = beat_at - interval '10 minutes'
+         where id in (select node from stream_tickets where closed_at is null)",
+    );
+    first.restart();
+    let gone = Stream::open(first.main, &query, &[("last-event-id", &opened.id)]);
+    gone.refusal().expect_error(401, "invalid_api_key");
 }
 
 #[test]
