@@ -106,7 +106,7 @@ impl Node {
         life: Life,
     ) -> StartResult<Node> {
         let (clock, random) = (Clock::system(), system::random());
-        let metrics = Metrics::default();
+        let mut metrics = Metrics::default();
         let edgar = settings.edgar.follow.then(|| Site::new(&settings.edgar));
         let edgar = edgar.transpose()?;
         let dir = &settings.server.data_dir;
@@ -115,6 +115,7 @@ impl Node {
         let lock = DirLock::try_take(dir, data_dir::SERVER)?;
         let lock = lock.ok_or_else(|| StartError::InUse { path: dir.clone() })?;
         let db = open_database(&settings, &clock, &random).await?;
+        metrics.store = db.metrics().clone();
         // before a token is made: it is shown once, by a start that comes about
         let listener = bind(settings.server.listen)?;
         let admin_listener = bind(settings.server.admin_listen)?;
