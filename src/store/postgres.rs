@@ -189,8 +189,9 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
     })
 }
 
-/// A process that stops in the middle of a transaction must not hold its locks for ever, in seconds.
-const IDLE_IN_TRANSACTION: u64 = 60;
+/// A process that stops in the middle of a transaction, or whose connection is lost without a word, must not hold its locks for long, in
+/// seconds. What is computed between two statements takes less.
+const IDLE_IN_TRANSACTION: u64 = 10;
 
 pub(crate) async fn is_there(connection: &mut PgConnection) -> bool {
     matches!(

@@ -3,6 +3,7 @@
 use std::{
     fmt::Display,
     marker::PhantomData,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -313,8 +314,10 @@ impl<S: Shape> Query<S> {
 #[derive(Debug)]
 pub(crate) struct Patience {
     limit: Duration,
-    /// When the server last did not answer on a connection that only asks whether it is there.
+    /// Who has waited for an answer since before this waits in vain.
     doubt: watch::Sender<Option<Instant>>,
+    /// No connection of before is used again.
+    suspicion: Mutex<Option<Instant>>,
 }
 
 impl Patience {
@@ -322,27 +325,47 @@ impl Patience {
         Patience {
             limit,
             doubt: watch::Sender::new(None),
+            suspicion: Mutex::default(),
         }
+    }
+
+    /// The server did not answer, or broke a connection off: others may be lost as well, without a word. None that was made before this
+    /// is used again; who waits on one goes on waiting.
+    pub(crate) fn suspect(&self) -> Instant {
+        let now = Instant::now();
+        *self
+            .suspicion
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(now);
+        now
     }
 
     /// Whoever waits for an answer waits no longer, and no connection of before is used again.
     pub(crate) fn doubt(&self) {
-        self.doubt.send_replace(Some(Instant::now()));
+        let now = self.suspect();
+        self.doubt_since(now);
     }
 
-    /// Whether a connection of this age is one of those.
+    /// Whoever has waited for an answer since before `then` waits no longer.
+    pub(crate) fn doubt_since(&self, then: Instant) {
+        self.doubt.send_replace(Some(then));
+    }
+
+    /// Whether a connection of this age is not to be used again.
     pub(crate) fn doubts(&self, age: Duration) -> bool {
-        let doubted = *self.doubt.borrow();
-        doubted.is_some_and(|at| at.elapsed() <= age)
+        let suspicion = *(self.suspicion.lock()).unwrap_or_else(PoisonError::into_inner);
+        suspicion.is_some_and(|at| at.elapsed() <= age)
     }
 
     /// What comes of it, in time.
     pub(crate) async fn of<T>(&self, run: impl Future<Output = sqlx::Result<T>>) -> StoreResult<T> {
         let mut doubt = self.doubt.subscribe();
+        let begun = Instant::now();
         tokio::select! {
             biased;
             done = run => Ok(done?),
-            _ = doubt.changed() => Err(no_answer("the server does not answer")),
+            // an error says that there is no pool any more
+            _ = doubt.wait_for(|then| then.is_some_and(|then| then >= begun)) => Err(no_answer("the server does not answer")),
             () = tokio::time::sleep(self.limit) => {
                 Err(no_answer(&format!("no answer within {} s", self.limit.as_secs())))
             }
