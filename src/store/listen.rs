@@ -89,7 +89,7 @@ impl Db {
 /// What broke the connection before this one may have taken others without a word, until now: who waits on one gets an answer soon, or
 /// never.
 fn doubt_others(patience: &Arc<Patience>) {
-    let (patience, then) = (patience.clone(), patience.suspect());
+    let (patience, then) = (patience.clone(), patience.give_up());
     tokio::spawn(async move {
         tokio::time::sleep(ANSWER_WITHIN).await;
         patience.doubt_since(then);

@@ -10,6 +10,7 @@ use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
 use super::{
     db::{Db, Pools, Tx},
     error::{StoreError, StoreResult},
+    postgres::{PING, is_there},
     sql::{Patience, query_scalar},
 };
 
@@ -27,6 +28,9 @@ pub struct Member {
     patience: Arc<Patience>,
 }
 
+/// How long each of its connections is asked that is in doubt: all of them within the time that one heartbeat has. They are not just
+/// replaced, as a server that has much to do takes longer for new ones.
+const QUICK: Duration = Duration::from_millis(300);
 /// A heartbeat under way. Given up after more than this, its connection is in doubt, and all others of its time.
 const IN_TIME: Duration = Duration::from_secs(1);
 
@@ -92,13 +96,16 @@ impl Db {
                     Ok(())
                 })
             })
-            .before_acquire(move |_, meta| {
+            .before_acquire(move |connection, meta| {
                 let doubted = suspicion.doubts(meta.age);
-                Box::pin(async move { Ok(!doubted) })
+                let suspected = suspicion.suspects(meta.age);
+                Box::pin(async move {
+                    Ok(!doubted && (!suspected || is_there(connection, QUICK).await))
+                })
             })
             // whoever gave up waiting gives back a connection that may never answer
             .after_release(|connection, _| {
-                Box::pin(async move { Ok(super::postgres::is_there(connection).await) })
+                Box::pin(async move { Ok(is_there(connection, PING).await) })
             })
             .connect_with(options.as_ref().clone())
             .await?;

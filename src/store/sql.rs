@@ -317,6 +317,8 @@ pub(crate) struct Patience {
     /// Who has waited for an answer since before this waits in vain.
     doubt: watch::Sender<Option<Instant>>,
     /// No connection of before is used again.
+    broken: Mutex<Option<Instant>>,
+    /// None of before is used again without being asked first.
     suspicion: Mutex<Option<Instant>>,
 }
 
@@ -325,24 +327,26 @@ impl Patience {
         Patience {
             limit,
             doubt: watch::Sender::new(None),
+            broken: Mutex::default(),
             suspicion: Mutex::default(),
         }
     }
 
-    /// The server did not answer, or broke a connection off: others may be lost as well, without a word. None that was made before this
-    /// is used again; who waits on one goes on waiting.
-    pub(crate) fn suspect(&self) -> Instant {
-        let now = Instant::now();
-        *self
-            .suspicion
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(now);
-        now
+    /// An answer is late: the server may have much to do, or all connections may be lost without a word. Each that was made before this
+    /// is asked before it is used again.
+    pub(crate) fn suspect(&self) {
+        note(&self.suspicion);
+    }
+
+    /// A connection broke: others may be lost as well, without a word. None that was made before this is used again; who waits on one
+    /// goes on waiting.
+    pub(crate) fn give_up(&self) -> Instant {
+        note(&self.broken)
     }
 
     /// Whoever waits for an answer waits no longer, and no connection of before is used again.
     pub(crate) fn doubt(&self) {
-        let now = self.suspect();
+        let now = self.give_up();
         self.doubt_since(now);
     }
 
@@ -353,8 +357,12 @@ impl Patience {
 
     /// Whether a connection of this age is not to be used again.
     pub(crate) fn doubts(&self, age: Duration) -> bool {
-        let suspicion = *(self.suspicion.lock()).unwrap_or_else(PoisonError::into_inner);
-        suspicion.is_some_and(|at| at.elapsed() <= age)
+        is_older(age, &self.broken)
+    }
+
+    /// Whether a connection of this age is to be asked first.
+    pub(crate) fn suspects(&self, age: Duration) -> bool {
+        is_older(age, &self.suspicion)
     }
 
     /// What comes of it, in time.
@@ -371,6 +379,17 @@ impl Patience {
             }
         }
     }
+}
+
+fn note(moment: &Mutex<Option<Instant>>) -> Instant {
+    let now = Instant::now();
+    *moment.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    now
+}
+
+fn is_older(age: Duration, moment: &Mutex<Option<Instant>>) -> bool {
+    let moment = *moment.lock().unwrap_or_else(PoisonError::into_inner);
+    moment.is_some_and(|at| at.elapsed() <= age)
 }
 
 /// Nobody answers.

@@ -48,7 +48,7 @@ is_gone() { ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status" 
 slay() {
     first=$(head -n 1 "$dir/data/postmaster.pid")
     all="$first $(cat "/proc/$first/task/$first/children" 2>/dev/null)"
-    kill -9 $all
+    kill -9 $all 2>/dev/null
     for one in $all; do until is_gone "$one"; do sleep 0.01; done; done
     # where nobody has waited for the first one, it looks as if it were still there
     rm -f "$dir/data/postmaster.pid"

@@ -74,6 +74,10 @@ impl Proxy {
                     reset(&client);
                     continue;
                 };
+                for tcp in [&client, &server] {
+                    // pieces go on as they come: nothing waits for the acknowledgement of what was before it
+                    let _ = tcp.set_nodelay(true);
+                }
                 let clone = |tcp: &TcpStream| tcp.try_clone().unwrap();
                 carry(clone(&client), clone(&server), for_all.clone(), false);
                 carry(clone(&server), clone(&client), for_all.clone(), true);
