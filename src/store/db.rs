@@ -16,8 +16,9 @@ use tokio::sync::watch;
 use super::{
     error::{StoreError, StoreResult},
     migrations::Migration,
+    patience::Patience,
     postgres,
-    sql::{Patience, Target, query, query_scalar},
+    sql::{Target, query, query_scalar},
     sqlite,
 };
 

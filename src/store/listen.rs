@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::{
     db::{CHANNEL, Db, LEASES, Pools},
     error::{StoreError, StoreResult},
-    sql::{Patience, no_answer},
+    patience::{Patience, no_answer},
 };
 
 /// Notifications are lost with their connection, and a connection may be lost without a word: every so often, all look again.

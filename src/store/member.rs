@@ -10,8 +10,9 @@ use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
 use super::{
     db::{Db, Pools, Tx},
     error::{StoreError, StoreResult},
+    patience::Patience,
     postgres::{PING, is_there},
-    sql::{Patience, query_scalar},
+    sql::query_scalar,
 };
 
 /// Connections beside those of requests: a heartbeat must not wait for a free one.

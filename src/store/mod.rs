@@ -2,6 +2,8 @@
 
 pub mod error;
 
+mod patience;
+
 mod sql;
 
 pub mod migrations;

@@ -12,7 +12,7 @@ use sqlx::{
 use super::{
     error::{StoreError, StoreResult},
     migrations::{self, Migration},
-    sql::{Patience, no_answer},
+    patience::{Patience, no_answer},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
