@@ -1,12 +1,17 @@
 //! A node among those that share a PostgreSQL database: its heartbeats, and the duties that one of them has at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
 
 use super::{
     db::{Db, Pools, Tx},
     error::{StoreError, StoreResult},
+    patience::Patience,
+    postgres::{PING, is_there},
     sql::query_scalar,
 };
 
@@ -21,6 +26,28 @@ pub struct Member {
     pub(crate) pool: PgPool,
     pub(crate) id: Arc<str>,
     life: Duration,
+    patience: Arc<Patience>,
+}
+
+/// How long each of its connections is asked that is in doubt: all of them within the time that one heartbeat has. They are not just
+/// replaced, as a server that has much to do takes longer for new ones.
+const QUICK: Duration = Duration::from_millis(300);
+/// A heartbeat under way. Given up after more than this, its connection is in doubt, and all others of its time.
+const IN_TIME: Duration = Duration::from_secs(1);
+
+/// Tells when it is dropped without an answer.
+struct Unanswered<'a> {
+    patience: &'a Patience,
+    begun: Instant,
+    answered: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.begun.elapsed() > IN_TIME {
+            self.patience.suspect();
+        }
+    }
 }
 
 /// By what a transaction proves that it still has the right to what it does. The empty one proves nothing, where nothing can be lost.
@@ -45,11 +72,15 @@ impl Db {
     /// which is sent here. `None` where the database is not shared.
     pub async fn join(&self, id: &str, life: Duration) -> StoreResult<Option<Member>> {
         let Pools::Postgres {
-            options, connect, ..
+            options,
+            connect,
+            patience,
+            ..
         } = &self.0.pools
         else {
             return Ok(None);
         };
+        let suspicion = patience.clone();
         // nothing here takes long, and what does must not hold its locks when its node has given up
         let limits = format!(
             "set lock_timeout = '{0}ms'; set statement_timeout = '{0}ms'; set idle_in_transaction_session_timeout = '{0}ms'",
@@ -66,9 +97,16 @@ impl Db {
                     Ok(())
                 })
             })
+            .before_acquire(move |connection, meta| {
+                let doubted = suspicion.doubts(meta.age);
+                let suspected = suspicion.suspects(meta.age);
+                Box::pin(async move {
+                    Ok(!doubted && (!suspected || is_there(connection, QUICK).await))
+                })
+            })
             // whoever gave up waiting gives back a connection that may never answer
             .after_release(|connection, _| {
-                Box::pin(async move { Ok(super::postgres::is_there(connection).await) })
+                Box::pin(async move { Ok(is_there(connection, PING).await) })
             })
             .connect_with(options.as_ref().clone())
             .await?;
@@ -76,6 +114,7 @@ impl Db {
             pool,
             id: id.into(),
             life,
+            patience: patience.clone(),
         };
         member.beat().await?;
         // a process joins once
@@ -108,7 +147,14 @@ impl Member {
                    on conflict (id) do update set beat_at = clock_timestamp()";
         let life = i64::try_from(self.life.as_millis()).unwrap_or(i64::MAX);
         let beat = sqlx::query(sql).bind(&*self.id).bind(life);
-        beat.execute(&self.pool).await?;
+        let mut unanswered = Unanswered {
+            patience: &self.patience,
+            begun: Instant::now(),
+            answered: false,
+        };
+        let beat = beat.execute(&self.pool).await;
+        unanswered.answered = true;
+        beat?;
         Ok(())
     }
 
