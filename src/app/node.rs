@@ -35,7 +35,12 @@ use crate::{
         seat::End,
     },
     ingest::insider::intake::{Intake, When},
-    model::{account::Plans, market::Market, random::Random, time::Clock},
+    model::{
+        account::Plans,
+        market::Market,
+        random::Random,
+        time::{Clock, Time},
+    },
     store::{db::Db, error::StoreResult, log::as_log},
     telemetry::metrics::Metrics,
 };
@@ -101,7 +106,7 @@ impl Node {
         life: Life,
     ) -> StartResult<Node> {
         let (clock, random) = (Clock::system(), system::random());
-        let metrics = Metrics::default();
+        let mut metrics = Metrics::default();
         let edgar = settings.edgar.follow.then(|| Site::new(&settings.edgar));
         let edgar = edgar.transpose()?;
         let dir = &settings.server.data_dir;
@@ -110,14 +115,16 @@ impl Node {
         let lock = DirLock::try_take(dir, data_dir::SERVER)?;
         let lock = lock.ok_or_else(|| StartError::InUse { path: dir.clone() })?;
         let db = open_database(&settings, &clock, &random).await?;
+        metrics.store = db.metrics().clone();
         // before a token is made: it is shown once, by a start that comes about
         let listener = bind(settings.server.listen)?;
         let admin_listener = bind(settings.server.admin_listen)?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
-        db.close_all_tickets(clock.now()).await?;
         let lease = Duration::from_millis(settings.stream.lease_ms);
         let joined = Instant::now();
         let member = ownership::join_as_server(&db, &random, lease, dir).await?;
+        // now that it is known which nodes there are, and that this directory's last one is gone
+        db.close_lost_tickets(clock.now()).await?;
         let leases = member.clone().map(|member| {
             let counts = metrics.hub.clone();
             let leases = Leases::new(&settings.stream, Arc::new(member), counts, None);
@@ -239,14 +246,9 @@ impl Node {
                 tokio::spawn(leases::let_go(leases.clone(), stop())),
             ]);
         }
-        if settings.log.retention_days > 0 {
-            let days = i64::from(settings.log.retention_days);
-            self.background.push(tokio::spawn(prune(
-                self.state.clone(),
-                days,
-                self.life.clone(),
-            )));
-        }
+        let days = i64::from(settings.log.retention_days);
+        let housekeeping = keep_house(self.state.clone(), days, self.life.clone());
+        self.background.push(tokio::spawn(housekeeping));
     }
 
     fn listen(
@@ -402,27 +404,37 @@ async fn within<T>(asked: impl Future<Output = StoreResult<T>>) -> Result<T, Str
     }
 }
 
-/// Removes what is older than the retention, each minute, in batches that publishing does not feel.
-async fn prune(state: Arc<State>, days: i64, life: Life) {
-    const BATCH: usize = 500;
+/// Each minute: closes tickets of nodes that are gone, and removes what is older than the retention.
+async fn keep_house(state: Arc<State>, retention_days: i64, life: Life) {
     let mut tick = tokio::time::interval(Duration::from_secs(60));
     loop {
         tokio::select! {
             () = life.hard.cancelled() => return,
             _ = tick.tick() => {}
         }
-        let before = state
-            .clock
-            .now()
-            .plus(-days.saturating_mul(crate::model::time::Time::DAY));
-        loop {
-            match state.db.prune_log(before, BATCH).await {
-                Ok(removed) if removed == BATCH as u64 => tokio::task::yield_now().await,
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "the log could not be pruned; trying again in a minute");
-                    break;
-                }
+        let now = state.clock.now();
+        // alone on its database, it is never gone while it is here
+        if state.db.is_shared()
+            && let Err(error) = state.db.close_lost_tickets(now).await
+        {
+            tracing::warn!(%error, "tickets of nodes that are gone could not be closed; trying again in a minute");
+        }
+        if retention_days > 0 {
+            prune(&state, now.plus(-retention_days.saturating_mul(Time::DAY))).await;
+        }
+    }
+}
+
+/// Removes what was published before, in small transactions that publishing does not wait for.
+async fn prune(state: &State, before: Time) {
+    const BATCH: usize = 500;
+    loop {
+        match state.db.prune_log(before, BATCH).await {
+            Ok(removed) if removed == BATCH as u64 => tokio::task::yield_now().await,
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the log could not be pruned; trying again in a minute");
+                return;
             }
         }
     }

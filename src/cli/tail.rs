@@ -12,7 +12,10 @@ use clap::Args;
 use http_body_util::BodyExt as _;
 use hyper::StatusCode;
 use serde::{Deserialize, de::IgnoredAny};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     dial::{Answer, Target, deepest},
@@ -69,6 +72,8 @@ pub struct TailArgs {
 
 /// Follows the stream until Ctrl-C, a refusal that will not pass by itself, or the reader of stdout is gone.
 pub async fn run(args: TailArgs) -> anyhow::Result<()> {
+    // from here on, not from when it is first waited for: on a busy machine, signals may have been shown by then
+    let mut interrupts = signal(SignalKind::interrupt()).context("cannot wait for Ctrl-C")?;
     let mut target = Target::new(&args.url, &key_from_environment()?)?;
     if let Some(file) = &args.ca_file {
         target = target.trusting(file)?;
@@ -85,7 +90,7 @@ pub async fn run(args: TailArgs) -> anyhow::Result<()> {
     let mut tail = Tail::new(target, &args, Patience::default());
     tokio::select! {
         ended = tail.follow(&mut terminal) => quiet_if_nobody_reads(ended),
-        interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot wait for Ctrl-C"),
+        _ = interrupts.recv() => Ok(()),
     }
 }
 

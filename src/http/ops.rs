@@ -95,6 +95,8 @@ pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
         } else {
             "ok"
         },
+        // nor this: what is not heard of is found by looking, somewhat later
+        "notifications": state.db.check_notifications().err().unwrap_or_else(|| "ok".to_owned()),
         "streams": streams.err().unwrap_or_else(|| "ok".to_owned()),
         "database": database.err().unwrap_or_else(|| "ok".to_owned()),
     });

@@ -4,7 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     error::{StoreError, StoreResult},
+    metrics::Metrics,
     migrations::Migration,
     postgres,
     sql::{Patience, Target, query, query_scalar},
@@ -54,6 +55,11 @@ pub(crate) struct Inner {
     /// What the last trial came to, and when.
     trial: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
     migrated: Vec<Migration>,
+    /// Which node this process is, once it has joined those that share the database.
+    pub(crate) node: OnceLock<Arc<str>>,
+    pub(crate) metrics: Metrics,
+    /// Whether it listens, and hears not even itself.
+    pub(crate) deaf: AtomicBool,
 }
 
 /// Whether the last transaction that wrote came to its end.
@@ -166,7 +172,21 @@ impl Db {
             writes: Arc::default(),
             trial: tokio::sync::Mutex::new(None),
             migrated,
+            node: OnceLock::new(),
+            metrics: Metrics::default(),
+            deaf: AtomicBool::new(false),
         }))
+    }
+
+    /// Which node this process is among those that share the database; `None` where it has joined none.
+    pub(crate) fn node(&self) -> Option<&str> {
+        self.0.node.get().map(AsRef::as_ref)
+    }
+
+    /// What is counted of it.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// The steps that its tables took when this handle was opened.

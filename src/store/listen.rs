@@ -1,6 +1,6 @@
 //! Hearing of what others commit to a PostgreSQL database: one connection that listens, and is replaced whenever it is in doubt.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use sqlx::{
     PgPool,
@@ -10,16 +10,35 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     db::{CHANNEL, Db, LEASES, Pools},
+    echo::Echo,
     error::{StoreError, StoreResult},
     sql::no_answer,
 };
 
 /// Notifications are lost with their connection, and a connection may be lost without a word: every so often, all look again.
 const TICK: Duration = Duration::from_millis(500);
-/// How often the connection is asked whether it is still there.
+/// How often the connection is asked whether it is still there, and a notification is sent to it.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// How long it may take to answer.
+/// How long either may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How full the server's queue of notifications may be. Once it is full, nobody publishes any more: this leaves the time to find out why.
+pub const QUEUE_WARNING: f64 = 0.1;
+
+/// What a trial of notifications came to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Trial {
+    /// How long one took to arrive; `None` where it did not within seconds.
+    pub lag: Option<Duration>,
+    /// How full their queue is: 0 to 1.
+    pub queue_usage: f64,
+}
+
+/// A connection that listens, and the channel on which it hears its own process.
+struct Ear {
+    listener: PgListener,
+    own: String,
+}
 
 impl Db {
     /// Wakes whoever waits for [`Db::commits`] when another process has committed, for as long as it is run. With SQLite there is
@@ -37,11 +56,11 @@ impl Db {
         let mut told = false;
         loop {
             match timeout(*connect, begin(options)).await {
-                Ok(Ok(listener)) => {
+                Ok(Ok(ear)) => {
                     if std::mem::take(&mut told) {
                         tracing::info!("the database is listened to again");
                     }
-                    if self.hear(listener).await == Ended::Silent {
+                    if self.hear(ear).await == Ended::Silent {
                         // nor will it answer those who wait on other connections
                         patience.doubt();
                     }
@@ -56,28 +75,120 @@ impl Db {
     }
 
     /// Until the connection is in doubt.
-    async fn hear(&self, mut listener: PgListener) -> Ended {
+    async fn hear(&self, mut ear: Ear) -> Ended {
         // what came before it listened
         self.wake();
         self.wake_for_leases();
         let mut checked = Instant::now();
+        let mut echo = None;
         loop {
-            match timeout(TICK, listener.try_recv()).await {
+            match timeout(TICK, ear.listener.try_recv()).await {
                 Ok(Ok(Some(heard))) if heard.channel() == LEASES => self.wake_for_leases(),
+                Ok(Ok(Some(heard))) if heard.channel() == ear.own => self.note_echo(echo.take()),
                 Ok(Ok(Some(_))) | Err(_) => self.wake(),
                 Ok(Ok(None) | Err(_)) => return Ended::Lost,
             }
             if checked.elapsed() >= CHECK_EVERY {
-                let check = sqlx::query("select 1").execute(&mut listener);
-                match timeout(ANSWER_WITHIN, check).await {
-                    Ok(Ok(_)) => {}
+                match timeout(ANSWER_WITHIN, queue_usage(&mut ear.listener)).await {
+                    Ok(Ok(usage)) => self.note_queue(usage),
+                    // it answered, if only that it does not say
+                    Ok(Err(sqlx::Error::Database(_))) => {}
                     Ok(Err(_)) => return Ended::Lost,
                     Err(_) => return Ended::Silent,
                 }
+                echo = Some(self.next_echo(echo.take(), &ear.own));
                 checked = Instant::now();
             }
         }
     }
+
+    /// The notification that is on its way, or the next one.
+    fn next_echo(&self, last: Option<Echo>, channel: &str) -> Echo {
+        if let Some(echo) = last.filter(|echo| !echo.has_failed()) {
+            if echo.age().is_none_or(|age| age < ANSWER_WITHIN) {
+                return echo;
+            }
+            self.0.metrics.notify_lost.inc();
+            if !self.0.deaf.swap(true, Ordering::Relaxed) {
+                tracing::warn!("{}", deaf());
+            }
+        }
+        Echo::send(self, channel.to_owned())
+    }
+
+    fn note_echo(&self, echo: Option<Echo>) {
+        if let Some(lag) = echo.and_then(|echo| echo.age()) {
+            self.0.metrics.notify_lag.observe(lag.as_secs_f64());
+        }
+        if self.0.deaf.swap(false, Ordering::Relaxed) {
+            tracing::info!("notifications arrive again");
+        }
+    }
+
+    fn note_queue(&self, usage: f64) {
+        let before = self.0.metrics.notify_queue.set(usage);
+        let (before, now) = (before > QUEUE_WARNING, usage > QUEUE_WARNING);
+        if now && !before {
+            tracing::warn!("{}", filling(usage));
+        } else if before && !now {
+            tracing::info!("the queue of notifications has emptied again");
+        }
+    }
+
+    /// Whether this process hears of others' commits as it should, by what was seen lately; why not. It serves all the same.
+    pub fn check_notifications(&self) -> Result<(), String> {
+        let usage = self.0.metrics.notify_queue.get();
+        if self.0.deaf.load(Ordering::Relaxed) {
+            return Err(deaf());
+        }
+        if usage > QUEUE_WARNING {
+            return Err(filling(usage));
+        }
+        Ok(())
+    }
+
+    /// Tries whether a notification arrives, and looks how full their queue is. `None` where the database has none.
+    pub async fn try_notification(&self) -> StoreResult<Option<Trial>> {
+        let Pools::Postgres {
+            options, connect, ..
+        } = &self.0.pools
+        else {
+            return Ok(None);
+        };
+        let begun = timeout(*connect, begin(options)).await;
+        let mut ear = begun.map_err(|_| no_answer("no connection in time"))??;
+        let usage = timeout(ANSWER_WITHIN, queue_usage(&mut ear.listener)).await;
+        let queue_usage = usage.map_err(|_| no_answer("no answer in time"))??;
+        let echo = Echo::send(self, ear.own.clone());
+        let arrives = async {
+            while ear.listener.recv().await?.channel() != ear.own {}
+            Ok::<_, sqlx::Error>(echo.age())
+        };
+        let lag = match timeout(ANSWER_WITHIN, arrives).await {
+            Ok(arrived) => arrived?,
+            Err(_) => None,
+        };
+        Ok(Some(Trial { lag, queue_usage }))
+    }
+}
+
+fn deaf() -> String {
+    let seconds = ANSWER_WITHIN.as_secs();
+    format!(
+        "no notification arrives within {seconds} s, so that news of other processes is found by looking, late; is a pooler in transaction mode between?"
+    )
+}
+
+fn filling(usage: f64) -> String {
+    let percent = usage * 100.0;
+    format!(
+        "the queue of notifications is {percent:.0} % full, and nothing can be published once it is: some session that listens sits in a transaction"
+    )
+}
+
+async fn queue_usage(listener: &mut PgListener) -> sqlx::Result<f64> {
+    let usage = sqlx::query_scalar("select pg_notification_queue_usage()");
+    usage.fetch_one(listener).await
 }
 
 /// How a connection ended.
@@ -89,7 +200,7 @@ enum Ended {
     Silent,
 }
 
-async fn begin(options: &PgConnectOptions) -> StoreResult<PgListener> {
+async fn begin(options: &PgConnectOptions) -> StoreResult<Ear> {
     // a pool of its own, as a listener wants one: what it holds is not taken from requests, and where its connection hangs, nothing
     // else waits for it
     let pool: PgPool = PgPoolOptions::new()
@@ -101,8 +212,11 @@ async fn begin(options: &PgConnectOptions) -> StoreResult<PgListener> {
     let mut listener = PgListener::connect_with(&pool).await?;
     // a lost one is replaced here, where it cannot be forgotten half-way
     listener.eager_reconnect(false);
-    listener.listen_all([CHANNEL, LEASES]).await?;
-    Ok(listener)
+    // no two that live have the same
+    let pid = sqlx::query_scalar::<_, i32>("select pg_backend_pid()");
+    let own = format!("{CHANNEL}_echo_{}", pid.fetch_one(&mut listener).await?);
+    listener.listen_all([CHANNEL, LEASES, &own]).await?;
+    Ok(Ear { listener, own })
 }
 
 fn tell_once(told: &mut bool, error: &StoreError) {

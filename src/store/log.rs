@@ -66,13 +66,16 @@ impl Db {
     pub async fn name_log(&self, epoch: &str, now: Time) -> StoreResult<()> {
         let mut tx = self.begin().await?;
         query(
-            "insert into log_head (only_row, epoch, seq, published_at, oldest) values (1, $1, 0, $2, 1)
+            "insert into log_head (only_row, epoch, seq, published_at) values (1, $1, 0, $2)
              on conflict (only_row) do nothing",
         )
         .bind(epoch)
         .bind(now.to_whole_ms().0)
         .execute(&mut tx)
         .await?;
+        query("insert into log_tail (only_row, oldest) values (1, 1) on conflict (only_row) do nothing")
+            .execute(&mut tx)
+            .await?;
         self.commit(tx).await
     }
 
@@ -155,7 +158,7 @@ impl Db {
 
     async fn read_head(&self) -> StoreResult<LogHead> {
         let (epoch, seq, oldest): (String, i64, i64) =
-            query_as("select epoch, seq, oldest from log_head")
+            query_as("select epoch, seq, oldest from log_head cross join log_tail")
                 .fetch_one(self)
                 .await?;
         Ok(LogHead {
@@ -289,24 +292,33 @@ fn best(facets: &Facets) -> (Option<i64>, Option<f64>) {
 }
 
 impl Db {
-    /// Removes up to `limit` rows published before `time`, oldest first; how many there were. Small batches, so that
-    /// publishing never waits for long.
+    /// Removes up to `limit` rows published before `time`, oldest first, in a transaction of its own; how many there were. Who publishes
+    /// never waits for it: it holds the log's tail, and not the head.
     pub async fn prune_log(&self, time: Time, limit: usize) -> StoreResult<u64> {
         let mut tx = self.begin().await?;
-        let done = query("delete from signals where seq in (select seq from signals where published_at < $1 order by seq limit $2)")
-            .bind(time.0)
-            .bind(limit as i64)
-            .execute(&mut tx)
-            .await?;
-        // the head is held before the rows are looked at: a row published meanwhile is seen
-        query("update log_head set seq = seq where only_row = 1")
-            .execute(&mut tx)
-            .await?;
-        query("update log_head set oldest = coalesce((select min(seq) from signals), seq + 1)")
-            .execute(&mut tx)
-            .await?;
+        // of two that prune at once, one waits here
+        let oldest: i64 =
+            query_scalar("update log_tail set oldest = oldest where only_row = 1 returning oldest")
+                .fetch_one(&mut tx)
+                .await?;
+        // from the tail on: what is removed already stays in the index for a while, and would be looked through each time
+        let removed: Vec<i64> = query_scalar(
+            "delete from signals where seq in
+             (select seq from signals where seq >= $1 and published_at < $2 order by seq limit $3) returning seq",
+        )
+        .bind(oldest)
+        .bind(time.0)
+        .bind(limit as i64)
+        .fetch_all(&mut tx)
+        .await?;
+        if let Some(last) = removed.iter().max() {
+            query("update log_tail set oldest = $1 where only_row = 1")
+                .bind(last + 1)
+                .execute(&mut tx)
+                .await?;
+        }
         self.commit(tx).await?;
-        Ok(done)
+        Ok(removed.len() as u64)
     }
 }
 

@@ -78,6 +78,8 @@ impl Db {
             life,
         };
         member.beat().await?;
+        // a process joins once
+        let _ = self.0.node.set(member.id.clone());
         Ok(Some(member))
     }
 }

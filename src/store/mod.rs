@@ -2,6 +2,8 @@
 
 pub mod error;
 
+pub mod metrics;
+
 mod sql;
 
 pub mod migrations;
@@ -18,7 +20,9 @@ pub mod member;
 
 pub mod leases;
 
-mod listen;
+mod echo;
+
+pub mod listen;
 
 pub mod log;
 

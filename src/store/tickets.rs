@@ -2,7 +2,7 @@
 
 use super::{
     accounts::hex,
-    db::Db,
+    db::{Db, Pools},
     error::StoreResult,
     sql::{query, query_scalar},
 };
@@ -46,22 +46,25 @@ impl Db {
         let mut tx = self.begin().await?;
         let hash = hex(&hash.0);
         let fresh: Option<String> = query_scalar(
-            "update stream_tickets set spent_at = $2 where hash = $1 and spent_at is null and expires_at > $2 returning key_id",
+            "update stream_tickets set spent_at = $2, node = $3 where hash = $1 and spent_at is null and expires_at > $2
+             returning key_id",
         )
         .bind(&hash)
         .bind(now.0)
+        .bind(self.node())
         .fetch_optional(&mut tx)
         .await?;
         let key_id = match fresh {
             Some(key_id) => Some(key_id),
             None if resumes => {
                 query_scalar(
-                    "update stream_tickets set spent_at = $3, closed_at = null where hash = $1 and spent_at is not null
-                     and (closed_at is null or closed_at > $2) returning key_id",
+                    "update stream_tickets set spent_at = $3, closed_at = null, node = $4 where hash = $1
+                     and spent_at is not null and (closed_at is null or closed_at > $2) returning key_id",
                 )
                 .bind(&hash)
                 .bind(now.0 - REOPEN)
                 .bind(now.0)
+                .bind(self.node())
                 .fetch_optional(&mut tx)
                 .await?
             }
@@ -83,18 +86,35 @@ impl Db {
         self.commit(tx).await
     }
 
-    /// After a start: streams that were open when the last process ended are closed now.
-    pub async fn close_all_tickets(&self, now: Time) -> StoreResult<()> {
-        let open: Option<i64> =  query_scalar("select cast(1 as bigint) from stream_tickets where spent_at is not null and closed_at is null limit 1")
-                .fetch_optional(self).await?;
+    /// Closes what is open of processes that have ended without a word: with SQLite, at a start, all that is open; where nodes share
+    /// the database, what no node has that was heard of lately. One that was silent for a moment still has its streams.
+    pub async fn close_lost_tickets(&self, now: Time) -> StoreResult<()> {
+        let open: Option<i64> =
+            query_scalar("select cast(1 as bigint) from stream_tickets where spent_at is not null and closed_at is null limit 1")
+                .fetch_optional(self)
+                .await?;
         if open.is_none() {
             return Ok(());
         }
-        let mut tx = self.begin().await?;
-        query("update stream_tickets set closed_at = $1 where spent_at is not null and closed_at is null")
+        let close = match &self.0.pools {
+            Pools::Sqlite { .. } => query(
+                "update stream_tickets set closed_at = $1 where spent_at is not null and closed_at is null",
+            )
+            .bind(now.0),
+            // of a node that is not heard of any more, they were open for all that is known until it was heard of last; where not even
+            // that is known, until now
+            Pools::Postgres { .. } => query(
+                "update stream_tickets set closed_at = coalesce(
+                     (select cast(extract(epoch from beat_at) * 1000000 as bigint) from nodes where nodes.id = stream_tickets.node), $1)
+                 where spent_at is not null and closed_at is null and not exists (
+                     select from nodes where nodes.id = stream_tickets.node
+                     and beat_at >= clock_timestamp() - $2 * interval '1 microsecond')",
+            )
             .bind(now.0)
-            .execute(&mut tx)
-            .await?;
+            .bind(REOPEN),
+        };
+        let mut tx = self.begin().await?;
+        close.execute(&mut tx).await?;
         self.commit(tx).await
     }
 }

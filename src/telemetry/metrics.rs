@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use crate::{http, http::state::EncodeMetrics, hub, ingest};
+use crate::{http, http::state::EncodeMetrics, hub, ingest, store};
 
 /// All counters of the program.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     /// The streams'.
     pub hub: hub::metrics::Metrics,
+    /// The store's.
+    pub store: store::metrics::Metrics,
     /// The door's.
     pub http: http::metrics::Metrics,
     /// The pipeline's.
@@ -27,6 +29,7 @@ impl Metrics {
     pub fn encoder(&self) -> EncodeMetrics {
         let mut registry = Registry::with_prefix("sigcast");
         self.hub.register(&mut registry);
+        self.store.register(&mut registry);
         self.http.register(&mut registry);
         self.ingest.register(&mut registry);
         self.insider.register(&mut registry);

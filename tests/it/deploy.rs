@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use super::{
     clients::{skip, succeed},
-    server::{Server, until},
-    wire::{PATIENCE, request},
+    cluster::Database,
+    place::DATABASE_URL,
+    server::{Key, Server, until},
+    wire::{PATIENCE, Stream, request},
 };
 
 fn deploy(file: &str) -> String {
@@ -99,6 +101,7 @@ fn the_program_takes_what_the_files_give_it() {
 /// nginx in front of a server, ended with the test.
 struct Nginx {
     child: Child,
+    address: SocketAddr,
     url: String,
     folder: tempfile::TempDir,
 }
@@ -111,8 +114,8 @@ impl Drop for Nginx {
 }
 
 impl Nginx {
-    /// With our configuration, changed by `adjust`; `None` where there is no nginx.
-    fn before(server: &Server, adjust: impl Fn(String) -> String) -> Option<Self> {
+    /// In front of one node or two. With our configuration, changed by `adjust`; `None` where there is no nginx.
+    fn before(nodes: &[&Server], adjust: impl Fn(String) -> String) -> Option<Self> {
         let nginx = find("nginx")?;
         let folder = tempfile::tempdir().unwrap();
         let listen = TcpListener::bind("127.0.0.1:0")
@@ -128,8 +131,15 @@ impl Nginx {
             .replace("http {\n", &format!("http {{\n{temporary}"))
             .replace("/dev/stdout", log.to_str().unwrap())
             .replace("listen 8080;", &format!("listen {listen};"))
-            .replace("node-a:8080", &server.main.to_string())
-            .replace("        server node-b:8080 max_fails=1 fail_timeout=2s;\n", "")
+            .replace("node-a:8080", &nodes[0].main.to_string());
+        let config = match nodes.get(1) {
+            Some(second) => config.replace("node-b:8080", &second.main.to_string()),
+            None => config.replace(
+                "        server node-b:8080 max_fails=1 fail_timeout=2s;\n",
+                "",
+            ),
+        };
+        let config = config
             // one process that is ended by its id
             .replace("worker_processes auto;", "worker_processes 1; daemon off; master_process off; pid nginx.pid; error_log stderr;");
         let file = folder.path().join("nginx.conf");
@@ -148,6 +158,7 @@ impl Nginx {
         let child = command(&[]).stderr(Stdio::null()).spawn().unwrap();
         let nginx = Nginx {
             child,
+            address: listen,
             url: format!("http://{listen}"),
             folder,
         };
@@ -158,8 +169,11 @@ impl Nginx {
 }
 
 fn doctor(server: &Server, url: &str) -> Vec<Value> {
-    let mut command = server.on_data(&["doctor", "--json", "--url", url]);
-    let output = command.output().unwrap();
+    findings(&mut server.on_data(&["doctor", "--json", "--url", url]))
+}
+
+fn findings(doctor: &mut Command) -> Vec<Value> {
+    let output = doctor.output().unwrap();
     let all: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {output:?}"));
     all["checks"].as_array().unwrap().clone()
@@ -173,7 +187,7 @@ fn level(found: &[Value], check: &str) -> String {
 #[test]
 fn nginx_as_we_hand_it_out_holds_nothing_back() {
     let server = Server::with(&[("SIGCAST_HTTP__TRUSTED_PROXIES", r#"["127.0.0.1"]"#)]);
-    let Some(nginx) = Nginx::before(&server, |config| config) else {
+    let Some(nginx) = Nginx::before(&[&server], |config| config) else {
         return skip("nginx", "not installed");
     };
     let found = doctor(&server, &nginx.url);
@@ -205,9 +219,72 @@ fn nginx_that_buffers_is_found_out() {
             // chunks are passed on all the same; without them nothing is
             .replace("proxy_http_version 1.1;", "proxy_http_version 1.0;")
     };
-    let Some(nginx) = Nginx::before(&server, buffering) else {
+    let Some(nginx) = Nginx::before(&[&server], buffering) else {
         return skip("nginx", "not installed");
     };
     let found = doctor(&server, &nginx.url);
     assert_eq!(level(&found, "buffering"), "fail", "{found:#?}");
+}
+
+/// Opens a stream through nginx, from this id on, and reads the signals after it up to this one.
+fn read_on(nginx: &Nginx, key: &Key, after: &str, last: u64) -> Stream {
+    let bearer = format!("Bearer {}", key.text);
+    let headers = [("authorization", bearer.as_str()), ("last-event-id", after)];
+    let mut stream = Stream::open(nginx.address, "", &headers);
+    stream.expect_hello();
+    let (_, at) = after.split_once('-').unwrap();
+    for seq in at.parse::<u64>().unwrap() + 1..=last {
+        assert_eq!(stream.expect("signal").json()["seq"], seq);
+    }
+    stream
+}
+
+#[test]
+fn two_nodes_behind_nginx_lose_nothing_when_one_restarts() {
+    let database = Database::fresh();
+    let settings = [
+        (DATABASE_URL, database.url.as_str()),
+        ("SIGCAST_HTTP__TRUSTED_PROXIES", r#"["127.0.0.1"]"#),
+        ("SIGCAST_HTTP__DRAIN_SECONDS", "1"),
+    ];
+    let mut nodes = [Server::with(&settings), Server::with(&settings)];
+    let Some(nginx) = Nginx::before(&[&nodes[0], &nodes[1]], |config| config) else {
+        return skip("nginx", "not installed");
+    };
+    let mut doctor = nodes[0].on_data(&["doctor", "--json", "--url", &nginx.url]);
+    let found = findings(doctor.env(DATABASE_URL, &database.url));
+    assert_eq!(level(&found, "buffering"), "ok", "{found:#?}");
+
+    let key = nodes[0].alpha_key();
+    let epoch = nodes[0].epoch(&key);
+    let mut stream = read_on(&nginx, &key, &format!("{epoch}-0"), 0);
+    let mut seq = 0;
+    for killed in [false, true] {
+        for node in &nodes {
+            seq += 1;
+            stream.expect_signal(&node.publish_sample(seq));
+        }
+        // each frame went through as it came, so its id is where to go on
+        let after = format!("{epoch}-{seq}");
+        let holder = usize::from(nodes[1].metric("sigcast_streams") == 1);
+        if killed {
+            nodes[holder].kill();
+        } else {
+            nodes[holder].terminate();
+            stream.expect("bye");
+            nodes[holder].exit_within(2 * PATIENCE);
+        }
+        stream.expect_end();
+        seq += 1;
+        nodes[1 - holder].publish_sample(seq);
+        stream = read_on(&nginx, &key, &after, u64::from(seq));
+        assert_eq!(
+            nodes[1 - holder].metric("sigcast_streams"),
+            1,
+            "by the other node"
+        );
+        nodes[holder].restart();
+        seq += 1;
+        stream.expect_signal(&nodes[holder].publish_sample(seq));
+    }
 }

@@ -14,7 +14,7 @@ use super::{
     crash::{fired, lines},
     place::{Place, sigcast},
     server::{Server, from_now, now, sample, until},
-    wire::{Next, PATIENCE},
+    wire::{Next, PATIENCE, Stream, request},
 };
 use crate::cluster::Database;
 
@@ -174,6 +174,161 @@ fn a_database_that_goes_away_and_comes_back_costs_nothing() {
     };
     assert_eq!(second.json()["seq"], 2);
     assert!(!server.stderr().contains(place.database().password()));
+}
+
+#[test]
+fn a_node_that_starts_leaves_the_tickets_of_others_open() {
+    let place = Arc::new(Place::new());
+    let mut first = Server::on(place.clone(), &[]);
+    let mut second = Server::on(place.beside(), &[]);
+    let key = first.alpha_key();
+    let bearer = format!("Bearer {}", key.text);
+    let path = "/api/signals/stream/tickets";
+    let made = request(first.main, "POST", path, &[("authorization", &bearer)], b"").ok_json();
+    let query = format!("?ticket={}", made["ticket"].as_str().unwrap());
+    let opened = Stream::open(first.main, &query, &[]).expect_hello();
+    let reopen = |node: &Server| Stream::open(node.main, &query, &[("last-event-id", &opened.id)]);
+    // what is closed, was closed ten minutes ago
+    let later = || {
+        let later = "update stream_tickets set closed_at = closed_at - 600 * 1000000::bigint";
+        place.database().run(later);
+    };
+    let mut stream = reopen(&first);
+    stream.expect_hello();
+    second.restart();
+    later();
+    // its client comes back: to the other node, even
+    stream = reopen(&second);
+    stream.expect_hello();
+    first.restart();
+    later();
+    reopen(&second).expect_hello();
+    stream = reopen(&second);
+    stream.expect_hello();
+    // what its own last process had open is closed
+    second.restart();
+    later();
+    reopen(&first)
+        .refusal()
+        .expect_error(401, "invalid_api_key");
+    drop(stream);
+
+    // and so is what a node had open that has not been heard of since
+    let made = request(first.main, "POST", path, &[("authorization", &bearer)], b"").ok_json();
+    let query = format!("?ticket={}", made["ticket"].as_str().unwrap());
+    let opened = Stream::open(second.main, &query, &[]).expect_hello();
+    second.kill();
+    place.database().run(
+        "update nodes set beat_at = beat_at - interval '10 minutes'
+         where id in (select node from stream_tickets where closed_at is null)",
+    );
+    first.restart();
+    let gone = Stream::open(first.main, &query, &[("last-event-id", &opened.id)]);
+    gone.refusal().expect_error(401, "invalid_api_key");
+}
+
+/// What `/readyz` says of notifications, with which it serves in any case.
+fn notifications(server: &Server) -> String {
+    let ready = server.admin("GET", "/readyz", "");
+    assert_eq!(ready.head.status, 200, "{}", ready.text());
+    ready.json()["notifications"].as_str().unwrap().to_owned()
+}
+
+/// What the doctor says of them.
+fn diagnosis(place: &Place) -> Value {
+    let found = run(place, &["doctor", "--json"], "");
+    let all: Value = serde_json::from_slice(&found.stdout).unwrap();
+    let checks = all["checks"].as_array().unwrap().clone();
+    let of = |one: &Value| one["check"] == "notifications";
+    checks.into_iter().find(of).expect("they are looked at")
+}
+
+/// New sessions find this word before the system's own of the same name.
+fn in_place_of_the_systems(database: &Database, word: &str) {
+    database.run(&format!("create function {word}"));
+    database.run(
+        "do $$ begin
+             execute format('alter database %I set search_path = public, pg_catalog', current_database());
+         end $$",
+    );
+    database.end_connections();
+}
+
+#[test]
+fn how_full_the_queue_of_notifications_is_is_told() {
+    let place = Arc::new(Place::new());
+    let server = Server::on(place.clone(), &[]);
+    let twice = || (server.metric("sigcast_notify_lag_seconds_count") >= 2).then_some(());
+    until(PATIENCE, twice).expect("it hears itself, again and again");
+    assert_eq!(server.metric("sigcast_notify_lost_total"), 0);
+    assert_eq!(notifications(&server), "ok");
+    assert_eq!(diagnosis(&place)["level"], "ok");
+
+    // rather than gigabytes of notifications
+    in_place_of_the_systems(
+        place.database(),
+        "pg_notification_queue_usage() returns double precision language sql as 'select 0.42::float8'",
+    );
+    let filling = || {
+        let said = server.admin("GET", "/readyz", "").json();
+        let said = said["notifications"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        said.contains("42 % full").then_some(())
+    };
+    until(2 * PATIENCE, filling).expect("it is noticed");
+    let text = server.admin("GET", "/metrics", "").text();
+    assert!(
+        text.contains("\nsigcast_notify_queue_usage 0.42\n"),
+        "{text}"
+    );
+    let found = diagnosis(&place);
+    assert_eq!(found["level"], "warn", "{found}");
+    let advice = found["advice"].as_str().unwrap();
+    assert!(advice.contains("pg_terminate_backend"), "{found}");
+
+    let drop = "drop function pg_notification_queue_usage()";
+    place.database().run(drop);
+    let well = || (notifications(&server) == "ok").then_some(());
+    until(PATIENCE, well).expect("all is well again");
+    let said = server.stderr();
+    let times = said.matches("42 % full").count();
+    assert_eq!(times, 1, "once, not each second: {said}");
+}
+
+#[test]
+fn a_server_that_hears_nothing_says_so_and_serves_all_the_same() {
+    let place = Arc::new(Place::new());
+    let nodes = [
+        Server::on(place.clone(), &[]),
+        Server::on(place.beside(), &[]),
+    ];
+    let key = nodes[0].alpha_key();
+    let mut stream = nodes[0].listen(&key, "", &[]);
+    // as behind a pooler that keeps no session together: nothing arrives, and nothing fails
+    in_place_of_the_systems(
+        place.database(),
+        "pg_notify(text, text) returns void language sql as ''",
+    );
+    let deaf = || {
+        let lost = nodes[0].metric("sigcast_notify_lost_total") >= 1;
+        (lost && notifications(&nodes[0]).contains("pooler")).then_some(())
+    };
+    until(2 * PATIENCE, deaf).expect("it is noticed");
+    let found = diagnosis(&place);
+    assert_eq!(found["level"], "warn", "{found}");
+    assert!(
+        found["found"].as_str().unwrap().contains("none arrives"),
+        "{found}"
+    );
+    stream.expect_signal(&nodes[1].publish_sample(1));
+
+    place.database().run("drop function pg_notify(text, text)");
+    let well = || (notifications(&nodes[0]) == "ok").then_some(());
+    until(2 * PATIENCE, well).expect("it hears again");
+    let said = nodes[0].stderr();
+    assert_eq!(said.matches("no notification arrives").count(), 1, "{said}");
 }
 
 #[test]

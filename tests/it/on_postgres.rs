@@ -47,6 +47,8 @@ mod quota;
 mod rest;
 #[path = "resume.rs"]
 mod resume;
+#[path = "retention.rs"]
+mod retention;
 #[path = "seat.rs"]
 mod seat;
 #[path = "stream.rs"]

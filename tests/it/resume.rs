@@ -299,7 +299,7 @@ fn a_replay_whose_end_is_to_come_waits_for_it() {
 #[test]
 fn a_time_before_pruned_rows_says_that_they_are_gone() {
     let (server, key, epoch) = with_signals(4);
-    server.sql("delete from signals where seq <= 2; update log_head set oldest = 3");
+    server.sql("delete from signals where seq <= 2; update log_tail set oldest = 3");
     for query in [
         "?since=2020-01-01T00:00:00Z".to_owned(),
         format!("?since=2020-01-01T00:00:00Z&replay_until={}", from_now(0.5)),

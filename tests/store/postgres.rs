@@ -292,3 +292,65 @@ fn two_lanes_do_not_wait_for_each_other_and_one_does() {
         rival.await.unwrap().unwrap();
     });
 }
+
+#[test]
+fn who_prunes_holds_up_nobody_who_publishes_and_is_held_up_by_nobody() {
+    run(async {
+        let database = Database::fresh();
+        let db = named(&database).await;
+        db.publish(&signals(1..11), at(10)).await.unwrap();
+        // a transaction that removes rows waits at its very end, with all the locks that it took
+        database.run(
+            "create function pause() returns trigger language plpgsql as
+                 $$ begin perform pg_advisory_xact_lock(7); return null; end $$;
+             create constraint trigger pause after delete on signals deferrable initially deferred
+                 for each row execute function pause();",
+        );
+        let mut sql = PgConnection::connect(&database.url).await.unwrap();
+        let gate = "select pg_advisory_lock(7)";
+        sqlx::query(gate).execute(&mut sql).await.unwrap();
+        let pruner = named(&database).await;
+        let pruning = tokio::spawn(async move { pruner.prune_log(at(50), 4).await });
+        let waits =
+            "select pid from pg_locks where locktype = 'advisory' and objid = 7 and not granted";
+        let mut pid = None;
+        while pid.is_none() {
+            pid = sqlx::query_scalar::<_, i32>(waits)
+                .fetch_optional(&mut sql)
+                .await
+                .unwrap();
+        }
+        let published = async {
+            db.publish(&signals(11..12), at(20)).await.unwrap();
+            by_sql(&mut sql, &[&signal(12).body]).await.unwrap();
+        };
+        tokio::time::timeout(WITHIN, published)
+            .await
+            .expect("nobody waits");
+        let locked = "select distinct cast(cast(relation as regclass) as text) from pg_locks where pid = $1 and relation is not null";
+        let locked: Vec<String> = sqlx::query_scalar(locked)
+            .bind(pid)
+            .fetch_all(&mut sql)
+            .await
+            .unwrap();
+        assert!(locked.iter().any(|table| table == "log_tail"), "{locked:?}");
+        assert!(
+            !locked.iter().any(|table| table.starts_with("log_head")),
+            "{locked:?}"
+        );
+        assert!(!pruning.is_finished());
+        sqlx::query("select pg_advisory_unlock(7)")
+            .execute(&mut sql)
+            .await
+            .unwrap();
+        assert_eq!(pruning.await.unwrap().unwrap(), 4);
+
+        let mut tx = db.begin().await.unwrap();
+        tx.publish(&signals(13..14), at(30)).await.unwrap();
+        let rest = tokio::time::timeout(WITHIN, db.prune_log(at(15), 100)).await;
+        assert_eq!(rest.expect("it waits for nobody").unwrap(), 6);
+        db.commit(tx).await.unwrap();
+        let head = db.head().await.unwrap();
+        assert_eq!((head.oldest, head.seq), (11, 13));
+    });
+}

@@ -130,8 +130,8 @@ async fn a_restart_closes_what_was_open(fresh: Fresh) {
     db.add_ticket(&hash(2), "key", at(60), at(0)).await.unwrap();
     assert!(opens(&db, 1, false, 1).await);
     let restarted = fresh.open().await;
-    restarted.close_all_tickets(at(1_000)).await.unwrap();
-    restarted.close_all_tickets(at(5_000)).await.unwrap();
+    restarted.close_lost_tickets(at(1_000)).await.unwrap();
+    restarted.close_lost_tickets(at(5_000)).await.unwrap();
     let end = 1_000 + FIVE_MINUTES;
     assert!(
         !opens(&restarted, 1, true, end).await,

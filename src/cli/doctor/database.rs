@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::finding::Finding;
-use crate::{cli::data::Opened, config::settings::Settings};
+use crate::{cli::data::Opened, config::settings::Settings, store::listen::QUEUE_WARNING};
 
 const CHECK: &str = "database";
 
@@ -43,6 +43,44 @@ pub(super) async fn check(opened: &Opened) -> Finding {
             checkup.seq
         ),
     )
+}
+
+/// Whether other processes' commits are heard of, where the database tells of them.
+pub(super) async fn notifications(opened: &Opened) -> Option<Finding> {
+    const CHECK: &str = "notifications";
+    let trial = match opened.db.try_notification().await {
+        Ok(trial) => trial?,
+        Err(error) => {
+            return Some(Finding::warn(
+                CHECK,
+                format!("they could not be tried: {error}"),
+                "run this again; the server looks for news every half a second as well",
+            ));
+        }
+    };
+    let Some(lag) = trial.lag else {
+        return Some(Finding::warn(
+            CHECK,
+            "none arrives: signals of other servers, and revoked keys, are found by looking, half a second late",
+            "connect past a pooler that is in transaction mode, or have it keep sessions together",
+        ));
+    };
+    let percent = trial.queue_usage * 100.0;
+    if trial.queue_usage > QUEUE_WARNING {
+        return Some(Finding::warn(
+            CHECK,
+            format!(
+                "their queue is {percent:.0} % full: once it is full, nothing can be published"
+            ),
+            "end the session that holds it: select pg_terminate_backend(pid), of those that sit in a transaction in pg_stat_activity \
+             the one with the oldest xact_start",
+        ));
+    }
+    let ms = lag.as_secs_f64() * 1e3;
+    Some(Finding::ok(
+        CHECK,
+        format!("one arrives after {ms:.1} ms, their queue is {percent:.0} % full"),
+    ))
 }
 
 /// What could not be opened.

@@ -62,6 +62,7 @@ pub async fn run(args: DoctorArgs) -> Result<Outcome> {
         match args.data.open_existing().await {
             Ok(opened) => {
                 found.push(database::check(&opened).await);
+                found.extend(database::notifications(&opened).await);
                 Some(opened)
             }
             Err(error) => {
