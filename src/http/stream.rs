@@ -278,8 +278,11 @@ impl Drop for SpentTicket {
         };
         let (state, hash, opened) = (self.state.clone(), self.hash, self.opened);
         runtime.spawn(async move {
-            let now = state.clock.now();
-            if let Err(error) = state.db.close_ticket(&hash, opened, now).await {
+            let closed = async {
+                let now = state.db.shared_time(state.clock.now()).await?;
+                state.db.close_ticket(&hash, opened, now).await
+            };
+            if let Err(error) = closed.await {
                 tracing::warn!(%error, "a ticket's end could not be noted");
             }
         });
@@ -291,7 +294,8 @@ async fn spend_ticket(
     hash: KeyHash,
     resumes: bool,
 ) -> ApiResult<(Holder, SpentTicket)> {
-    let opened = state.clock.now();
+    // tickets go from node to node: they live by the clock that all have in common
+    let opened = state.db.shared_time(state.clock.now()).await?;
     let key_id = state.db.spend_ticket(&hash, resumes, opened).await?;
     let key_id = key_id.ok_or_else(ApiError::invalid_key)?;
     let spent = SpentTicket {
@@ -334,6 +338,7 @@ pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) 
         state.random.uuid().simple()
     );
     let seconds = state.config.ticket_seconds;
+    let now = state.db.shared_time(now).await?;
     let expires_at = now.plus(
         i64::try_from(seconds)
             .unwrap_or(60)
