@@ -138,6 +138,7 @@ impl Node {
             as_log(&db),
             leases.clone(),
             clock.clone(),
+            random.clone(),
             metrics.hub.clone(),
         )
         .await?;

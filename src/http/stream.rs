@@ -27,6 +27,7 @@ use crate::{
     hub::{
         frame::{self, Hello},
         leases::Refusal,
+        ring::Lineage,
         seat::Seat,
         seats::{SeatGuard, Taken},
         socket::Socket,
@@ -34,7 +35,11 @@ use crate::{
         transport::Transport,
     },
     model::{
-        account::Holder, address::ClientAddress, key::KeyHash, lease::Claim, log::LogHead,
+        account::Holder,
+        address::ClientAddress,
+        key::KeyHash,
+        lease::Claim,
+        log::{LogHead, Position},
         time::Time,
     },
 };
@@ -155,9 +160,8 @@ async fn open_checked(
     holder.check_stream(&state.plans, state.clock.now())?;
     seat.set_lapse(access::lapse(&holder));
 
-    let head = state
+    let (log, head) = state
         .hub
-        .log
         .head()
         .await
         .map_err(|e| ApiError::unavailable(&e))?;
@@ -171,7 +175,7 @@ async fn open_checked(
         .becomes_stream()
         .map_err(|e| ApiError::internal(&e))?;
     Ok(hand_over(
-        state, socket, seat, &holder, query, start, replay, &head, ticket,
+        state, socket, seat, &holder, query, start, replay, log, &head, ticket,
     ))
 }
 
@@ -184,6 +188,7 @@ fn hand_over(
     query: StreamQuery,
     start: Start,
     replay: Option<Replay>,
+    log: Lineage,
     head: &LogHead,
     ticket: Option<SpentTicket>,
 ) -> Response {
@@ -200,11 +205,15 @@ fn hand_over(
     };
     // A client that is cut off between hello and gap must not come back as one that knows where it stands: the hole would be
     // silent. Without an id it asks the same again, and is told again.
-    let stands = start.gap.is_none().then(|| hub.position(start.at));
+    let stands = start.gap.is_none().then(|| Position {
+        epoch: head.epoch.clone(),
+        seq: start.at,
+    });
     let opening = Opening {
         hello: frame::hello(&hello, state.retry_ms(), stands.as_ref()),
         gap: start.gap,
         at: start.at,
+        log,
         filter: query.filter,
         heartbeat: query.heartbeat,
         replay,
