@@ -11,7 +11,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
 use super::{
@@ -91,8 +91,7 @@ pub async fn open(
     }
     match open_checked(&state, &socket, client, &uri, &headers).await {
         Err(error)
-            if error.status() == StatusCode::SERVICE_UNAVAILABLE
-                && reply::wants_stream(&headers) =>
+            if error.status() == StatusCode::SERVICE_UNAVAILABLE && reply::comes_back(&headers) =>
         {
             Ok(reply::come_back(error.code(), state.retry_ms()))
         }
@@ -117,6 +116,7 @@ async fn open_checked(
             "together with since or last_event_id: where the replay begins",
         ));
     }
+    let turn = take_turn(state).await?;
     let (holder, ticket) = match query.ticket.take() {
         Some(ticket) => {
             let hash = ticket_hash(ticket.reveal());
@@ -125,6 +125,7 @@ async fn open_checked(
         }
         None => (guard::holder(state, headers).await?, None),
     };
+    drop(turn);
     holder.check_stream(&state.plans, state.clock.now())?;
     let often = state.connects.admit(&holder.key.id, Instant::now());
     often.map_err(too_many_connects)?;
@@ -151,6 +152,7 @@ async fn open_checked(
         Refusal::Taken(taken) => connection_limit(&taken),
         Refusal::Unavailable(error) => ApiError::unavailable(&error),
     })?;
+    let _turn = take_turn(state).await?;
     // revoked while the seat was fought for? From here on, the access watcher knows this stream
     let holder = state
         .db
@@ -231,6 +233,15 @@ fn hand_over(
         stream::run(hub, seat, socket, opening, out).await;
     });
     reply::stream_head(Body::new(body))
+}
+
+/// Waits until few others ask the database for their openings: of thousands that come back at once, each waits, and none is refused for
+/// want of a connection. A seat that is waited for is no part of it.
+async fn take_turn(state: &State) -> Result<SemaphorePermit<'_>, ApiError> {
+    let turn = state.openings.acquire().await;
+    guard::check_reach(state)?;
+    // proof: it is never closed
+    turn.map_err(|error| ApiError::internal(&error))
 }
 
 /// 400 for a word that is neither yes nor no: a client that wanted the seat would wait for it in vain.
