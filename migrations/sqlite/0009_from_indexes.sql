@@ -18,14 +18,27 @@ drop index declarations_by_market;
 create index declarations_by_market on declarations
     (market, published_at desc, amf_id, direction, score, is_cluster, amount_micros, company, insider, joint);
 
--- Names are counted along their words: the market, and how much of its beginning a word shares with the one before it among the words of
--- the same name, in the order of the alphabet, so that a name with two words that begin alike counts once.
-alter table name_words add column market text not null default '';
-alter table name_words add column shared bigint not null default 0;
-update name_words set market = (select c.market from companies c where c.number = name_words.number) where kind = 0;
-update name_words set market = (select i.market from insiders i where i.number = name_words.number) where kind = 1;
+-- Names are counted along their words, those of companies apart from those of insiders: the market, and how much of its beginning a word
+-- shares with the one before it among the words of the same name, in the order of the alphabet, so that a name with two words that begin
+-- alike counts once.
+create table words_of_names (
+    kind bigint not null,           -- 0 company, 1 insider
+    word text not null,             -- lower case, without marks
+    number bigint not null,
+    market text not null,
+    shared bigint not null,         -- bytes
+    primary key (kind, word, number)
+) without rowid;
 with recursive lengths (length) as (select 1 union all select length + 1 from lengths where length < 40)
-update name_words set shared = coalesce(
-    (select max(l.length) from lengths l, name_words o
-     where o.kind = name_words.kind and o.number = name_words.number and o.word < name_words.word and length(o.word) >= l.length
-         and substr(o.word, 1, l.length) = substr(name_words.word, 1, l.length)), 0);
+insert into words_of_names (kind, word, number, market, shared)
+    select n.kind, n.word, n.number,
+        coalesce((select c.market from companies c where n.kind = 0 and c.number = n.number),
+            (select i.market from insiders i where n.kind = 1 and i.number = n.number)),
+        coalesce(
+            (select max(l.length) from lengths l, name_words o
+             where o.kind = n.kind and o.number = n.number and o.word < n.word and length(o.word) >= l.length
+                 and substr(o.word, 1, l.length) = substr(n.word, 1, l.length)), 0)
+    from name_words n;
+drop table name_words;
+alter table words_of_names rename to name_words;
+create index name_words_by_number on name_words (number, kind, word, shared);

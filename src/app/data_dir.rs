@@ -67,29 +67,42 @@ impl DirLock {
 const NODE: &str = "node";
 
 /// What tells the file from a copy of it, and this run of the system from any other: a note in a copied directory is about a process
-/// that may live.
-fn mark(file: &File) -> io::Result<String> {
+/// that may live. `None` where it is not known which run of the system this is, as on a machine that is a copy of another: then nothing
+/// is known for sure.
+fn mark(file: &File, boot: Option<&str>) -> io::Result<Option<String>> {
     let meta = file.metadata()?;
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    Ok(format!("{}-{}-{}", boot.trim(), meta.dev(), meta.ino()))
+    Ok(boot.map(|boot| format!("{}-{}-{}", boot.trim(), meta.dev(), meta.ino())))
+}
+
+/// Names this run of the system. A sandbox may hide it.
+fn boot() -> Option<String> {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()
 }
 
 /// Which node the last server on this directory was, where that is known for sure. For who has the directory's lock.
 #[must_use]
 pub fn last_node(data_dir: &Path) -> Option<String> {
+    last_node_of(data_dir, boot().as_deref())
+}
+
+fn last_node_of(data_dir: &Path, boot: Option<&str>) -> Option<String> {
     let mut file = File::open(data_dir.join(NODE)).ok()?;
     let mut text = String::new();
     file.read_to_string(&mut text).ok()?;
     let (id, noted) = text.trim().split_once(' ')?;
-    (mark(&file).ok()? == noted).then(|| id.to_owned())
+    (mark(&file, boot).ok()?? == noted).then(|| id.to_owned())
 }
 
 /// Notes which node this server is.
 pub fn note_node(data_dir: &Path, id: &str) -> StartResult<()> {
+    note_node_of(data_dir, id, boot().as_deref())
+}
+
+fn note_node_of(data_dir: &Path, id: &str, boot: Option<&str>) -> StartResult<()> {
     let path = data_dir.join(NODE);
     let write = || {
         let mut file = File::create(&path)?;
-        let mark = mark(&file)?;
+        let mark = mark(&file, boot)?.unwrap_or_default();
         writeln!(file, "{id} {mark}")
     };
     write().map_err(|e| failed(&path, "written", e))
@@ -166,5 +179,16 @@ mod tests {
         assert_eq!(last_node(own.path()).as_deref(), Some("b"));
         fs::copy(own.path().join(NODE), other.path().join(NODE)).unwrap();
         assert_eq!(last_node(other.path()), None, "a copy: that one may live");
+        let (one, another) = (Some("one"), Some("another"));
+        note_node_of(own.path(), "c", one).unwrap();
+        assert_eq!(last_node_of(own.path(), one).as_deref(), Some("c"));
+        assert_eq!(
+            last_node_of(own.path(), another),
+            None,
+            "a copy of the machine"
+        );
+        // where nothing tells a machine from its copy
+        note_node_of(own.path(), "d", None).unwrap();
+        assert_eq!(last_node_of(own.path(), None), None);
     }
 }

@@ -100,15 +100,7 @@ async fn with_rows(dir: &std::path::Path, rows: &[Row]) -> Db {
         query("insert into insiders (number, key, market, name, named_at, slug, declarations, companies) values ($1, $2, $3, $2, 0, $2, $1 % 2, 1)")
             .bind(number).bind(name).bind(market).execute(&mut tx).await.unwrap();
         for kind in [Named::Company, Named::Insider] {
-            for word in name.split(' ') {
-                query("insert into name_words (word, kind, number) values ($1, $2, $3)")
-                    .bind(word)
-                    .bind(kind as i64)
-                    .bind(number)
-                    .execute(&mut tx)
-                    .await
-                    .unwrap();
-            }
+            tx.put_words(kind, &[(number, name)]).await.unwrap();
         }
         query("insert into filings (number, id, market, form, status, company, published_at, arrived_at, body) values ($1, $2, $3, '', '', $1, 0, 0, '')")
             .bind(number).bind(name).bind(market).execute(&mut tx).await.unwrap();

@@ -80,11 +80,14 @@ impl Db {
         self.wake();
         self.wake_for_leases();
         let mut checked = Instant::now();
-        let mut echo = None;
+        let (mut echo, mut echoes) = (None, 0);
         loop {
             match timeout(TICK, ear.listener.try_recv()).await {
                 Ok(Ok(Some(heard))) if heard.channel() == LEASES => self.wake_for_leases(),
-                Ok(Ok(Some(heard))) if heard.channel() == ear.own => self.note_echo(echo.take()),
+                Ok(Ok(Some(heard))) if heard.channel() == ear.own => {
+                    // one that was given up says that they arrive, and no more
+                    self.note_echo(echo.take_if(|echo: &mut Echo| echo.says(heard.payload())));
+                }
                 Ok(Ok(Some(_))) | Err(_) => self.wake(),
                 Ok(Ok(None) | Err(_)) => return Ended::Lost,
             }
@@ -96,24 +99,28 @@ impl Db {
                     Ok(Err(_)) => return Ended::Lost,
                     Err(_) => return Ended::Silent,
                 }
-                echo = Some(self.next_echo(echo.take(), &ear.own));
+                if echo.as_ref().is_none_or(|echo| self.is_over(echo)) {
+                    echoes += 1;
+                    echo = Some(Echo::send(self, &ear.own, echoes));
+                }
                 checked = Instant::now();
             }
         }
     }
 
-    /// The notification that is on its way, or the next one.
-    fn next_echo(&self, last: Option<Echo>, channel: &str) -> Echo {
-        if let Some(echo) = last.filter(|echo| !echo.has_failed()) {
-            if echo.age().is_none_or(|age| age < ANSWER_WITHIN) {
-                return echo;
-            }
+    /// Whether a notification that has not arrived is waited for no longer.
+    fn is_over(&self, echo: &Echo) -> bool {
+        if echo.has_failed() {
+            return true;
+        }
+        let is_lost = echo.age().is_some_and(|age| age >= ANSWER_WITHIN);
+        if is_lost {
             self.0.metrics.notify_lost.inc();
             if !self.0.deaf.swap(true, Ordering::Relaxed) {
                 tracing::warn!("{}", deaf());
             }
         }
-        Echo::send(self, channel.to_owned())
+        is_lost
     }
 
     fn note_echo(&self, echo: Option<Echo>) {
@@ -159,7 +166,7 @@ impl Db {
         let mut ear = begun.map_err(|_| no_answer("no connection in time"))??;
         let usage = timeout(ANSWER_WITHIN, queue_usage(&mut ear.listener)).await;
         let queue_usage = usage.map_err(|_| no_answer("no answer in time"))??;
-        let echo = Echo::send(self, ear.own.clone());
+        let echo = Echo::send(self, &ear.own, 1);
         let arrives = async {
             while ear.listener.recv().await?.channel() != ear.own {}
             Ok::<_, sqlx::Error>(echo.age())

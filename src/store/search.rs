@@ -63,8 +63,10 @@ pub(crate) fn push_words(query: &mut QueryBuilder, column: &str, kind: Named, te
 pub(crate) fn push_words_held(query: &mut QueryBuilder, column: &str, kind: Named, text: &str) {
     let held = Look {
         kind,
-        words: words(text),
-        gathered: None,
+        words: (words(text).into_iter().take(MOST_WORDS))
+            .map(|word| (0, word))
+            .collect(),
+        gathers: false,
     };
     held.push(query, column);
 }
@@ -83,16 +85,16 @@ const MOST_COUNTED: i64 = 20_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Look {
     kind: Named,
-    /// The rarest first.
-    words: Vec<String>,
-    /// All names with this word are gathered.
-    gathered: Option<String>,
+    /// How many names have a word that begins so, up to a bound, and its beginning: the rarest first.
+    words: Vec<(i64, String)>,
+    /// All names with the rarest are gathered.
+    gathers: bool,
 }
 
 impl Look {
     /// Whether what is found comes in the order of the table's index, or is to be sorted.
     pub(crate) fn is_in_order(&self) -> bool {
-        self.gathered.is_none()
+        !self.gathers
     }
 
     /// Adds a condition on a column of numbers.
@@ -100,17 +102,19 @@ impl Look {
         if self.words.is_empty() {
             query.push(" and 1 = 0");
         }
-        for word in &self.words {
+        for (count, word) in &self.words {
             query.push(" and ");
-            if self.gathered.as_ref() == Some(word) {
+            if self.gathers && *count < MOST_COUNTED {
                 query
                     .push(column)
                     .push(" in (select w.number from name_words w where ");
+                push_word(query, "w", self.kind, word);
             } else {
+                // At most one row is met. SQLite 3.51 makes a join of this and, of what OFFSET passes over, would count each row.
                 query.push("exists (select 1 from name_words w where w.number = ");
                 query.push(column).push(" and ");
+                push_first_word(query, "w", self.kind, word);
             }
-            push_word(query, "w", self.kind, word);
             query.push(")");
         }
     }
@@ -130,6 +134,17 @@ fn push_word(query: &mut QueryBuilder, alias: &str, kind: Named, word: &str) {
         .push(alias)
         .push(".word < ")
         .push_bind(format!("{word}{{"));
+}
+
+/// The same, of the first of the words of a name that do: see [`super::name_words`].
+fn push_first_word(query: &mut QueryBuilder, alias: &str, kind: Named, word: &str) {
+    push_word(query, alias, kind, word);
+    let length = i64::try_from(word.len()).unwrap_or(i64::MAX);
+    query
+        .push(" and ")
+        .push(alias)
+        .push(".shared < ")
+        .push_bind(length);
 }
 
 impl Db {
@@ -159,23 +174,20 @@ impl Db {
             counted.push((count, word));
         }
         counted.sort_unstable();
-        let rarest = counted.first().filter(|(count, _)| *count < most);
         Ok(Look {
             kind,
-            gathered: rarest.map(|(_, word)| word.clone()),
-            words: counted.into_iter().map(|(_, word)| word).collect(),
+            gathers: counted.first().is_some_and(|(count, _)| *count < most),
+            words: counted,
         })
     }
 
     /// How many names are found, of a market or of all. See [`super::name_words`].
     pub(crate) async fn count_names(&self, look: &Look, market: Option<&str>) -> StoreResult<i64> {
-        let Some((first, others)) = look.words.split_first() else {
+        let Some(((_, first), others)) = look.words.split_first() else {
             return Ok(0);
         };
         let mut query = QueryBuilder::new("select count(*) from name_words n where ");
-        push_word(&mut query, "n", look.kind, first);
-        let length = i64::try_from(first.len()).unwrap_or(i64::MAX);
-        query.push(" and n.shared < ").push_bind(length);
+        push_first_word(&mut query, "n", look.kind, first);
         if let Some(market) = market {
             query.push(" and n.market = ").push_bind(market);
         }
@@ -183,7 +195,7 @@ impl Db {
             let others = Look {
                 kind: look.kind,
                 words: others.to_vec(),
-                gathered: None,
+                gathers: true,
             };
             others.push(&mut query, "n.number");
         }

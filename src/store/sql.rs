@@ -65,7 +65,7 @@ pub(crate) fn unindexed(column: &str) -> String {
 /// What a row is read as.
 pub(crate) trait Shape {
     /// What it gives.
-    type Out;
+    type Out: Send + Unpin;
     fn from_sqlite(row: &SqliteRow) -> sqlx::Result<Self::Out>;
     fn from_postgres(row: &PgRow) -> sqlx::Result<Self::Out>;
 }
@@ -78,7 +78,7 @@ pub(crate) struct Whole<T>(PhantomData<T>);
 
 impl<T> Shape for Whole<T>
 where
-    T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>,
+    T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
     type Out = T;
     fn from_sqlite(row: &SqliteRow) -> sqlx::Result<T> {
@@ -94,7 +94,12 @@ pub(crate) struct First<T>(PhantomData<T>);
 
 impl<T> Shape for First<T>
 where
-    T: for<'r> Decode<'r, Sqlite> + Type<Sqlite> + for<'r> Decode<'r, Postgres> + Type<Postgres>,
+    T: for<'r> Decode<'r, Sqlite>
+        + Type<Sqlite>
+        + for<'r> Decode<'r, Postgres>
+        + Type<Postgres>
+        + Send
+        + Unpin,
 {
     type Out = T;
     fn from_sqlite(row: &SqliteRow) -> sqlx::Result<T> {
@@ -275,33 +280,35 @@ impl<S> Query<S> {
 }
 
 impl<S: Shape> Query<S> {
-    /// Runs it; all its rows.
+    /// Runs it; all its rows, each read as it comes: a row of the driver's takes many times what is read from it.
     pub(crate) async fn fetch_all<'a>(self, on: impl Into<Target<'a>>) -> StoreResult<Vec<S::Out>> {
-        let rows: sqlx::Result<Vec<S::Out>> = match on.into() {
+        match on.into() {
             Target::SqlitePool(pool) => {
                 let (text, values) = for_sqlite(self.text, self.values)?;
-                let rows = sqlx::query_with(text, values).fetch_all(pool).await?;
-                rows.iter().map(S::from_sqlite).collect()
+                let query = sqlx::query_with(text, values);
+                Ok(query.try_map(read_sqlite::<S>).fetch_all(pool).await?)
             }
             Target::Sqlite(connection) => {
                 let (text, values) = for_sqlite(self.text, self.values)?;
-                let rows = sqlx::query_with(text, values).fetch_all(connection).await?;
-                rows.iter().map(S::from_sqlite).collect()
+                let query = sqlx::query_with(text, values);
+                Ok(query
+                    .try_map(read_sqlite::<S>)
+                    .fetch_all(connection)
+                    .await?)
             }
             Target::PostgresPool(pool, patience) => {
                 let (text, values) = for_postgres(self.text, self.values)?;
-                let run = sqlx::query_with(text, values).fetch_all(pool);
-                let rows = patience.of(run).await?;
-                rows.iter().map(S::from_postgres).collect()
+                let query = sqlx::query_with(text, values);
+                let run = query.try_map(read_postgres::<S>).fetch_all(pool);
+                patience.of(run).await
             }
             Target::Postgres(connection, patience) => {
                 let (text, values) = for_postgres(self.text, self.values)?;
-                let run = sqlx::query_with(text, values).fetch_all(connection);
-                let rows = patience.of(run).await?;
-                rows.iter().map(S::from_postgres).collect()
+                let query = sqlx::query_with(text, values);
+                let run = query.try_map(read_postgres::<S>).fetch_all(connection);
+                patience.of(run).await
             }
-        };
-        Ok(rows?)
+        }
     }
 
     /// Runs it; its first row, if it has any. All of them are made: for statements that give one at most.
@@ -317,6 +324,16 @@ impl<S: Shape> Query<S> {
         let row = self.fetch_optional(on).await?;
         row.ok_or(StoreError::Other(sqlx::Error::RowNotFound))
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "rows are handed over so")]
+fn read_sqlite<S: Shape>(row: SqliteRow) -> sqlx::Result<S::Out> {
+    S::from_sqlite(&row)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "rows are handed over so")]
+fn read_postgres<S: Shape>(row: PgRow) -> sqlx::Result<S::Out> {
+    S::from_postgres(&row)
 }
 
 /// How long an answer is waited for. A connection whose other end is gone says nothing for a quarter of an hour.

@@ -160,9 +160,15 @@ pub fn config(url: &str) -> Config {
     }
 }
 
-/// The folder of PostgreSQL's programs, `psql` among them where DATABASE_URL is not set.
+/// The folder of `psql`; empty where it is found by its name.
 pub fn programs() -> PathBuf {
-    installed().unwrap_or_default()
+    let known = installed().filter(|dir| dir.join("psql").exists());
+    let by_name = || Command::new("psql").arg("--version").output().is_ok();
+    assert!(
+        known.is_some() || by_name(),
+        "the tests need psql: install it (on Debian: apt-get install postgresql-client)"
+    );
+    known.unwrap_or_default()
 }
 
 /// A statement, and where to say what became of it.
@@ -386,32 +392,44 @@ fn installed() -> Option<PathBuf> {
 fn install() {
     const HOW: &str = "the tests need PostgreSQL: install it (on Debian: apt-get install postgresql), or name a server on which \
         databases may be made: DATABASE_URL=postgres://user:password@host/postgres";
-    let lock = fs::File::create(std::env::temp_dir().join("sigcast-install.lock")).unwrap();
+    // each user has one of its own: nobody may open another's in a folder that all share
+    let name = format!("sigcast-install-{}.lock", user());
+    let lock = fs::File::create(std::env::temp_dir().join(name)).unwrap();
     lock.lock().unwrap();
     if installed().is_some() {
         return;
     }
     let run = |arguments: &[&str]| {
         let mut words = Vec::new();
-        if !is_root() {
+        if user() != 0 {
             words.extend(["sudo", "-n"]);
         }
         words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]);
+        // what another one installs just now has its time
+        words.extend(["-o", "DPkg::Lock::Timeout=300"]);
         words.extend(arguments);
         let done = Command::new(words[0])
             .args(&words[1..])
             .stdin(Stdio::null())
             .output();
-        done.is_ok_and(|done| done.status.success())
+        let said = match done {
+            Ok(done) if done.status.success() => return,
+            Ok(done) => String::from_utf8_lossy(&done.stderr).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        panic!(
+            "{HOW}. It could not be installed: {}: {said}",
+            words.join(" ")
+        );
     };
-    let installed =
-        run(&["update"]) && run(&["install", "-y", "--no-install-recommends", "postgresql"]);
-    assert!(installed, "{HOW}");
+    run(&["update"]);
+    run(&["install", "-y", "--no-install-recommends", "postgresql"]);
 }
 
-fn is_root() -> bool {
+/// As whom the tests run.
+fn user() -> u32 {
     // SAFETY: it takes nothing and cannot fail.
-    unsafe { libc::geteuid() == 0 }
+    unsafe { libc::geteuid() }
 }
 
 /// As whom the server runs: it refuses root.
@@ -422,7 +440,7 @@ fn owner() -> Option<(u32, u32)> {
         said.trim().parse::<u32>().ok()
     };
     let of = |user| Some((number("-u", user)?, number("-g", user)?));
-    is_root().then(|| of("postgres").or_else(|| of("nobody")).unwrap())
+    (user() == 0).then(|| of("postgres").or_else(|| of("nobody")).unwrap())
 }
 
 /// A folder for the cluster, in the build's own where its owner may go there.
@@ -433,7 +451,8 @@ fn folder(owner: Option<(u32, u32)>) -> PathBuf {
         std::env::temp_dir(),
     ] {
         // in one of the owner's own: it removes what it made
-        let all = base.join("sigcast-clusters");
+        let (user, _) = owner.unwrap_or_else(|| (user(), 0));
+        let all = base.join(format!("sigcast-clusters-{user}"));
         let dir = all.join(&name);
         let _ = fs::remove_dir_all(&dir);
         if fs::create_dir_all(&dir).is_err() {

@@ -55,6 +55,11 @@ fn on_database<T>(url: &str, work: impl AsyncFnOnce(&mut PgConnection) -> T) -> 
 /// Publishes one signal after the other, each in a transaction of its own, until it is told to end; the last one's number.
 fn publish(url: &str, end: &AtomicBool) -> u32 {
     on_database(url, async |connection| {
+        let patience = "set lock_timeout = '20s'";
+        sqlx::query(patience)
+            .execute(&mut *connection)
+            .await
+            .unwrap();
         let mut number = OLD;
         while !end.load(Ordering::Relaxed) {
             number += 1;
