@@ -121,15 +121,16 @@ impl Node {
         let admin_listener = bind(settings.server.admin_listen)?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         let lease = Duration::from_millis(settings.stream.lease_ms);
-        let joined = Instant::now();
+        let time = system::time_since_boot();
+        let joined = time.passed();
         let member = ownership::join_as_server(&db, &random, lease, dir).await?;
         // now that it is known which nodes there are, and that this directory's last one is gone
-        db.close_lost_tickets(clock.now()).await?;
+        db.close_lost_tickets(db.shared_time(clock.now()).await?)
+            .await?;
         let leases = member.clone().map(|member| {
-            let counts = metrics.hub.clone();
-            let leases = Leases::new(&settings.stream, Arc::new(member), counts, None);
-            // joining was its first heartbeat, and it has no streams yet that could have been taken
-            leases.tenure().extend(joined);
+            let (counts, era) = (metrics.hub.clone(), member.era());
+            let leases = Leases::new(&settings.stream, Arc::new(member), counts, None, time);
+            leases.join(joined, era);
             Arc::new(leases)
         });
         let hub = Hub::open(
@@ -137,6 +138,7 @@ impl Node {
             as_log(&db),
             leases.clone(),
             clock.clone(),
+            random.clone(),
             metrics.hub.clone(),
         )
         .await?;
@@ -243,6 +245,7 @@ impl Node {
             let changes = db.lease_changes();
             self.background.extend([
                 tokio::spawn(leases::answer(leases.clone(), changes, stop())),
+                tokio::spawn(leases::apply(leases.clone(), stop())),
                 tokio::spawn(leases::let_go(leases.clone(), stop())),
             ]);
         }
@@ -414,8 +417,12 @@ async fn keep_house(state: Arc<State>, retention_days: i64, life: Life) {
         }
         let now = state.clock.now();
         // alone on its database, it is never gone while it is here
+        let close = async {
+            let now = state.db.shared_time(now).await?;
+            state.db.close_lost_tickets(now).await
+        };
         if state.db.is_shared()
-            && let Err(error) = state.db.close_lost_tickets(now).await
+            && let Err(error) = close.await
         {
             tracing::warn!(%error, "tickets of nodes that are gone could not be closed; trying again in a minute");
         }

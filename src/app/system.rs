@@ -1,6 +1,8 @@
-//! What only the operating system gives: randomness, memory, how many connections there may be, and who may read what is made.
+//! What only the operating system gives: randomness, memory, time, how many connections there may be, and who may read what is made.
 
-use crate::model::random::Random;
+use std::time::Duration;
+
+use crate::{hub::tenure::Stopwatch, model::random::Random};
 
 /// Randomness from the operating system. Without it no key may be made: the process ends.
 #[must_use]
@@ -11,6 +13,33 @@ pub fn random() -> Random {
             std::process::abort();
         }
     })
+}
+
+/// Time since the machine was started, with what passed while it was suspended. Timers do not count that on Linux.
+#[must_use]
+pub fn time_since_boot() -> Stopwatch {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let timers = Stopwatch::of_timers();
+    let read = || {
+        let mut now = std::mem::MaybeUninit::<libc::timespec>::uninit();
+        // SAFETY: `now` is read only where the call has filled it.
+        let now = unsafe {
+            if libc::clock_gettime(CLOCK, now.as_mut_ptr()) != 0 {
+                return None;
+            }
+            now.assume_init()
+        };
+        let (seconds, nanos) = (u64::try_from(now.tv_sec), u32::try_from(now.tv_nsec));
+        Some(Duration::new(seconds.ok()?, nanos.ok()?))
+    };
+    // a system that knows the clock at one time knows it always
+    match read() {
+        Some(_) => Stopwatch::from_fn(move || read().unwrap_or(Duration::MAX)),
+        None => timers,
+    }
 }
 
 /// Keeps the memory that threads free for all of them, where the system's allocator can: by default each thread keeps its own, and

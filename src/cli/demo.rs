@@ -86,7 +86,8 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     let facts = past(&node, &args, start).await?;
     introduce(&node, &key, &args, facts, began);
 
-    let cursor = Cursor::new(node.state.hub.clone(), node.state.hub.ring.head());
+    let (log, head) = node.state.hub.ring.standing();
+    let cursor = Cursor::new(node.state.hub.clone(), log, head);
     let shown = tokio::spawn(show(cursor, life.clone()));
     let playing = tokio::spawn(play(
         node.state.pipeline(),

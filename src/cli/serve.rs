@@ -1,5 +1,7 @@
 //! `sigcast serve`: the server, until it is told to end.
 
+use std::io::IsTerminal as _;
+
 use anyhow::{Context as _, Result};
 use clap::Args;
 
@@ -45,11 +47,17 @@ pub async fn run(args: ServeArgs) -> Result<Outcome> {
     let token = std::env::var("SIGCAST_ADMIN_TOKEN").ok();
     let node = Node::start(settings, token, life.clone()).await?;
     if let Some(path) = &node.token.made {
-        complain(format!(
-            "admin token, shown this once and kept in {}: {}",
-            path.display(),
-            node.token.text
-        ));
+        // to somebody who looks on, and to nobody else: what is not a terminal is a log, as like as not
+        match std::io::stderr().is_terminal() {
+            true => complain(format!(
+                "admin token, shown this once and kept in {}: {}",
+                path.display(),
+                node.token.text
+            )),
+            false => {
+                tracing::info!(path = %path.display(), "an admin token was made, and is kept in that file")
+            }
+        }
     }
     say(format!("listening on http://{}", node.address));
     say(format!("admin on http://{}", node.admin_address));

@@ -99,9 +99,11 @@ fn without_text(error: &toml::de::Error, text: &str) -> String {
 
 impl Settings {
     fn deserialize(table: Table) -> Result<Self, ConfigError> {
-        table
+        let settings: Settings = table
             .try_into()
-            .map_err(|e: toml::de::Error| ConfigError::Value(e.to_string().trim().to_owned()))
+            .map_err(|e: toml::de::Error| ConfigError::Value(e.to_string().trim().to_owned()))?;
+        settings.stream.check().map_err(ConfigError::Value)?;
+        Ok(settings)
     }
 }
 
@@ -228,6 +230,22 @@ mod tests {
         let insider = &settings.insider;
         assert!((insider.signal_min_score - 55.5).abs() < 1e-9);
         assert_eq!(insider.signal_max_age_hours, 24, "a default");
+    }
+
+    #[test]
+    fn a_lease_that_a_late_heartbeat_would_end_is_refused() {
+        let set = |lease: &str, beat: &str| {
+            let flags = [
+                ("stream.lease_ms", lease.to_owned()),
+                ("stream.beat_ms", beat.to_owned()),
+            ];
+            load(None, std::iter::empty(), &flags)
+        };
+        for (lease, beat) in [("1000", "1000"), ("2999", "1000"), ("0", "1000")] {
+            let refused = set(lease, beat).unwrap_err().to_string();
+            assert!(refused.contains("stream.lease_ms"), "{refused}");
+        }
+        set("3000", "1000").unwrap();
     }
 
     #[test]

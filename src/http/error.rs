@@ -194,6 +194,25 @@ impl ApiError {
         .retry_after(2)
     }
 
+    /// 503 while a node is cut off from the database that it shares with others.
+    pub fn cut_off() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "unavailable",
+            "This server cannot reach its database now. Send the same again later.",
+        )
+        .retry_after(2)
+    }
+
+    /// 408 for a body that does not come to its end.
+    pub fn body_too_slow() -> Self {
+        Self::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "timeout",
+            "The body took longer than a minute.",
+        )
+    }
+
     /// 503 while there is no room for what was sent.
     pub fn disk_full(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "a request met a full disk");

@@ -49,7 +49,7 @@ pub async fn every_request(
     next: Next,
 ) -> Response {
     named(&state, "main", request, async |request| {
-        let as_stream = reply::wants_stream(request.headers());
+        let as_stream = reply::comes_back(request.headers());
         let above_cap = request.extensions().get::<AboveCap>().is_some();
         let key = only_key(request.headers());
         let mut response = match may_begin(&state, &request) {
@@ -85,7 +85,10 @@ async fn tell_standing(state: &State, key: &KeyText, response: &mut Response) {
     if told || response.status() == StatusCode::UNAUTHORIZED {
         return;
     }
-    // that the database cannot be read is told by what needs it
+    // that the database cannot be read is told by what needs it, and must not be waited for once more
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE || state.hub.tenure.is_cut_off() {
+        return;
+    }
     let Ok(Some((caller, holder))) = state.callers.find(key).await else {
         return;
     };
@@ -147,6 +150,14 @@ fn sane_id(headers: &HeaderMap) -> Option<&str> {
     sane.then_some(id)
 }
 
+/// 503 at once where the database has not been reached for so long that this node is silent.
+pub fn check_reach(state: &State) -> ApiResult<()> {
+    match state.hub.tenure.is_cut_off() {
+        true => Err(ApiError::cut_off()),
+        false => Ok(()),
+    }
+}
+
 fn may_begin(state: &State, request: &Request) -> ApiResult<()> {
     check_head(request.headers())?;
     // a server that is full, or goes down, lives: who asks must not have it killed
@@ -157,6 +168,10 @@ fn may_begin(state: &State, request: &Request) -> ApiResult<()> {
         if state.is_draining() {
             return Err(ApiError::draining());
         }
+    }
+    // it is known already: nobody needs to wait until the database has not answered once more
+    if request.uri().path().starts_with("/api/") {
+        check_reach(state)?;
     }
     // also where the handler reads no body: nobody is to send one for nothing
     let limit = state.config.max_body_bytes;

@@ -1,5 +1,7 @@
 //! A request's body as lines: streamed, each line bounded, the whole unbounded.
 
+use std::time::Duration;
+
 use axum::body::{Body, HttpBody};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -159,15 +161,20 @@ impl Lines {
     }
 }
 
+/// How long a whole body may take. One that is read line by line may pause: what has come is dealt with meanwhile.
+const WHOLE_WITHIN: Duration = Duration::from_secs(60);
+
 /// A whole body of at most `limit` bytes.
 pub async fn whole(body: Body, limit: usize) -> ApiResult<Bytes> {
     if body.size_hint().lower() > limit as u64 {
         return Err(ApiError::too_large(limit));
     }
     let limited = http_body_util::Limited::new(body, limit);
-    limited
-        .collect()
-        .await
+    let collected = tokio::time::timeout(WHOLE_WITHIN, limited.collect());
+    let Ok(collected) = collected.await else {
+        return Err(ApiError::body_too_slow());
+    };
+    collected
         .map(http_body_util::Collected::to_bytes)
         .map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
@@ -182,6 +189,12 @@ pub async fn whole(body: Body, limit: usize) -> ApiResult<Bytes> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_whole_body_is_not_waited_for_without_end() {
+        let refused = whole(Body::new(Silent), 100).await.unwrap_err();
+        assert_eq!(refused.status().as_u16(), 408);
+    }
 
     async fn read(chunks: Vec<Vec<u8>>) -> Vec<(u64, Option<Vec<u8>>)> {
         let mut lines = lines(chunks);
@@ -211,6 +224,20 @@ mod tests {
             Body::new(Chunks(chunks.into())),
             CancellationToken::default(),
         )
+    }
+
+    struct Silent;
+
+    impl HttpBody for Silent {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+            std::task::Poll::Pending
+        }
     }
 
     struct Chunks(std::collections::VecDeque<Vec<u8>>);

@@ -75,7 +75,12 @@ pub async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
     if state.is_draining() {
         return ApiError::draining().into_response();
     }
-    match database(&state).await.and_then(|()| streams(&state)) {
+    // first what is known already: who asks waits for no answer of a database that gives none
+    let ready = match streams(&state) {
+        Ok(()) => database(&state).await,
+        silent => silent,
+    };
+    match ready {
         Ok(()) => reply::json(&json!({"status": "ok"})),
         Err(reason) => ApiError::unavailable(&reason).into_response(),
     }

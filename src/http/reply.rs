@@ -155,6 +155,16 @@ pub fn wants_stream(headers: &HeaderMap) -> bool {
     weight(headers, &header::ACCEPT, "text/event-stream").is_some()
 }
 
+/// Set by a load balancer that asks another node where one answers 503.
+pub const OTHER_NODES: HeaderName = HeaderName::from_static("x-other-nodes");
+
+/// Whether a client of the stream is to be told to come back rather than be refused: a 503 would stop most of them for good. Not where a load
+/// balancer stands between that goes on to another node by the 503.
+#[must_use]
+pub fn comes_back(headers: &HeaderMap) -> bool {
+    wants_stream(headers) && !headers.contains_key(OTHER_NODES)
+}
+
 /// Whether the request would rather have a file of comma-separated values than JSON.
 #[must_use]
 pub fn wants_csv(headers: &HeaderMap) -> bool {

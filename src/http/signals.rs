@@ -195,7 +195,7 @@ pub async fn one(call: Call, id: Result<Path<String>, PathRejection>) -> ApiResu
         state.db.signal_by_id(&id).await?
     } else {
         match Position::parse(&id) {
-            Some(position) if position.epoch == state.hub.epoch => {
+            Some(position) if position.epoch == state.hub.epoch() => {
                 state.db.signal_by_seq(position.seq).await?
             }
             _ => None,

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{callers::Callers, config::Config, connects::Connects, data::Data, metrics::Metrics};
@@ -34,6 +35,9 @@ impl AdminToken {
     }
 }
 
+/// Openings of streams that ask the database at once: half of the connections that there are by default.
+const OPENINGS: usize = 8;
+
 /// Writes all metrics in the Prometheus text form.
 pub type EncodeMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -55,6 +59,8 @@ pub struct State {
     pub callers: Callers,
     /// How often each key opens its stream.
     pub connects: Connects,
+    /// How many openings of streams ask the database at once.
+    pub openings: Semaphore,
     /// What the door counts.
     pub metrics: Metrics,
     /// What is known of the insider data: how fresh it is, which markets there are, and what was counted of it.
@@ -93,6 +99,7 @@ impl State {
     ) -> Arc<Self> {
         Arc::new(State {
             connects: Connects::new(config.connects_per_minute),
+            openings: Semaphore::new(OPENINGS),
             config,
             data: Data::new(&db),
             db,

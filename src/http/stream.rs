@@ -11,7 +11,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::mpsc;
+use tokio::sync::{SemaphorePermit, mpsc};
 use utoipa::ToSchema;
 
 use super::{
@@ -27,6 +27,7 @@ use crate::{
     hub::{
         frame::{self, Hello},
         leases::Refusal,
+        ring::Lineage,
         seat::Seat,
         seats::{SeatGuard, Taken},
         socket::Socket,
@@ -34,7 +35,11 @@ use crate::{
         transport::Transport,
     },
     model::{
-        account::Holder, address::ClientAddress, key::KeyHash, lease::Claim, log::LogHead,
+        account::Holder,
+        address::ClientAddress,
+        key::KeyHash,
+        lease::Claim,
+        log::{LogHead, Position},
         time::Time,
     },
 };
@@ -86,8 +91,7 @@ pub async fn open(
     }
     match open_checked(&state, &socket, client, &uri, &headers).await {
         Err(error)
-            if error.status() == StatusCode::SERVICE_UNAVAILABLE
-                && reply::wants_stream(&headers) =>
+            if error.status() == StatusCode::SERVICE_UNAVAILABLE && reply::comes_back(&headers) =>
         {
             Ok(reply::come_back(error.code(), state.retry_ms()))
         }
@@ -112,6 +116,7 @@ async fn open_checked(
             "together with since or last_event_id: where the replay begins",
         ));
     }
+    let turn = take_turn(state).await?;
     let (holder, ticket) = match query.ticket.take() {
         Some(ticket) => {
             let hash = ticket_hash(ticket.reveal());
@@ -120,6 +125,7 @@ async fn open_checked(
         }
         None => (guard::holder(state, headers).await?, None),
     };
+    drop(turn);
     holder.check_stream(&state.plans, state.clock.now())?;
     let often = state.connects.admit(&holder.key.id, Instant::now());
     often.map_err(too_many_connects)?;
@@ -146,6 +152,7 @@ async fn open_checked(
         Refusal::Taken(taken) => connection_limit(&taken),
         Refusal::Unavailable(error) => ApiError::unavailable(&error),
     })?;
+    let _turn = take_turn(state).await?;
     // revoked while the seat was fought for? From here on, the access watcher knows this stream
     let holder = state
         .db
@@ -155,9 +162,8 @@ async fn open_checked(
     holder.check_stream(&state.plans, state.clock.now())?;
     seat.set_lapse(access::lapse(&holder));
 
-    let head = state
+    let (log, head) = state
         .hub
-        .log
         .head()
         .await
         .map_err(|e| ApiError::unavailable(&e))?;
@@ -171,7 +177,7 @@ async fn open_checked(
         .becomes_stream()
         .map_err(|e| ApiError::internal(&e))?;
     Ok(hand_over(
-        state, socket, seat, &holder, query, start, replay, &head, ticket,
+        state, socket, seat, &holder, query, start, replay, log, &head, ticket,
     ))
 }
 
@@ -184,6 +190,7 @@ fn hand_over(
     query: StreamQuery,
     start: Start,
     replay: Option<Replay>,
+    log: Lineage,
     head: &LogHead,
     ticket: Option<SpentTicket>,
 ) -> Response {
@@ -200,11 +207,15 @@ fn hand_over(
     };
     // A client that is cut off between hello and gap must not come back as one that knows where it stands: the hole would be
     // silent. Without an id it asks the same again, and is told again.
-    let stands = start.gap.is_none().then(|| hub.position(start.at));
+    let stands = start.gap.is_none().then(|| Position {
+        epoch: head.epoch.clone(),
+        seq: start.at,
+    });
     let opening = Opening {
         hello: frame::hello(&hello, state.retry_ms(), stands.as_ref()),
         gap: start.gap,
         at: start.at,
+        log,
         filter: query.filter,
         heartbeat: query.heartbeat,
         replay,
@@ -222,6 +233,15 @@ fn hand_over(
         stream::run(hub, seat, socket, opening, out).await;
     });
     reply::stream_head(Body::new(body))
+}
+
+/// Waits until few others ask the database for their openings: of thousands that come back at once, each waits, and none is refused for
+/// want of a connection. A seat that is waited for is no part of it.
+async fn take_turn(state: &State) -> Result<SemaphorePermit<'_>, ApiError> {
+    let turn = state.openings.acquire().await;
+    guard::check_reach(state)?;
+    // proof: it is never closed
+    turn.map_err(|error| ApiError::internal(&error))
 }
 
 /// 400 for a word that is neither yes nor no: a client that wanted the seat would wait for it in vain.
@@ -278,8 +298,11 @@ impl Drop for SpentTicket {
         };
         let (state, hash, opened) = (self.state.clone(), self.hash, self.opened);
         runtime.spawn(async move {
-            let now = state.clock.now();
-            if let Err(error) = state.db.close_ticket(&hash, opened, now).await {
+            let closed = async {
+                let now = state.db.shared_time(state.clock.now()).await?;
+                state.db.close_ticket(&hash, opened, now).await
+            };
+            if let Err(error) = closed.await {
                 tracing::warn!(%error, "a ticket's end could not be noted");
             }
         });
@@ -291,7 +314,8 @@ async fn spend_ticket(
     hash: KeyHash,
     resumes: bool,
 ) -> ApiResult<(Holder, SpentTicket)> {
-    let opened = state.clock.now();
+    // tickets go from node to node: they live by the clock that all have in common
+    let opened = state.db.shared_time(state.clock.now()).await?;
     let key_id = state.db.spend_ticket(&hash, resumes, opened).await?;
     let key_id = key_id.ok_or_else(ApiError::invalid_key)?;
     let spent = SpentTicket {
@@ -334,6 +358,7 @@ pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) 
         state.random.uuid().simple()
     );
     let seconds = state.config.ticket_seconds;
+    let now = state.db.shared_time(now).await?;
     let expires_at = now.plus(
         i64::try_from(seconds)
             .unwrap_or(60)

@@ -156,7 +156,8 @@ mod tests {
             transport::Condition,
         },
         model::{
-            log::{LogFuture, LogHead, LogRead, LogRow, LogUnavailable},
+            log::{LogFuture, LogHead, LogPart, LogRead, LogRow, LogUnavailable, Lost},
+            random::Random,
             time::{Clock, Time},
         },
     };
@@ -173,12 +174,25 @@ mod tests {
             Box::pin(async { Ok::<_, LogUnavailable>(head) })
         }
 
-        fn after(&self, _: i64, _: usize) -> LogFuture<'_, Vec<LogRow>> {
-            Box::pin(async { Ok(Vec::new()) })
+        fn after(&self, _: i64, _: usize) -> LogFuture<'_, LogPart> {
+            let part = LogPart {
+                epoch: "0a1b2c3d".into(),
+                head: 0,
+                rows: Vec::new(),
+            };
+            Box::pin(async { Ok(part) })
         }
 
         fn before_time(&self, _: Time) -> LogFuture<'_, i64> {
             Box::pin(async { Ok(0) })
+        }
+
+        fn settled_before(&self, _: Time) -> LogFuture<'_, i64> {
+            Box::pin(async { Ok(0) })
+        }
+
+        fn begin_anew<'a>(&'a self, _: &'a Lost, _: &'a str) -> LogFuture<'a, ()> {
+            Box::pin(async { Ok(()) })
         }
     }
 
@@ -236,7 +250,8 @@ mod tests {
     #[tokio::test]
     async fn nothing_that_tells_a_place_follows_a_signal_that_was_left_out() {
         let (clock, metrics) = (Clock::from_fn(|| Time(0)), Metrics::default());
-        let hub = Hub::open(config(), Arc::new(EmptyLog), None, clock, metrics);
+        let random = Random::from_fn(|bytes| bytes.fill(7));
+        let hub = Hub::open(config(), Arc::new(EmptyLog), None, clock, random, metrics);
         let hub = hub.await.unwrap();
         let transport: Arc<dyn Transport> = Arc::new(NoWire);
         let seat = Arc::new(Seat::new(

@@ -129,7 +129,7 @@ pub async fn replay(state: &State, query: &StreamQuery) -> ApiResult<Option<Repl
     };
     if replay.is_over(state.clock.now()) {
         let log = &state.hub.log;
-        let last = log.before_time(asked.until.plus(1)).await;
+        let last = log.settled_before(asked.until.plus(1)).await;
         replay.last = Some(last.map_err(unavailable)?);
     }
     Ok(Some(replay))

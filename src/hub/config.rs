@@ -34,3 +34,20 @@ pub struct Config {
     /// Between two heartbeats, in milliseconds.
     pub beat_ms: u64,
 }
+
+/// Heartbeats that must fit into a lease's life: with two of them until the node is silent, one may be late.
+const BEATS_IN_LEASE: u64 = 3;
+
+impl Config {
+    /// Whether the settings go together; why not.
+    pub fn check(&self) -> Result<(), String> {
+        if self.lease_ms < self.beat_ms.saturating_mul(BEATS_IN_LEASE) {
+            return Err(format!(
+                "stream.lease_ms ({}) is less than {BEATS_IN_LEASE} times stream.beat_ms ({}): a single late heartbeat would silence a server, \
+                 or have its streams taken over",
+                self.lease_ms, self.beat_ms
+            ));
+        }
+        Ok(())
+    }
+}

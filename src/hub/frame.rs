@@ -330,6 +330,20 @@ mod tests {
     }
 
     #[test]
+    fn a_body_never_ends_its_line() {
+        let row = LogRow {
+            seq: 7,
+            published_at: Time(1_776_936_000_000_000),
+            body: "{\"id\":\"x\",\n\nevent: error\r\ndata: {}}".into(),
+        };
+        let frame = Frame::new("e", &row, None, Instant::now());
+        let text = String::from_utf8(frame.bytes(EventName::Signal).to_vec()).unwrap();
+        let lines: Vec<&str> = text.split(['\n', '\r']).collect();
+        assert_eq!(lines.len(), 5, "event, data, id, and the end: {text}");
+        assert!(lines[1].ends_with("  event: error  data: {}}"), "{text}");
+    }
+
+    #[test]
     fn a_gap_says_where_the_stream_goes_on() {
         let pruned = Gap {
             from: Some(3),

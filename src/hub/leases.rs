@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{
+    applications::Applications,
     bell::Bell,
     config::Config,
     frame::Ending,
@@ -21,10 +22,11 @@ use super::{
     releases::Releases,
     seat::{End, Seat},
     seats::{Seats, Taken},
-    tenure::{Round, Tenure},
+    tenure::{Round, Stopwatch, Tenure},
 };
 use crate::model::lease::{
-    Answer, Applicant, Application, Ask, Claim, Ended, Fence, Held, LeaseStore, LeasesUnavailable,
+    Answer, Applicant, Application, Ask, Asked, Claim, Ended, Era, Fence, Held, LeaseStore,
+    LeasesUnavailable,
 };
 
 /// Why a stream cannot be opened.
@@ -51,6 +53,11 @@ fn refused(held: &Held, answer: Answer) -> Refusal {
     })
 }
 
+/// Why nothing is known of leases.
+const SILENT: &str =
+    "the database was not reached for so long that other nodes may have taken streams over";
+/// Applications in one statement.
+const MOST_APPLICATIONS: usize = 256;
 /// After a failure.
 const RETRY: Duration = Duration::from_millis(200);
 /// How often it is looked whether an answer is there, or its node gone, even if nothing wakes.
@@ -70,7 +77,10 @@ pub struct Leases {
     tick: Duration,
     /// Rung when questions or answers may be there.
     changed: Bell,
+    applications: Applications,
     answering: Mutex<BTreeSet<i64>>,
+    /// The era in which its leases were last known to be its own.
+    era: Mutex<Option<Era>>,
 }
 
 /// Where the node's lease matters: a lease's life, and the share of it after which the node is silent.
@@ -80,27 +90,44 @@ fn mute_after(config: &Config) -> Duration {
 
 impl Leases {
     /// With no seats taken; the node is silent until its first heartbeat. `mute_after`: for tests that it matters; two thirds of a
-    /// lease's life where it is not given.
+    /// lease's life where it is not given. `time`: what that is counted by.
     #[must_use]
     pub fn new(
         config: &Config,
         store: Arc<dyn LeaseStore>,
         metrics: Metrics,
         mute: Option<Duration>,
+        time: Stopwatch,
     ) -> Self {
         let releases = Arc::new(Releases::default());
         Leases {
             store,
             seats: Arc::new(Seats::new(config, Some(releases.clone()))),
-            tenure: Arc::new(Tenure::shared(mute.unwrap_or(mute_after(config)))),
+            tenure: Arc::new(Tenure::shared(mute.unwrap_or(mute_after(config)), time)),
             releases,
             metrics,
             beat_every: Duration::from_millis(config.beat_ms.max(10)),
             life: Duration::from_millis(config.lease_ms),
             tick: Duration::from_millis(config.tick_ms.max(1)),
             changed: Bell::default(),
+            applications: Applications::default(),
             answering: Mutex::default(),
+            era: Mutex::default(),
         }
+    }
+
+    /// The node has joined, by a heartbeat that began at `start`; it has no streams yet that could have been taken.
+    pub fn join(&self, start: Duration, era: Era) {
+        self.know(era);
+        self.tenure.extend(start);
+    }
+
+    fn know(&self, era: Era) {
+        *self.era.lock().unwrap_or_else(PoisonError::into_inner) = Some(era);
+    }
+
+    fn knows(&self, era: Era) -> bool {
+        *self.era.lock().unwrap_or_else(PoisonError::into_inner) == Some(era)
     }
 
     /// The seats of this node.
@@ -126,15 +153,20 @@ impl Leases {
             .unwrap_or_else(|_| Err(late()))
     }
 
-    /// One heartbeat. After a silence, nothing is sent before it is known what was taken meanwhile, and who may still listen.
+    /// One heartbeat. After a silence, nothing is sent before it is known what was taken meanwhile, and who may still listen. Nor where
+    /// the database held the node for gone, whatever the node itself thinks of it: clocks stand still, and are set.
     async fn beat<E: fmt::Display>(
         &self,
         recheck: impl Future<Output = Result<(), E>>,
     ) -> Result<(), LeasesUnavailable> {
-        let start = Instant::now();
-        self.within(self.store.beat()).await?;
+        let start = self.tenure.now();
+        let era = self.within(self.store.beat()).await?;
+        if !self.knows(era) {
+            self.tenure.end();
+        }
         if self.tenure.is_muted() {
             self.look_through().await?;
+            self.know(era);
             let failed = |error: E| LeasesUnavailable(error.to_string());
             self.within(async { recheck.await.map_err(failed) }).await?;
         }
@@ -164,57 +196,49 @@ impl Leases {
         Ok(())
     }
 
-    /// Gets the lease for a seat that was taken on this node.
+    /// Gets the lease for a seat that was taken on this node. Where the database is slow, it waits; where the node has not reached it for so
+    /// long that it is silent, it is refused at once.
     pub(super) async fn get(&self, seat: &Seat, claim: Claim) -> Result<(), Refusal> {
         let end = Instant::now() + self.life + Duration::from_secs(1);
         let mut changed = self.changed.listen();
-        let mut asked: Option<(Held, i64)> = None;
+        let mut asked: Option<Asked> = None;
         loop {
+            if self.tenure.is_cut_off() {
+                return Err(LeasesUnavailable(SILENT.to_owned()).into());
+            }
             changed.arm();
-            if let Some((held, ask)) = &asked {
-                match self.within(self.store.answer(*ask)).await? {
-                    None => {}
-                    Some(Answer::Free) => asked = None,
-                    Some(answer) => return Err(refused(held, answer)),
-                }
-            }
-            let Some(held) = self.apply(seat).await? else {
-                return Ok(());
-            };
-            if (asked.as_ref()).is_none_or(|(before, _)| before.fence != held.fence) {
-                let ask = self.store.ask(&seat.key_id, held.fence, claim);
-                let ask = self.within(ask).await?;
-                asked = Some((held, ask));
-            }
-            let now = Instant::now();
-            if now >= end {
-                let silent = "the node that has this key's stream does not answer";
-                return Err(LeasesUnavailable(silent.to_owned()).into());
-            }
-            let _ = timeout(LOOK.min(end - now), changed.heard()).await;
-        }
-    }
-
-    /// `None`: granted.
-    async fn apply(&self, seat: &Seat) -> Result<Option<Held>, LeasesUnavailable> {
-        loop {
+            // read first: what is granted in one round and comes to be known in the next may be lost already
             let round = *self.tenure.round();
-            let applicant = Applicant {
+            let application = self.applications.make(Applicant {
                 key_id: seat.key_id.clone(),
                 connection: seat.connection,
                 connected_at: seat.connected_at,
                 peer: seat.peer.to_string(),
                 takeovers: self.seats.takeovers(&seat.key_id),
-            };
-            match self.within(self.store.apply(&applicant)).await? {
-                Application::Held(held) => return Ok(Some(held)),
-                Application::Granted { fence, takeovers } => {
+                claim,
+                asked,
+            });
+            let unknown = match application.await {
+                Ok(Application::Granted { fence, takeovers }) => {
                     if self.grant(seat, fence, round) {
                         self.seats.set_takeovers(&seat.key_id, takeovers);
-                        return Ok(None);
+                        return Ok(());
                     }
+                    continue;
                 }
+                Ok(Application::Refused(held, answer)) => return Err(refused(&held, answer)),
+                Ok(Application::Held(_, question)) => {
+                    asked = Some(question);
+                    let silent = "the node that has this key's stream does not answer";
+                    LeasesUnavailable(silent.to_owned())
+                }
+                Err(error) => error,
+            };
+            let now = Instant::now();
+            if now >= end {
+                return Err(unknown.into());
             }
+            let _ = timeout(LOOK.min(end - now), changed.heard()).await;
         }
     }
 
@@ -339,6 +363,27 @@ pub async fn answer(
             if let Some(answering) = leases.take_up(ask) {
                 tokio::spawn(async move { answering.leases.answer(&answering.ask).await });
             }
+        }
+    }
+}
+
+/// Makes what applications there are, until `stop` resolves: one statement at a time, however many wait.
+pub async fn apply(leases: Arc<Leases>, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    loop {
+        let waiting = tokio::select! {
+            biased;
+            () = &mut stop => return,
+            waiting = leases.applications.take(MOST_APPLICATIONS) => waiting,
+        };
+        let (applicants, outcomes): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let applied = match leases.within(leases.store.apply(&applicants)).await {
+            Ok(applied) => applied.into_iter().map(Ok).collect(),
+            Err(error) => vec![Err(error); outcomes.len()],
+        };
+        for (outcome, applied) in outcomes.into_iter().zip(applied) {
+            // whoever asked may have gone; the lease it got is let go with its seat
+            let _ = outcome.send(applied);
         }
     }
 }

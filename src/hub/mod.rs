@@ -22,6 +22,8 @@ pub mod releases;
 
 pub mod seats;
 
+pub mod applications;
+
 pub mod leases;
 
 pub mod node;

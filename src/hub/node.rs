@@ -6,19 +6,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::sync::Semaphore;
+
 use super::{
     config::Config,
     frame::Accepted,
     leases::{Leases, Refusal},
     metrics::Metrics,
-    ring::Ring,
+    ring::{Lineage, Ring},
     seat::Seat,
     seats::{SeatGuard, Seats},
     tenure::Tenure,
 };
 use crate::model::{
     lease::Claim,
-    log::{LogRead, LogUnavailable, Position},
+    log::{LogHead, LogRead, LogRow, LogUnavailable},
+    random::Random,
     time::{Clock, Time},
 };
 
@@ -31,8 +34,6 @@ pub struct Hub {
     pub config: Config,
     /// The log.
     pub log: Arc<dyn LogRead>,
-    /// Names the log.
-    pub epoch: Arc<str>,
     /// The latest frames.
     pub ring: Ring,
     /// Who listens.
@@ -40,12 +41,22 @@ pub struct Hub {
     /// Until when signals may be sent.
     pub tenure: Arc<Tenure>,
     leases: Option<Arc<Leases>>,
+    /// How many streams read the log at once, each in its turn.
+    pub(super) readings: Semaphore,
     /// What is counted.
     pub metrics: Metrics,
     /// The time.
     pub clock: Clock,
+    random: Random,
     accepted: Mutex<HashMap<i64, Accepted>>,
+    /// The last row that was read of the log.
+    last_row: Mutex<Option<LogRow>>,
 }
+
+/// Streams that read the log at once. More would take connections from what keeps the node going, and read no faster.
+const READINGS: usize = 4;
+/// How long a request waits for this node to follow the log.
+const FOLLOWS_WITHIN: Duration = Duration::from_secs(2);
 
 impl Hub {
     /// A hub that stands at the head of the log. `leases`: where other nodes share the database.
@@ -54,6 +65,7 @@ impl Hub {
         log: Arc<dyn LogRead>,
         leases: Option<Arc<Leases>>,
         clock: Clock,
+        random: Random,
         metrics: Metrics,
     ) -> Result<Arc<Self>, LogUnavailable> {
         // without a pause between them, pings would be all that a stream does; one a day is as good as none
@@ -70,13 +82,16 @@ impl Hub {
             ring: Ring::new(
                 config.ring_frames,
                 config.ring_kb.saturating_mul(1024),
+                head.epoch,
                 head.seq,
             ),
             seats,
             tenure,
             leases,
-            epoch: head.epoch,
+            readings: Semaphore::new(READINGS),
+            random,
             accepted: Mutex::default(),
+            last_row: Mutex::default(),
             config,
             log,
             metrics,
@@ -95,13 +110,54 @@ impl Hub {
         Ok(seat)
     }
 
-    /// A place in this log.
+    /// The log's name.
     #[must_use]
-    pub fn position(&self, seq: i64) -> Position {
-        Position {
-            epoch: self.epoch.clone(),
-            seq,
+    pub fn epoch(&self) -> Arc<str> {
+        self.ring.standing().0.epoch
+    }
+
+    /// The head of the log, and which log that is. Where the log has gone back, and this node has yet to find out, it is waited for: what
+    /// the ring holds by then is not in the log any more.
+    pub async fn head(&self) -> Result<(Lineage, LogHead), LogUnavailable> {
+        let mut news = self.ring.listen();
+        let end = tokio::time::Instant::now() + FOLLOWS_WITHIN;
+        loop {
+            news.arm();
+            let (log, seen) = self.ring.standing();
+            let head = self.log.head().await?;
+            if head.epoch == log.epoch && head.seq >= seen {
+                return Ok((log, head));
+            }
+            if tokio::time::timeout_at(end, news.heard()).await.is_err() {
+                let behind =
+                    "the database was put back to an earlier state, which is yet to be dealt with";
+                return Err(LogUnavailable(behind.to_owned()));
+            }
         }
+    }
+
+    /// A name for a log that went back.
+    pub(super) fn random_epoch(&self) -> String {
+        format!("{:08x}", self.random.number() as u32)
+    }
+
+    /// The last row that was read, if it is known.
+    pub(super) fn last_row(&self) -> Option<LogRow> {
+        let last = self.last_row.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
+    }
+
+    /// Notes it.
+    pub(super) fn note_last_row(&self, row: LogRow) {
+        let mut last = self.last_row.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(row);
+    }
+
+    /// Forgets what is known of rows: they are another log's.
+    pub(super) fn forget_log(&self) {
+        *self.last_row.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let mut accepted = self.accepted.lock().unwrap_or_else(PoisonError::into_inner);
+        accepted.clear();
     }
 
     /// Notes when the fact was accepted that fires the signal about to be committed as `seq`, and when a feed was first seen to name it.

@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{frame::Frame, node::Hub};
+use crate::model::log::{LogUnavailable, Lost};
 
 /// Rows in one reading.
 const BATCH: usize = 512;
@@ -30,29 +31,77 @@ pub async fn run(hub: Arc<Hub>, mut commits: watch::Receiver<u64>, stop: impl Fu
 }
 
 /// Reads until nothing is left. A failure keeps the place; the next tick tries again.
+///
+/// Each reading begins with the last row that was read before: if that is not there any more, or is another, then the database was put
+/// back to an earlier state. Its log is given another name, so that no place in the old one is taken for one in the new.
 pub async fn read_on(hub: &Hub) {
     loop {
-        let rows = match hub.log.after(hub.ring.head(), BATCH).await {
-            Ok(rows) => rows,
+        match read_once(hub).await {
+            Ok(Left::Nothing) => return,
+            Ok(Left::More) => {}
             Err(error) => {
                 hub.metrics.log_failures.inc();
                 tracing::warn!(%error, "the log reader waits for the database");
                 return;
             }
-        };
-        let more = rows.len() == BATCH;
-        let (now, time) = (Instant::now(), hub.clock.now());
-        let frames = rows.iter().map(|row| {
-            let mut frame = Frame::new(&hub.epoch, row, hub.take_accepted(row.seq), now);
-            // another node's clock may be ahead of ours
-            let age = u64::try_from(time.0.saturating_sub(row.published_at.0)).unwrap_or(0);
-            frame.age = Some(Duration::from_micros(age));
-            frame
-        });
-        hub.ring.push(frames.collect());
-        hub.metrics.ring_frames.set(hub.ring.len() as i64);
-        if !more {
-            return;
         }
     }
+}
+
+/// Whether there may be more to be read.
+enum Left {
+    Nothing,
+    More,
+}
+
+async fn read_once(hub: &Hub) -> Result<Left, LogUnavailable> {
+    let (log, head) = hub.ring.standing();
+    let part = hub.log.after(head - 1, BATCH + 1).await?;
+    if part.epoch != log.epoch {
+        tracing::warn!(before = %log.epoch, now = %part.epoch, "the log has another name: its streams are told that there is a gap");
+        hub.forget_log();
+        hub.ring.restart(part.epoch, part.head);
+        return Ok(Left::More);
+    }
+    let seen = hub.last_row();
+    let mut rows = part.rows;
+    let again = (rows.first().is_some_and(|row| row.seq <= head)).then(|| rows.remove(0));
+    let other = (again.as_ref().zip(seen.as_ref())).is_some_and(|(now, then)| now != then);
+    if part.head < head || other {
+        tracing::error!(
+            seen = head,
+            now = part.head,
+            "the log has lost rows that were sent: the database was put back to an earlier state"
+        );
+        let lost = Lost {
+            epoch: log.epoch,
+            seq: head,
+            row: seen,
+        };
+        hub.log.begin_anew(&lost, &hub.random_epoch()).await?;
+        let after = hub.log.after(head, 1).await?;
+        // unchanged, it lies with what is read from, not with the log: a database that lags behind, say
+        return Ok(match after.epoch == lost.epoch {
+            true => Left::Nothing,
+            false => Left::More,
+        });
+    }
+    let more = rows.len() >= BATCH;
+    if let Some(last) = rows.last().or(again.as_ref()) {
+        hub.note_last_row(last.clone());
+    }
+    let (now, time) = (Instant::now(), hub.clock.now());
+    let frames = rows.iter().map(|row| {
+        let mut frame = Frame::new(&log.epoch, row, hub.take_accepted(row.seq), now);
+        // another node's clock may be ahead of ours
+        let age = u64::try_from(time.0.saturating_sub(row.published_at.0)).unwrap_or(0);
+        frame.age = Some(Duration::from_micros(age));
+        frame
+    });
+    hub.ring.push(frames.collect());
+    hub.metrics.ring_frames.set(hub.ring.len() as i64);
+    Ok(match more {
+        true => Left::More,
+        false => Left::Nothing,
+    })
 }

@@ -10,10 +10,11 @@ use tokio::{
 
 use super::{
     catch_up::{Cursor, Step},
-    frame::{self, Ending, Frame, Gap},
+    frame::{self, Ending, Frame, Gap, GapReason},
     lag::Lag,
     metrics::CloseLabel,
     node::Hub,
+    ring::Lineage,
     seat::End,
     seats::SeatGuard,
     transport::Transport,
@@ -44,7 +45,7 @@ pub struct Replay {
     pub speed: f64,
 }
 
-/// A row's time is taken before its commit: by then, all that were published until a moment are there.
+/// A row's time is taken before its commit: by then, nearly all that were published until a moment are there. The last are waited for.
 const COMMITTED_WITHIN: i64 = Time::SECOND;
 
 impl Replay {
@@ -62,8 +63,10 @@ pub struct Opening {
     pub hello: Bytes,
     /// A hole that is already known.
     pub gap: Option<Gap>,
-    /// After which seq.
+    /// After which seq, ...
     pub at: i64,
+    /// ... of which log.
+    pub log: Lineage,
     /// What passes.
     pub filter: Filter,
     /// Whether each ping has a `heartbeat` beside it.
@@ -160,7 +163,7 @@ impl<'a> Stream<'a> {
         let first = (config.ping_seconds as f64 + spread).max(0.05);
         let now = Instant::now();
         Stream {
-            cursor: Cursor::new(hub.clone(), opening.at),
+            cursor: Cursor::new(hub.clone(), opening.log.clone(), opening.at),
             sent_at: opening.at,
             told: opening.at,
             matched: 0,
@@ -214,7 +217,7 @@ impl<'a> Stream<'a> {
     /// A client comes back after `bye`, and must then stand at the end, even if the last frames were hidden from it.
     async fn end_replay(&mut self, until: i64) -> Over {
         if self.told < until {
-            let at = self.hub.position(until);
+            let at = self.cursor.position(until);
             let last = frame::heartbeat(&at, self.hub.clock.now(), Some(self.matched));
             if let Err(over) = self.send(Piece::Control(last)).await {
                 return over;
@@ -230,7 +233,7 @@ impl<'a> Stream<'a> {
         self.send(Piece::Control(self.opening.hello.clone()))
             .await?;
         if let Some(gap) = &self.opening.gap {
-            self.send(Piece::Control(frame::gap(&self.hub.epoch, gap)))
+            self.send(Piece::Control(frame::gap(&self.opening.log.epoch, gap)))
                 .await?;
         }
         Ok(())
@@ -242,7 +245,7 @@ impl<'a> Stream<'a> {
         let heartbeat = self.opening.heartbeat.then(|| {
             let matched = (!self.opening.filter.is_open()).then_some(self.matched);
             frame::heartbeat(
-                &self.hub.position(self.sent_at),
+                &self.cursor.position(self.sent_at),
                 self.hub.clock.now(),
                 matched,
             )
@@ -261,8 +264,15 @@ impl<'a> Stream<'a> {
     async fn send_gap(&mut self, gap: &Gap) -> Result<(), Over> {
         self.wait_for_tenure().await?;
         self.sent_at = gap.resume_at;
-        self.send(Piece::Control(frame::gap(&self.hub.epoch, gap)))
-            .await
+        let at = self.cursor.position(gap.resume_at);
+        self.send(Piece::Control(frame::gap(&at.epoch, gap)))
+            .await?;
+        // where a replay ends is a place in the log that is gone
+        if self.opening.replay.is_some() && gap.reason == GapReason::EpochChanged {
+            let bye = frame::bye("epoch_changed", self.opening.retry_ms);
+            return Err(Over::Say("epoch_changed", bye));
+        }
+        Ok(())
     }
 
     async fn send_frames(&mut self, frames: Vec<Arc<Frame>>) -> Result<(), Over> {
@@ -365,7 +375,7 @@ async fn last_of_replay(hub: &Hub, replay: Option<Replay>) -> i64 {
         // in steps: the wall clock may be set meanwhile
         let left = replay.until.plus(COMMITTED_WITHIN).0 - hub.clock.now().0;
         if left < 0 {
-            match hub.log.before_time(replay.until.plus(1)).await {
+            match hub.log.settled_before(replay.until.plus(1)).await {
                 Ok(last) => return last,
                 Err(error) => tracing::warn!(%error, "a replay's end waits for the database"),
             }

@@ -137,7 +137,7 @@ async fn live_state_is_never_behind() {
 
 /// What of each signal says what the engine knew.
 async fn fired(db: &Db) -> Vec<serde_json::Value> {
-    let rows = db.after(0, 10_000).await.unwrap();
+    let rows = db.after(0, 10_000).await.unwrap().rows;
     let bodies = rows.iter().map(|row| {
         let mut body: serde_json::Value = serde_json::from_str(&row.body).unwrap();
         let fields = body.as_object_mut().unwrap();

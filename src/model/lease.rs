@@ -17,6 +17,15 @@ pub enum Claim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fence(pub i64);
 
+/// Numbers what is known of a node: as long as it is the same, nothing was taken from the node, nor forgotten of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Era {
+    /// Another whenever something was taken from it, and whenever its row had to be made anew.
+    pub number: i64,
+    /// Another with each connection: the one before may have led to a state of the database that is no more.
+    pub connection: u64,
+}
+
 /// Who wants a lease for this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applicant {
@@ -30,6 +39,19 @@ pub struct Applicant {
     pub peer: String,
     /// How long ago living holders of this node were superseded: counts where the lease is this node's already.
     pub takeovers: Vec<Duration>,
+    /// How the stream is asked for.
+    pub claim: Claim,
+    /// What its holder was asked before.
+    pub asked: Option<Asked>,
+}
+
+/// A question to a lease's holder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Names the question.
+    pub id: i64,
+    /// The lease that it is about.
+    pub fence: Fence,
 }
 
 /// What an application for a lease comes to.
@@ -42,8 +64,10 @@ pub enum Application {
         /// How long ago living holders were superseded, on whatever node.
         takeovers: Vec<Duration>,
     },
-    /// It is another node's, and that node lives.
-    Held(Held),
+    /// It is another node's, and that node lives; it is asked to make room.
+    Held(Held, Asked),
+    /// It was asked, and its holder stays.
+    Refused(Held, Answer),
 }
 
 /// A lease of another node.
@@ -104,16 +128,14 @@ pub type LeaseFuture<'a, T> =
 /// One node's hand on the leases of all: `store` implements it, `hub` uses it. Each call is one transaction. Whether a node lives is
 /// decided by the time of its last heartbeat and the clock of the database alone.
 pub trait LeaseStore: Send + Sync {
-    /// This node lives. What is taken from it afterwards is taken a lease's life later at the earliest.
-    fn beat(&self) -> LeaseFuture<'_, ()>;
+    /// This node lives. What is taken from it afterwards is taken a lease's life later at the earliest, by the database's clock. Its era:
+    /// as long as that is the same, nothing was taken.
+    fn beat(&self) -> LeaseFuture<'_, Era>;
     /// Its leases: keys and fences. After a [`LeaseStore::beat`], whatever was taken from it before that is missing here.
     fn own(&self) -> LeaseFuture<'_, Vec<(String, Fence)>>;
-    /// Takes a lease that is free, this node's own, or of a node that lives no more.
-    fn apply<'a>(&'a self, applicant: &'a Applicant) -> LeaseFuture<'a, Application>;
-    /// Asks the node that has the lease to make room; names the question.
-    fn ask<'a>(&'a self, key_id: &'a str, fence: Fence, claim: Claim) -> LeaseFuture<'a, i64>;
-    /// The answer to a question of this node, once there is one.
-    fn answer(&self, ask: i64) -> LeaseFuture<'_, Option<Answer>>;
+    /// For each: takes a lease that is free, this node's own, or of a node that lives no more. The node that has it is asked to make room,
+    /// unless it was already.
+    fn apply<'a>(&'a self, applicants: &'a [Applicant]) -> LeaseFuture<'a, Vec<Application>>;
     /// Questions of the last seconds about this node's leases that have no answer yet.
     fn asked(&self) -> LeaseFuture<'_, Vec<Ask>>;
     /// Answers one. With [`Answer::Free`] the lease that was asked for is let go in the same transaction; `takeovers` goes with it.

@@ -15,10 +15,32 @@ pub struct LogRow {
     pub body: Arc<str>,
 }
 
+/// Part of the log, read at one instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogPart {
+    /// Names the log.
+    pub epoch: Arc<str>,
+    /// The last committed seq at that instant.
+    pub head: i64,
+    /// Rows, in order.
+    pub rows: Vec<LogRow>,
+}
+
+/// What was in the log, and is no more: the database was put back to an earlier state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The log's name.
+    pub epoch: Arc<str>,
+    /// The last seq that was seen in it.
+    pub seq: i64,
+    /// The row that it had, where it is known.
+    pub row: Option<LogRow>,
+}
+
 /// The state of the log at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogHead {
-    /// Names the log; drawn when the database is created.
+    /// Names the log; drawn when the database is created, and again when the log has gone back.
     pub epoch: Arc<str>,
     /// The last committed seq; 0 for an empty log.
     pub seq: i64,
@@ -73,7 +95,11 @@ pub trait LogRead: Send + Sync {
     /// Epoch, last and oldest seq.
     fn head(&self) -> LogFuture<'_, LogHead>;
     /// Up to `limit` rows with a greater seq, in order.
-    fn after(&self, seq: i64, limit: usize) -> LogFuture<'_, Vec<LogRow>>;
+    fn after(&self, seq: i64, limit: usize) -> LogFuture<'_, LogPart>;
     /// The greatest seq whose row was published before `time`; `oldest - 1` where there is none.
     fn before_time(&self, time: Time) -> LogFuture<'_, i64>;
+    /// The same, once no row can come any more that was published before: those that are being committed are waited for.
+    fn settled_before(&self, time: Time) -> LogFuture<'_, i64>;
+    /// Names the log anew, if it has that name and has indeed lost that. Of several who ask, one does it.
+    fn begin_anew<'a>(&'a self, lost: &'a Lost, epoch: &'a str) -> LogFuture<'a, ()>;
 }

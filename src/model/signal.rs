@@ -18,7 +18,16 @@ pub fn wire(row: &LogRow) -> String {
         "{{\"seq\":{},\"published_at\":\"{}\"{comma}",
         row.seq, row.published_at
     );
-    out.push_str(rest);
+    // No way in lets one pass, and this is the last place before the wire: a break would end a frame's line, and begin whatever the rest
+    // says. Between tokens it means what a space does; within a text it is no JSON.
+    if rest.contains(['\n', '\r']) {
+        out.extend(
+            rest.chars()
+                .map(|c| if matches!(c, '\n' | '\r') { ' ' } else { c }),
+        );
+    } else {
+        out.push_str(rest);
+    }
     out
 }
 

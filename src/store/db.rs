@@ -22,6 +22,7 @@ use super::{
     sql::{Target, query, query_scalar},
     sqlite,
 };
+use crate::model::time::Time;
 
 /// What differs between databases.
 pub(crate) enum Pools {
@@ -67,6 +68,8 @@ pub(crate) struct Inner {
 #[derive(Debug, Default)]
 struct Writes {
     broke_off: AtomicBool,
+    /// The same of the last one that wrote the log: that others succeed says nothing of it, where somebody holds its head.
+    log_broke_off: AtomicBool,
 }
 
 /// Goes with a transaction: dropped without a commit, it tells.
@@ -74,13 +77,19 @@ struct Writes {
 struct Mark {
     writes: Arc<Writes>,
     committed: bool,
+    /// Whether it writes the log.
+    log: bool,
 }
 
 impl Drop for Mark {
     fn drop(&mut self) {
-        self.writes
-            .broke_off
-            .store(!self.committed, Ordering::Relaxed);
+        let broke_off = !self.committed;
+        self.writes.broke_off.store(broke_off, Ordering::Relaxed);
+        if self.log {
+            self.writes
+                .log_broke_off
+                .store(broke_off, Ordering::Relaxed);
+        }
     }
 }
 
@@ -202,6 +211,7 @@ impl Db {
         let mark = Mark {
             writes: self.0.writes.clone(),
             committed: false,
+            log: false,
         };
         let begun = match &self.0.pools {
             Pools::Sqlite { write, .. } => {
@@ -262,7 +272,10 @@ impl Db {
     /// Whether the database takes writes: yes as long as they succeed; after one that did not, a trial decides, at most once a
     /// second. The reason where it does not.
     pub async fn check_writable(&self) -> Result<(), String> {
-        let broke_off = || self.0.writes.broke_off.load(Ordering::Relaxed);
+        let writes = &self.0.writes;
+        let broke_off = || {
+            writes.broke_off.load(Ordering::Relaxed) || writes.log_broke_off.load(Ordering::Relaxed)
+        };
         if !broke_off() {
             return Ok(());
         }
@@ -289,6 +302,7 @@ impl Db {
             room.map_err(|e| StoreError::Full(sqlx::Error::Io(e)))?;
         }
         let mut tx = self.begin().await?;
+        tx.writes_log();
         query("update log_head set seq = seq where only_row = 1")
             .execute(&mut tx)
             .await?;
@@ -310,6 +324,19 @@ impl Db {
     #[must_use]
     pub fn lease_changes(&self) -> watch::Receiver<u64> {
         self.0.leases.subscribe()
+    }
+
+    /// Now, by the clock that all who share the database have in common: the database's, where it has one; else `own`.
+    pub async fn shared_time(&self, own: Time) -> StoreResult<Time> {
+        match &self.0.pools {
+            Pools::Sqlite { .. } => Ok(own),
+            Pools::Postgres { .. } => {
+                let now = query_scalar::<i64>(
+                    "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
+                );
+                Ok(Time(now.fetch_one(self).await?))
+            }
+        }
     }
 
     /// A read that touches the database; the readiness check.
@@ -351,6 +378,11 @@ impl Tx {
     /// Whether other nodes may wait for what it holds.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.begun, Begun::Postgres(..))
+    }
+
+    /// It writes the log: whether it comes to its end says whether publishing works.
+    pub(crate) fn writes_log(&mut self) {
+        self.mark.log = true;
     }
 
     /// What it changed is for all nodes to know at once.

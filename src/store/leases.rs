@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{error::StoreError, member::Member};
 use crate::model::{
     lease::{
-        Answer, Applicant, Application, Ask, Claim, Ended, Fence, Held, LeaseFuture, LeaseStore,
-        LeasesUnavailable,
+        Answer, Applicant, Application, Ask, Asked, Claim, Ended, Era, Fence, Held, LeaseFuture,
+        LeaseStore, LeasesUnavailable,
     },
     time::Time,
 };
@@ -18,6 +18,12 @@ fn unavailable(error: impl Into<StoreError>) -> LeasesUnavailable {
 fn to_ms(ages: &[Duration]) -> Vec<i64> {
     let ms = |age: &Duration| i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
     ages.iter().map(ms).collect()
+}
+
+/// A list for each of many: as texts, since arrays of arrays must all be of one length.
+fn ages_text(ages: &[Duration]) -> String {
+    let ages: Vec<String> = to_ms(ages).iter().map(i64::to_string).collect();
+    ages.join(",")
 }
 
 fn from_ms(ages: &[i64]) -> Vec<Duration> {
@@ -42,20 +48,49 @@ fn read_word(word: &str) -> Option<Answer> {
 struct Applied {
     granted: bool,
     fence: i64,
-    connected_at: Option<i64>,
-    peer: Option<String>,
+    connected_at: i64,
+    peer: String,
     takeover_ages_ms: Option<Vec<i64>>,
+    question: Option<i64>,
+    answer: Option<String>,
+}
+
+fn outcome(applied: Applied) -> Result<Application, LeasesUnavailable> {
+    let fence = Fence(applied.fence);
+    if applied.granted {
+        let takeovers = from_ms(&applied.takeover_ages_ms.unwrap_or_default());
+        return Ok(Application::Granted { fence, takeovers });
+    }
+    let held = Held {
+        fence,
+        connected_at: Time(applied.connected_at),
+        peer: applied.peer,
+    };
+    let question = (applied.question)
+        .ok_or_else(|| unavailable(StoreError::corrupt("an application", "no question")))?;
+    let Some(word) = applied.answer.filter(|word| word != "free") else {
+        return Ok(Application::Held(
+            held,
+            Asked {
+                id: question,
+                fence,
+            },
+        ));
+    };
+    let answer =
+        read_word(&word).ok_or_else(|| unavailable(StoreError::corrupt("an answer", &word)))?;
+    Ok(Application::Refused(held, answer))
 }
 
 impl LeaseStore for Member {
-    fn beat(&self) -> LeaseFuture<'_, ()> {
+    fn beat(&self) -> LeaseFuture<'_, Era> {
         Box::pin(async { Member::beat(self).await.map_err(unavailable) })
     }
 
     fn own(&self) -> LeaseFuture<'_, Vec<(String, Fence)>> {
         Box::pin(async {
             let sql = "select key_id, fence from leases where node = $1";
-            let rows = sqlx::query_as(sql).bind(&*self.id).fetch_all(&self.pool);
+            let rows = sqlx::query_as(sql).bind(&*self.id).fetch_all(&self.heart);
             let rows: Vec<(String, i64)> = rows.await.map_err(unavailable)?;
             Ok(rows
                 .into_iter()
@@ -64,64 +99,32 @@ impl LeaseStore for Member {
         })
     }
 
-    fn apply<'a>(&'a self, applicant: &'a Applicant) -> LeaseFuture<'a, Application> {
+    fn apply<'a>(&'a self, applicants: &'a [Applicant]) -> LeaseFuture<'a, Vec<Application>> {
         Box::pin(async {
-            let sql = "select * from apply_for_lease($1, $2, $3, $4, $5)";
-            let applied = sqlx::query_as(sql)
-                .bind(&applicant.key_id)
-                .bind(&*self.id)
-                .bind(applicant.connected_at.0)
-                .bind(&applicant.peer)
-                .bind(to_ms(&applicant.takeovers))
-                .fetch_one(&self.pool);
-            let applied: Applied = applied.await.map_err(unavailable)?;
-            let fence = Fence(applied.fence);
-            if applied.granted {
-                let takeovers = from_ms(&applied.takeover_ages_ms.unwrap_or_default());
-                return Ok(Application::Granted { fence, takeovers });
-            }
-            Ok(Application::Held(Held {
-                fence,
-                connected_at: Time(applied.connected_at.unwrap_or_default()),
-                peer: applied.peer.unwrap_or_default(),
-            }))
-        })
-    }
-
-    fn ask<'a>(&'a self, key_id: &'a str, fence: Fence, claim: Claim) -> LeaseFuture<'a, i64> {
-        Box::pin(async move {
-            // a lease that has changed hands since is answered as free: whoever asked applies again
-            let sql = "with old as (delete from lease_asks where asked_at < clock_timestamp() - interval '1 minute'),
-                       held as (select node from leases where key_id = $1 and fence = $2 and node is not null),
-                       asked as (
-                           insert into lease_asks (key_id, fence, node, takeover, answer)
-                           values ($1, $2, coalesce((select node from held), ''), $3,
-                                   case when exists (select from held) then null else 'free' end)
-                           returning id)
-                       select id, pg_notify('sigcast_leases', '') is null from asked";
-            let asked = sqlx::query_as(sql)
-                .bind(key_id)
-                .bind(fence.0)
-                .bind(claim == Claim::Takeover)
-                .fetch_one(&self.pool);
-            let (id, _): (i64, bool) = asked.await.map_err(unavailable)?;
-            Ok(id)
-        })
-    }
-
-    fn answer(&self, ask: i64) -> LeaseFuture<'_, Option<Answer>> {
-        Box::pin(async move {
-            let sql = "select answer from lease_asks where id = $1";
-            let answer = sqlx::query_scalar(sql).bind(ask).fetch_optional(&self.pool);
-            let answer: Option<Option<String>> = answer.await.map_err(unavailable)?;
-            match answer.flatten() {
-                None => Ok(None),
-                Some(word) => {
-                    Ok(Some(read_word(&word).ok_or_else(|| {
-                        unavailable(StoreError::corrupt("an answer", &word))
-                    })?))
-                }
-            }
+            let of = |each: fn(&Applicant) -> i64| applicants.iter().map(each).collect::<Vec<_>>();
+            let asked = |each: fn(Asked) -> i64| {
+                let asked = applicants.iter().map(|one| one.asked.map(each));
+                asked.collect::<Vec<_>>()
+            };
+            let keys: Vec<&str> = applicants.iter().map(|one| one.key_id.as_str()).collect();
+            let peers: Vec<&str> = applicants.iter().map(|one| one.peer.as_str()).collect();
+            let ages = applicants.iter().map(|one| ages_text(&one.takeovers));
+            let ages: Vec<String> = ages.collect();
+            let takes_over = applicants.iter().map(|one| one.claim == Claim::Takeover);
+            let takes_over: Vec<bool> = takes_over.collect();
+            let applied =
+                sqlx::query_as("select * from apply_for_leases($1, $2, $3, $4, $5, $6, $7, $8)")
+                    .bind(&*self.id)
+                    .bind(keys)
+                    .bind(of(|one| one.connected_at.0))
+                    .bind(peers)
+                    .bind(ages)
+                    .bind(takes_over)
+                    .bind(asked(|asked| asked.id))
+                    .bind(asked(|asked| asked.fence.0))
+                    .fetch_all(&self.pool);
+            let applied: Vec<Applied> = applied.await.map_err(unavailable)?;
+            applied.into_iter().map(outcome).collect()
         })
     }
 
@@ -167,12 +170,7 @@ impl LeaseStore for Member {
         Box::pin(async move {
             let keys: Vec<&str> = leases.iter().map(|ended| ended.key_id.as_str()).collect();
             let fences: Vec<i64> = leases.iter().map(|ended| ended.fence.0).collect();
-            // a list for each: as texts, since arrays of arrays must all be of one length
-            let ages = leases.iter().map(|ended| {
-                let ages = to_ms(&ended.takeovers);
-                let ages: Vec<String> = ages.iter().map(i64::to_string).collect();
-                ages.join(",")
-            });
+            let ages = leases.iter().map(|ended| ages_text(&ended.takeovers));
             let ages: Vec<String> = ages.collect();
             let sql = "update leases set node = null, takeovers = array(
                            select clock_timestamp() - cast(age as bigint) * interval '1 millisecond'

@@ -8,7 +8,7 @@ use super::{
     sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::model::{
-    log::{LogFuture, LogHead, LogRead, LogRow, LogUnavailable},
+    log::{LogFuture, LogHead, LogPart, LogRead, LogRow, LogUnavailable, Lost},
     publish::NewSignal,
     signal::Facets,
     time::Time,
@@ -49,6 +49,15 @@ struct SignalRow {
     seq: i64,
     published_at: i64,
     body: String,
+}
+
+#[derive(sqlx::FromRow)]
+struct PartRow {
+    epoch: String,
+    head: i64,
+    seq: Option<i64>,
+    published_at: Option<i64>,
+    body: Option<String>,
 }
 
 impl From<SignalRow> for LogRow {
@@ -168,15 +177,73 @@ impl Db {
         })
     }
 
-    async fn read_after(&self, seq: i64, limit: usize) -> StoreResult<Vec<LogRow>> {
-        let rows: Vec<SignalRow> = query_as(
-            "select seq, published_at, body from signals where seq > $1 order by seq limit $2",
+    /// With the head that goes with it: one statement sees one state of the database.
+    async fn read_after(&self, seq: i64, limit: usize) -> StoreResult<LogPart> {
+        let rows: Vec<PartRow> = query_as(
+            "select log_head.epoch, log_head.seq as head, part.seq, part.published_at, part.body from log_head
+             left join (select seq, published_at, body from signals where seq > $1 order by seq limit $2) as part on true
+             order by part.seq",
         )
         .bind(seq)
         .bind(limit as i64)
         .fetch_all(self)
         .await?;
-        Ok(rows.into_iter().map(LogRow::from).collect())
+        let first = rows.first();
+        let (epoch, head) = first
+            .map(|row| (row.epoch.as_str().into(), row.head))
+            .ok_or_else(|| StoreError::Refused("the log has no name".to_owned()))?;
+        let rows = rows.into_iter().filter_map(|row| {
+            Some(LogRow {
+                seq: row.seq?,
+                published_at: Time(row.published_at?),
+                body: row.body?.into(),
+            })
+        });
+        let rows = rows.collect();
+        Ok(LogPart { epoch, head, rows })
+    }
+
+    /// Names the log anew where it has lost what is said. What nodes hold by leases and duties, and know of each other, may have been
+    /// lost with it: all of them look through what they have, and whoever runs engines begins again from what is stored.
+    async fn name_anew(&self, lost: &Lost, epoch: &str) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        let row = lost.row.as_ref();
+        let renamed: Option<i64> = query_scalar(
+            "update log_head set epoch = $1 where epoch = $2 and (seq < $3
+                 or exists (select 1 from signals where seq = $3 and (published_at <> $4 or body <> $5))) returning seq",
+        )
+        .bind(epoch)
+        .bind(&*lost.epoch)
+        .bind(lost.seq)
+        .bind(row.map(|row| row.published_at.0))
+        .bind(row.map(|row| &*row.body))
+        .fetch_optional(&mut tx)
+        .await?;
+        if renamed.is_some() && self.is_shared() {
+            for sql in [
+                "update duties set node = null, fence = nextval('fences')",
+                "update nodes set era = nextval('fences')",
+            ] {
+                query(sql).execute(&mut tx).await?;
+            }
+        }
+        tx.tell_all();
+        self.commit(tx).await
+    }
+
+    /// From here on, whatever is published is so at `time` or later: a row's time is taken before its commit, at most as early as the head's.
+    async fn settle_before(&self, time: Time) -> StoreResult<()> {
+        let head = query_scalar::<i64>("select published_at from log_head");
+        if head.fetch_one(self).await? >= time.0 {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        // waits for whoever publishes now
+        query("update log_head set published_at = $1 where only_row = 1 and published_at < $1")
+            .bind(time.to_whole_ms().0)
+            .execute(&mut tx)
+            .await?;
+        self.commit_quietly(tx).await
     }
 
     async fn read_before_time(&self, time: Time) -> StoreResult<i64> {
@@ -201,6 +268,7 @@ impl Tx {
         if signals.is_empty() {
             return Ok(Vec::new());
         }
+        self.writes_log();
         // locks the counter: whoever publishes beside us waits here, and sees our ids
         let lock = match self.is_shared() {
             false => "update log_head set seq = seq where only_row = 1 returning seq, published_at",
@@ -331,12 +399,23 @@ impl LogRead for Db {
         Box::pin(async { self.read_head().await.map_err(unavailable) })
     }
 
-    fn after(&self, seq: i64, limit: usize) -> LogFuture<'_, Vec<LogRow>> {
+    fn after(&self, seq: i64, limit: usize) -> LogFuture<'_, LogPart> {
         Box::pin(async move { self.read_after(seq, limit).await.map_err(unavailable) })
     }
 
     fn before_time(&self, time: Time) -> LogFuture<'_, i64> {
         Box::pin(async move { self.read_before_time(time).await.map_err(unavailable) })
+    }
+
+    fn settled_before(&self, time: Time) -> LogFuture<'_, i64> {
+        Box::pin(async move {
+            self.settle_before(time).await.map_err(unavailable)?;
+            self.read_before_time(time).await.map_err(unavailable)
+        })
+    }
+
+    fn begin_anew<'a>(&'a self, lost: &'a Lost, epoch: &'a str) -> LogFuture<'a, ()> {
+        Box::pin(async move { self.name_anew(lost, epoch).await.map_err(unavailable) })
     }
 }
 

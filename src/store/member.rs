@@ -1,11 +1,14 @@
 //! A node among those that share a PostgreSQL database: its heartbeats, and the duties that one of them has at a time.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
+use sqlx::{Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
 
 use super::{
     db::{Db, Pools, Tx},
@@ -14,9 +17,10 @@ use super::{
     postgres::{PING, is_there},
     sql::query_scalar,
 };
+use crate::model::lease::Era;
 
-/// Connections beside those of requests: a heartbeat must not wait for a free one.
-const CONNECTIONS: u32 = 4;
+/// Connections beside those of requests, for leases and duties. Heartbeats have one more, of their own: they must not wait for a free one.
+const CONNECTIONS: u32 = 3;
 /// What has written nothing for so long, and holds nothing, is forgotten.
 const FORGOTTEN_AFTER: &str = "1 hour";
 
@@ -24,8 +28,14 @@ const FORGOTTEN_AFTER: &str = "1 hour";
 #[derive(Clone, Debug)]
 pub struct Member {
     pub(crate) pool: PgPool,
+    /// For heartbeats, and what follows from them.
+    pub(crate) heart: PgPool,
+    /// How many connections `heart` has made. A new one may lead to a database that was put back to an earlier state.
+    connections: Arc<AtomicU64>,
     pub(crate) id: Arc<str>,
     life: Duration,
+    /// In which it joined.
+    era: Era,
     patience: Arc<Patience>,
 }
 
@@ -80,43 +90,56 @@ impl Db {
         else {
             return Ok(None);
         };
-        let suspicion = patience.clone();
         // nothing here takes long, and what does must not hold its locks when its node has given up
         let limits = format!(
             "set lock_timeout = '{0}ms'; set statement_timeout = '{0}ms'; set idle_in_transaction_session_timeout = '{0}ms'",
             life.as_millis() / 2
         );
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(*connect)
-            .test_before_acquire(false)
-            .after_connect(move |connection, _| {
-                let limits = sqlx::AssertSqlSafe(limits.clone());
-                Box::pin(async move {
-                    connection.execute(limits).await?;
-                    Ok(())
+        let made = |made: Arc<AtomicU64>| {
+            let limits = limits.clone();
+            let suspicion = patience.clone();
+            PgPoolOptions::new()
+                .acquire_timeout(*connect)
+                .test_before_acquire(false)
+                .after_connect(move |connection, _| {
+                    made.fetch_add(1, Ordering::Relaxed);
+                    let limits = sqlx::AssertSqlSafe(limits.clone());
+                    Box::pin(async move {
+                        connection.execute(limits).await?;
+                        Ok(())
+                    })
                 })
-            })
-            .before_acquire(move |connection, meta| {
-                let doubted = suspicion.doubts(meta.age);
-                let suspected = suspicion.suspects(meta.age);
-                Box::pin(async move {
-                    Ok(!doubted && (!suspected || is_there(connection, QUICK).await))
+                .before_acquire(move |connection, meta| {
+                    let doubted = suspicion.doubts(meta.age);
+                    let suspected = suspicion.suspects(meta.age);
+                    Box::pin(async move {
+                        Ok(!doubted && (!suspected || is_there(connection, QUICK).await))
+                    })
                 })
-            })
-            // whoever gave up waiting gives back a connection that may never answer
-            .after_release(|connection, _| {
-                Box::pin(async move { Ok(is_there(connection, PING).await) })
-            })
-            .connect_with(options.as_ref().clone())
-            .await?;
-        let member = Member {
+                // whoever gave up waiting gives back a connection that may never answer
+                .after_release(|connection, _| {
+                    Box::pin(async move { Ok(is_there(connection, PING).await) })
+                })
+        };
+        let pool = made(Arc::default()).max_connections(CONNECTIONS);
+        let pool = pool.connect_with(options.as_ref().clone()).await?;
+        let connections = Arc::<AtomicU64>::default();
+        // for good: each new connection has the node look through what it has
+        let heart = made(connections.clone())
+            .max_connections(1)
+            .max_lifetime(None)
+            .idle_timeout(None);
+        let heart = heart.connect_with(options.as_ref().clone()).await?;
+        let mut member = Member {
             pool,
+            heart,
+            connections,
             id: id.into(),
             life,
+            era: Era::default(),
             patience: patience.clone(),
         };
-        member.beat().await?;
+        member.era = member.beat().await?;
         // a process joins once
         let _ = self.0.node.set(member.id.clone());
         Ok(Some(member))
@@ -127,11 +150,25 @@ impl Db {
     /// Takes a node for gone at once, whatever its last heartbeat says. For who knows that its process has ended.
     pub async fn bury(&self, id: &str) -> StoreResult<()> {
         if let Pools::Postgres { pool, .. } = &self.0.pools {
-            let gone = sqlx::query("delete from nodes where id = $1").bind(id);
-            gone.execute(pool).await?;
+            let mut tx = pool.begin().await?;
+            give_up(&mut tx, id).await?;
+            tx.commit().await?;
         }
         Ok(())
     }
+}
+
+/// Frees what a node has, and deletes its row. In the order in which whoever takes something locks: first what is taken, then the row
+/// of the node that has it. The other way round, two would wait for each other.
+async fn give_up(connection: &mut PgConnection, id: &str) -> StoreResult<()> {
+    for sql in [
+        "update leases set node = null where key_id in (select key_id from leases where node = $1 order by key_id for update)",
+        "update duties set node = null where name in (select name from duties where node = $1 order by name for update)",
+        "delete from nodes where id = $1",
+    ] {
+        sqlx::query(sql).bind(id).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 impl Member {
@@ -141,33 +178,36 @@ impl Member {
         self.life
     }
 
-    /// It lives.
-    pub async fn beat(&self) -> StoreResult<()> {
+    /// The era in which it joined.
+    #[must_use]
+    pub fn era(&self) -> Era {
+        self.era
+    }
+
+    /// It lives; its era.
+    pub async fn beat(&self) -> StoreResult<Era> {
         let sql = "insert into nodes (id, beat_at, life) values ($1, clock_timestamp(), $2 * interval '1 millisecond')
-                   on conflict (id) do update set beat_at = clock_timestamp()";
+                   on conflict (id) do update set beat_at = clock_timestamp() returning era";
         let life = i64::try_from(self.life.as_millis()).unwrap_or(i64::MAX);
-        let beat = sqlx::query(sql).bind(&*self.id).bind(life);
+        let beat = sqlx::query_scalar(sql).bind(&*self.id).bind(life);
         let mut unanswered = Unanswered {
             patience: &self.patience,
             begun: Instant::now(),
             answered: false,
         };
-        let beat = beat.execute(&self.pool).await;
+        let number = beat.fetch_one(&self.heart).await;
         unanswered.answered = true;
-        beat?;
-        Ok(())
+        let number = number?;
+        Ok(Era {
+            number,
+            connection: self.connections.load(Ordering::Relaxed),
+        })
     }
 
     /// It ends: what it holds is free at once. Nodes that ended without a word long ago are forgotten with it.
     pub async fn leave(&self) -> StoreResult<()> {
         let mut tx = self.pool.begin().await?;
-        for sql in [
-            "update leases set node = null where node = $1",
-            "update duties set node = null where node = $1",
-            "delete from nodes where id = $1",
-        ] {
-            sqlx::query(sql).bind(&*self.id).execute(&mut *tx).await?;
-        }
+        give_up(&mut tx, &self.id).await?;
         let forget = "delete from nodes where beat_at < clock_timestamp() - cast($1 as interval)
                       and not exists (select from leases where node = nodes.id)
                       and not exists (select from duties where node = nodes.id)";

@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::json;
+use sqlx::Connection as _;
 
 use super::{
     crash::{fired, lines, market},
@@ -221,6 +222,18 @@ fn a_node_cut_off_falls_silent_and_goes_on_with_what_is_still_its_own() {
     });
     let reason = reason.expect("it is not ready").to_string();
     assert!(reason.contains("silent"), "{reason}");
+    // it knows, and lets nobody wait for its database
+    let begun = Instant::now();
+    let reply = other.get("/api/signals", &kept);
+    reply.expect_error(503, "unavailable");
+    assert!(reply.head.header("retry-after").is_some());
+    let accepts = ("accept", "text/event-stream");
+    let mut stream = other.stream(&taken, "", &[accepts]);
+    assert_eq!(stream.head.status, 200);
+    stream.expect("bye");
+    let balanced = other.stream(&taken, "", &[accepts, ("x-other-nodes", "1")]);
+    balanced.refusal().expect_error(503, "unavailable");
+    assert!(begun.elapsed() < Duration::from_secs(3), "at once");
     // held, and silent
     keeps.expect_quiet(Duration::from_millis(300));
     loses.expect_quiet(Duration::from_millis(300));
@@ -236,6 +249,125 @@ fn a_node_cut_off_falls_silent_and_goes_on_with_what_is_still_its_own() {
         (ready.head.status == 200).then_some(())
     });
     assert!(ready.is_some(), "it is ready again, by itself");
+}
+
+#[test]
+fn a_node_held_for_gone_without_knowing_ends_what_was_taken() {
+    let (one, other) = two();
+    let key = one.alpha_key();
+    let mut first = one.listen(&key, "", &[]);
+    let known = one.publish_sample(1);
+    first.expect_signal(&known);
+    // as if the database's clock were set forward, between two heartbeats
+    let taken = until(PATIENCE, || {
+        one.sql("update nodes set beat_at = beat_at - interval '10 s' where id in (select node from leases)");
+        let stream = other.stream(&key, "", &[]);
+        (stream.head.status == 200).then_some(stream)
+    });
+    let mut second = taken.expect("the lease seems to be free");
+    second.expect_hello();
+    expect_superseded(&mut first);
+    let id = one.publish_sample(2);
+    second.expect_signal(&id);
+}
+
+/// Puts the log back to its first `kept` signals, and publishes others in the place of the rest.
+fn put_back(on: &Server, kept: u32, anew: std::ops::Range<u32>) {
+    let anew: Vec<String> = anew.map(|n| format!("'{}'", sample(n))).collect();
+    on.sql(&format!(
+        "begin; delete from signals where seq > {kept}; update log_head set seq = {kept};
+         select publish_signals(array[{}]::text[]); commit",
+        anew.join(", ")
+    ));
+}
+
+#[test]
+fn a_log_that_goes_back_is_told_as_a_gap() {
+    let (one, other) = two();
+    let keys = [one.alpha_key(), one.alpha_key(), one.alpha_key()];
+    let epoch = one.epoch(&keys[0]);
+    let mut streams = [
+        one.listen(&keys[0], "", &[]),
+        other.listen(&keys[1], "", &[]),
+    ];
+    for n in 1..=6 {
+        let id = one.publish_sample(n);
+        for stream in &mut streams {
+            stream.expect_signal(&id);
+        }
+    }
+    // shorter than it was; then as long, with others in the place of those that were sent
+    let mut before = epoch;
+    for (kept, anew, head) in [(4, 100..100, 4), (2, 102..104, 4)] {
+        put_back(&one, kept, anew);
+        // whoever comes just now is sent nothing that is lost
+        let mut fresh = other.listen(&keys[2], "", &[]);
+        let mut now = String::new();
+        for stream in &mut streams {
+            let gap = stream.expect("gap");
+            assert_eq!(gap.json()["reason"], "epoch_changed");
+            let (epoch, seq) = gap.id.split_once('-').unwrap();
+            assert_eq!(seq, head.to_string());
+            assert_ne!(epoch, before);
+            assert!(now.is_empty() || now == epoch, "one name on all nodes");
+            now = epoch.to_owned();
+        }
+        // the engines begin again, and what is published meanwhile is to be sent again
+        let id = other.publish_when_it_can(200 + kept);
+        for stream in &mut streams {
+            let signal = stream.expect_signal(&id);
+            assert_eq!(signal.id, format!("{now}-{}", head + 1));
+        }
+        loop {
+            match fresh.event(PATIENCE) {
+                Next::Frame(frame) if frame.event == "gap" => {}
+                Next::Frame(frame) if frame.event == "signal" => {
+                    assert_eq!(frame.json()["id"], json!(id), "a signal that is lost");
+                    break;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        drop(fresh);
+        // an id of before names nothing any more
+        let back = [("last-event-id", &*format!("{before}-3"))];
+        let mut late = one.listen(&keys[2], "", &back);
+        assert_eq!(late.expect("gap").json()["reason"], "epoch_changed");
+        before = now;
+    }
+    assert_eq!(one.epoch(&keys[0]), before);
+}
+
+#[test]
+fn what_cannot_be_published_is_said_by_readyz_until_it_can() {
+    let place = Arc::new(Place::new());
+    let server = Server::on(place.clone(), &[("SIGCAST_DATABASE__LOCK_SECONDS", "1")]);
+    let url = place.database().url.clone();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut holder = runtime.block_on(async {
+        let mut holder = sqlx::PgConnection::connect(&url).await.unwrap();
+        let hold = sqlx::raw_sql("begin; select seq from log_head for update");
+        hold.execute(&mut holder).await.unwrap();
+        holder
+    });
+    let refused = server.admin("POST", "/v1/signals", &sample(1).to_string());
+    refused.expect_error(503, "unavailable");
+    for _ in 0..3 {
+        // what else is stored says nothing of it
+        server.alpha_key();
+        assert_eq!(server.admin("GET", "/readyz", "").head.status, 503);
+    }
+    runtime.block_on(async {
+        sqlx::raw_sql("rollback")
+            .execute(&mut holder)
+            .await
+            .unwrap();
+    });
+    let ready = until(PATIENCE, || {
+        (server.admin("GET", "/readyz", "").head.status == 200).then_some(())
+    });
+    assert!(ready.is_some(), "it is ready again, by itself");
+    server.publish_sample(1);
 }
 
 impl Server {

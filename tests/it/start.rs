@@ -145,3 +145,28 @@ fn a_demo_whose_terminal_goes_takes_its_folder_with_it() {
     assert!(end.is_some_and(|end| end.success()), "{end:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn a_new_admin_token_is_in_its_file_and_in_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = sigcast()
+        .args(["serve", "--log-json", "--listen", "127.0.0.1:0"])
+        .args(["--admin-listen", "127.0.0.1:0", "--data-dir"])
+        .arg(folder.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = lines_of(child.stdout.take().unwrap());
+    let listens = lines.recv_timeout(PATIENCE).unwrap();
+    let token = fs::read_to_string(folder.path().join("admin-token")).unwrap();
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!listens.contains(token.trim()) && !said.contains(token.trim()));
+    for line in said.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{line}"));
+    }
+    assert!(said.contains("admin-token"), "where it is: {said}");
+}

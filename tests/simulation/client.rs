@@ -11,7 +11,7 @@ use tokio::{
 use super::{
     draw::Draw,
     node::Refused,
-    wire::{Seen, Wire, seq_of, seq_of_signal},
+    wire::{Seen, Wire, place_of, seq_of_signal},
     world::World,
 };
 
@@ -21,9 +21,18 @@ pub struct Client {
     pub world: Arc<World>,
     pub draw: Draw,
     /// After which seq it stands; `None` before its first `hello`.
-    pub last: Option<i64>,
+    pub last: Option<(Arc<str>, i64)>,
+    /// What it got since it was last told of a gap.
+    pub got: Vec<(i64, String)>,
     /// It leaves for good then.
     pub until_ms: u64,
+}
+
+/// What a client holds in the end.
+pub struct Left {
+    pub key: String,
+    pub last: Option<(Arc<str>, i64)>,
+    pub got: Vec<(i64, String)>,
 }
 
 /// How a connection ended.
@@ -46,14 +55,14 @@ enum Plan {
 }
 
 impl Client {
-    pub async fn run(mut self) -> (String, Option<i64>) {
+    pub async fn run(mut self) -> Left {
         let mut vanished: Option<Instant> = None;
         while self.world.trace.ms() < self.until_ms {
             let Some(node) = self.world.some_node(&mut self.draw) else {
                 sleep(self.draw.ms(50, 400)).await;
                 continue;
             };
-            let claim = match self.last {
+            let claim = match &self.last {
                 Some(_) if self.draw.percent(50) => Claim::Takeover,
                 _ => Claim::Fresh,
             };
@@ -68,7 +77,7 @@ impl Client {
             let opened = tokio::select! {
                 biased;
                 () = wire.stopped() => Err(Refused::Later),
-                opened = timeout(patience, node.open(&self.key, claim, self.last, &wire)) => opened.unwrap_or(Err(Refused::Later)),
+                opened = timeout(patience, node.open(&self.key, claim, self.last.clone(), &wire)) => opened.unwrap_or(Err(Refused::Later)),
             };
             let pause = match opened {
                 Ok(from) => {
@@ -107,7 +116,11 @@ impl Client {
             };
             sleep(pause).await;
         }
-        (self.key, self.last)
+        Left {
+            key: self.key,
+            last: self.last,
+            got: self.got,
+        }
     }
 
     fn fault(&self, what: &str) {
@@ -170,18 +183,32 @@ impl Client {
     }
 
     fn take(&mut self, frame: &str) {
-        if let Some(seq) = seq_of_signal(frame) {
+        if seq_of_signal(frame).is_some() {
             self.world.trace.count("signals");
-            if self.last.is_some_and(|last| seq != last + 1) {
-                self.fault(&format!("got {seq} after {:?}", self.last));
+            let at = place_of(frame);
+            let next = (self.last.clone()).map(|(epoch, last)| (epoch, last + 1));
+            if next.is_some() && at != next {
+                self.fault(&format!("got {at:?} after {:?}", self.last));
             }
-            self.last = Some(seq);
+            let body = frame.rsplit("\"n\":").next().unwrap_or_default();
+            let body = body.split('}').next().unwrap_or_default();
+            let seq = at.as_ref().map_or(0, |at| at.1);
+            self.got.push((seq, format!("{{\"n\":{body}}}")));
+            self.last = at;
+        } else if frame.starts_with("event: gap") {
+            self.world.trace.count("gaps");
+            self.world
+                .trace
+                .tell(format!("{}: {}", self.name, frame.trim_end()));
+            self.got.clear();
+            self.last = place_of(frame);
         } else if frame.starts_with("event: hello") || frame.starts_with("event: heartbeat") {
-            let at = seq_of(frame);
-            if self.last.is_some() && at != self.last {
+            let at = place_of(frame);
+            // with an id, unless a gap follows
+            if self.last.is_some() && at.is_some() && at != self.last {
                 self.fault(&format!("stands at {:?}, and is told {at:?}", self.last));
             }
-            self.last = at;
+            self.last = at.or(self.last.take());
         } else if frame.starts_with("event: error") {
             let why = frame.split('"').nth(3).unwrap_or_default();
             self.world.trace.tell(format!("{}: error {why}", self.name));

@@ -18,8 +18,10 @@ use tokio::{
 
 use super::{draw::Draw, planted::Planted, trace::Trace};
 
-pub const EPOCH: &str = "0a1b2c3d";
+const EPOCH: &str = "0a1b2c3d";
 pub const LIFE: Duration = Duration::from_millis(4_000);
+/// From a heartbeat on, a node knows what became of it, and without one it is silent by then.
+pub const EXCUSED: Duration = Duration::from_millis(2_700);
 
 /// A node by its number and how often it was started.
 pub type NodeId = (usize, u32);
@@ -40,9 +42,14 @@ pub struct Question {
     pub answer: Option<Answer>,
 }
 
-#[derive(Default)]
 pub struct Rows {
+    pub epoch: Arc<str>,
     pub signals: Vec<LogRow>,
+    /// Rows that the log has had, and has lost, by their seq.
+    pub lost: BTreeMap<i64, LogRow>,
+    /// How often that was.
+    pub times_back: i64,
+    pub eras: BTreeMap<NodeId, i64>,
     pub beats: BTreeMap<NodeId, Duration>,
     pub leases: BTreeMap<String, Lease>,
     pub questions: BTreeMap<i64, Question>,
@@ -50,6 +57,31 @@ pub struct Rows {
     pub fence: i64,
     pub ask: i64,
     pub down: bool,
+}
+
+impl Rows {
+    fn new() -> Self {
+        Rows {
+            epoch: EPOCH.into(),
+            signals: Vec::new(),
+            lost: BTreeMap::new(),
+            times_back: 0,
+            eras: BTreeMap::new(),
+            beats: BTreeMap::new(),
+            leases: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            revoked: BTreeMap::new(),
+            fence: 0,
+            ask: 0,
+            down: false,
+        }
+    }
+
+    /// The node's next era.
+    pub fn begin_era(&mut self, node: NodeId) {
+        self.fence += 1;
+        self.eras.insert(node, self.fence);
+    }
 }
 
 /// What wakes a node.
@@ -82,6 +114,10 @@ pub struct Database {
     /// Whether a call may take long now and then.
     stalls: bool,
     lines: Mutex<BTreeMap<NodeId, Arc<Line>>>,
+    /// By how much its clock was set forward.
+    stepped: Mutex<Duration>,
+    /// Until then, a node may not know what became of it: no clock told it.
+    excused: Mutex<Instant>,
     pub on_taken: Mutex<Option<OnTaken>>,
     pub trace: Trace,
 }
@@ -89,7 +125,9 @@ pub struct Database {
 impl Database {
     pub fn new(pace: u64, planted: Planted, stalls: bool, trace: Trace) -> Arc<Self> {
         Arc::new(Database {
-            rows: Mutex::default(),
+            rows: Mutex::new(Rows::new()),
+            stepped: Mutex::default(),
+            excused: Mutex::new(Instant::now()),
             begun: Instant::now(),
             pace,
             planted,
@@ -106,7 +144,44 @@ impl Database {
     }
 
     fn now(&self) -> Duration {
-        Instant::now().duration_since(self.begun) * self.pace as u32 / 100
+        let passed = Instant::now().duration_since(self.begun) * self.pace as u32 / 100;
+        passed + *self.stepped.lock().unwrap()
+    }
+
+    /// Its clock is set forward: nodes that live are held for gone until they beat again.
+    pub fn step(&self, by: Duration) {
+        *self.stepped.lock().unwrap() += by;
+        self.excuse(EXCUSED);
+    }
+
+    /// For so long, a node may send what is another's to send.
+    pub fn excuse(&self, by: Duration) {
+        let mut excused = self.excused.lock().unwrap();
+        *excused = (*excused).max(Instant::now() + by);
+    }
+
+    pub fn is_excused(&self) -> bool {
+        Instant::now() < *self.excused.lock().unwrap()
+    }
+
+    /// It is put back to what it was some signals ago. What nodes hold stays as it is.
+    pub fn go_back(&self, by: usize) {
+        let mut rows = self.rows.lock().unwrap();
+        let kept = rows.signals.len().saturating_sub(by);
+        let lost = rows.signals.split_off(kept);
+        rows.times_back += 1;
+        rows.lost.extend(lost.into_iter().map(|row| (row.seq, row)));
+    }
+
+    /// What is in the log under a place of it.
+    pub fn row(&self, epoch: &str, seq: i64) -> Option<LogRow> {
+        let rows = self.rows.lock().unwrap();
+        let at = usize::try_from(seq).ok()?.checked_sub(1)?;
+        (*rows.epoch == *epoch).then(|| rows.signals.get(at).cloned())?
+    }
+
+    pub fn epoch(&self) -> Arc<str> {
+        self.rows.lock().unwrap().epoch.clone()
     }
 
     pub fn head(&self) -> i64 {
@@ -139,10 +214,12 @@ impl Database {
             }
             for _ in 0..count {
                 let seq = rows.signals.len() as i64 + 1;
+                // no two are alike, whatever seq they have
+                let n = seq + 1_000 * rows.times_back;
                 rows.signals.push(LogRow {
                     seq,
                     published_at: Time(1_700_000_000_000_000 + self.now().as_micros() as i64),
-                    body: format!("{{\"n\":{seq}}}").into(),
+                    body: format!("{{\"n\":{n}}}").into(),
                 });
             }
         }
@@ -168,6 +245,8 @@ impl Database {
                 stalls: self.stalls,
                 dead: false,
                 cut: false,
+                suspended: None,
+                asleep: Duration::ZERO,
             }),
         });
         self.lines.lock().unwrap().insert(node, line.clone());
@@ -175,7 +254,7 @@ impl Database {
     }
 
     /// Tells all nodes; some are told late, some never.
-    fn notify(&self, topic: Topic) {
+    pub fn notify(&self, topic: Topic) {
         let lines: Vec<_> = self.lines.lock().unwrap().values().cloned().collect();
         for line in lines {
             let (late, lost) = {
@@ -208,6 +287,10 @@ struct State {
     dead: bool,
     /// Nothing goes to and fro.
     cut: bool,
+    /// The machine is suspended, since when; whether the clock by which the node counts its tenure stands still meanwhile.
+    suspended: Option<(Instant, bool)>,
+    /// What that clock missed so far.
+    asleep: Duration,
 }
 
 impl State {
@@ -238,6 +321,39 @@ impl Line {
 
     pub fn is_cut(&self) -> bool {
         self.state.lock().unwrap().cut
+    }
+
+    /// The node's machine is suspended: nothing of it moves, and it does not know.
+    pub fn suspend(&self, clock_stands_still: bool) {
+        self.state.lock().unwrap().suspended = Some((Instant::now(), clock_stands_still));
+    }
+
+    pub fn resume(&self) {
+        let mut state = self.state.lock().unwrap();
+        if let Some((since, true)) = state.suspended.take() {
+            state.asleep += since.elapsed();
+        }
+    }
+
+    pub fn is_suspended(&self) -> bool {
+        self.state.lock().unwrap().suspended.is_some()
+    }
+
+    pub async fn while_suspended(&self) {
+        while self.is_suspended() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Time that has passed for the node.
+    pub fn passed(&self) -> Duration {
+        let state = self.state.lock().unwrap();
+        let now = match state.suspended {
+            Some((since, true)) => since,
+            _ => Instant::now(),
+        };
+        now.duration_since(self.database.begun)
+            .saturating_sub(state.asleep)
     }
 
     pub fn die(&self) {
@@ -302,6 +418,7 @@ impl Line {
         if dead {
             std::future::pending::<()>().await;
         }
+        self.while_suspended().await;
     }
 
     pub async fn revoked(self: &Arc<Self>) -> Result<BTreeSet<String>, &'static str> {

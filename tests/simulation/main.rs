@@ -114,6 +114,10 @@ fn every_client_gets_every_signal_once_whatever_befalls_the_nodes() {
         "killed",
         "ended",
         "leases taken from the gone",
+        "suspended",
+        "clock steps",
+        "logs gone back",
+        "gaps",
     ] {
         let count = counts.get(what).copied().unwrap_or(0);
         assert!(
@@ -178,4 +182,22 @@ fn a_node_that_sends_on_without_looking_what_was_taken_is_found() {
         ..world(seed)
     };
     assert_found(blind, "has the lease");
+}
+
+#[test]
+fn a_node_that_knows_only_what_its_own_clock_says_is_found() {
+    let unaware = |seed| Plan {
+        planted: Planted::NoEras,
+        ..world(seed)
+    };
+    assert_found(unaware, "has the lease");
+}
+
+#[test]
+fn a_log_that_goes_back_unseen_is_found() {
+    let unseen = |seed| Plan {
+        planted: Planted::LogSeemsWhole,
+        ..world(seed)
+    };
+    assert_found(unseen, "is not in the log");
 }

@@ -13,7 +13,7 @@ use sigcast::{
     http::stream_body::StreamBody,
     hub::{
         config::Config,
-        frame::{self, Ending, Hello},
+        frame::{self, Ending, Gap, GapReason, Hello},
         leases::{self, Leases, Refusal},
         metrics::Metrics,
         node::Hub,
@@ -21,10 +21,13 @@ use sigcast::{
         seat::{End, Seat},
         seats::Taken,
         stream::{self, Opening},
+        tenure::Stopwatch,
         transport::Transport,
     },
     model::{
         lease::Claim,
+        log::Position,
+        random::Random,
         time::{Clock, Time},
     },
 };
@@ -93,7 +96,9 @@ impl Node {
         let line = database.connect(id, wakes.clone(), draw.part("line", 0));
         let way = Arc::new(Way(line.clone()));
         let mute = (database.planted == Planted::LateMute).then(|| LIFE.mul_f64(1.2));
-        let leases = Leases::new(&config(), way.clone(), Metrics::default(), mute);
+        let clock = line.clone();
+        let time = Stopwatch::from_fn(move || clock.passed());
+        let leases = Leases::new(&config(), way.clone(), Metrics::default(), mute, time);
         let leases = Arc::new(leases);
         // clocks differ between nodes
         let (begun, off) = (Instant::now(), draw.between(0, 240) as i64 - 120);
@@ -101,11 +106,17 @@ impl Node {
             let passed = Instant::now().duration_since(begun).as_micros() as i64;
             Time(1_700_000_000_000_000 + off * Time::SECOND + passed)
         });
+        let drawn = Mutex::new(draw.part("random", 0));
+        let random = Random::from_fn(move |bytes| {
+            let mut drawn = drawn.lock().unwrap();
+            bytes.fill_with(|| drawn.below(256) as u8);
+        });
         let hub = Hub::open(
             config(),
             way,
             Some(leases.clone()),
             clock,
+            random,
             Metrics::default(),
         );
         let hub = hub.await.ok()?;
@@ -133,6 +144,7 @@ impl Node {
         tokio::spawn(leases::keep(leases.clone(), recheck, stop()));
         let changes = wakes.leases.subscribe();
         tokio::spawn(leases::answer(leases.clone(), changes, stop()));
+        tokio::spawn(leases::apply(leases.clone(), stop()));
         tokio::spawn(leases::let_go(leases.clone(), stop()));
         tokio::spawn(watch_access(node.clone(), wakes.access.subscribe()));
         Some(node)
@@ -167,13 +179,14 @@ impl Node {
         self: &Arc<Self>,
         key: &str,
         claim: Claim,
-        after: Option<i64>,
+        after: Option<(Arc<str>, i64)>,
         wire: &Arc<Wire>,
     ) -> Result<mpsc::Receiver<Seen>, Refused> {
         if self.is_dead() {
             return Err(Refused::Later);
         }
         self.wires.lock().unwrap().push(wire.clone());
+        self.line.while_suspended().await;
         let later = |_| Refused::Later;
         if self.line.revoked().await.map_err(later)?.contains(key) {
             return Err(Refused::Revoked);
@@ -200,11 +213,28 @@ impl Node {
         if self.line.revoked().await.map_err(later)?.contains(key) {
             return Err(Refused::Revoked);
         }
-        let head = hub.log.head().await.map_err(|_| Refused::Later)?;
+        let (log, head) = hub.head().await.map_err(|_| Refused::Later)?;
         if self.is_dead() {
             return Err(Refused::Later);
         }
+        let reason = match &after {
+            Some((epoch, _)) if *epoch != head.epoch => Some(GapReason::EpochChanged),
+            Some((_, seq)) if *seq > head.seq => Some(GapReason::AheadOfLog),
+            _ => None,
+        };
+        let gap = reason.map(|reason| Gap {
+            from: None,
+            to: None,
+            reason,
+            resume_at: head.seq,
+        });
+        let known = after.as_ref().filter(|_| gap.is_none());
+        let after = known.map(|(_, seq)| *seq);
         let at = after.unwrap_or(head.seq);
+        let stands = Position {
+            epoch: head.epoch.clone(),
+            seq: at,
+        };
         let hello = Hello {
             user_id: "account",
             key_id: key,
@@ -216,9 +246,10 @@ impl Node {
             server_time: hub.clock.now(),
         };
         let opening = Opening {
-            hello: frame::hello(&hello, 1_000, Some(&hub.position(at))),
-            gap: None,
+            hello: frame::hello(&hello, 1_000, gap.is_none().then_some(&stands)),
+            gap,
             at,
+            log,
             filter: Filter::default(),
             heartbeat: connection.is_multiple_of(2),
             replay: None,
@@ -234,6 +265,9 @@ impl Node {
         let (database, own, name) = (self.database.clone(), self.id, key.to_owned());
         let bound = self.database.knows_within;
         let check = move |seq| {
+            if database.is_excused() {
+                return None;
+            }
             if let Some(ago) = database.revoked_ago(&name)
                 && ago > bound
             {
@@ -247,6 +281,8 @@ impl Node {
             ))
         };
         let watcher = Watcher {
+            database: self.database.clone(),
+            line: self.line.clone(),
             trace: self.trace.clone(),
             key: key.to_owned(),
             place,

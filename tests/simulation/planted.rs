@@ -10,4 +10,8 @@ pub enum Planted {
     TakenWithoutLock,
     /// A node that is back sends on without looking what was taken from it.
     NoLookAfterSilence,
+    /// A node is not told that it was held for gone; it knows only what its own clock says.
+    NoEras,
+    /// Nodes are not told that the log went back.
+    LogSeemsWhole,
 }

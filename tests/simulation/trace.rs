@@ -61,11 +61,13 @@ impl Trace {
     }
 
     /// A signal was written to a connection. Once another connection of the key has been written to, the earlier ones must not be again.
-    pub fn wrote(&self, key: &str, place: Place, seq: i64) {
+    /// Unless that is `excused`: nothing could tell the node.
+    pub fn wrote(&self, key: &str, place: Place, seq: i64, excused: bool) {
         let mixed = {
             let mut told = self.told.lock().unwrap();
             let writers = told.writers.entry(key.to_owned()).or_default();
             match writers.iter().position(|known| *known == place) {
+                _ if excused => None,
                 None => {
                     writers.push(place);
                     None

@@ -4,15 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use sigcast::model::{
     lease::{
-        Answer, Applicant, Application, Ask, Claim, Ended, Fence, Held, LeaseFuture, LeaseStore,
-        LeasesUnavailable,
+        Answer, Applicant, Application, Ask, Asked, Ended, Era, Fence, Held, LeaseFuture,
+        LeaseStore, LeasesUnavailable,
     },
-    log::{LogFuture, LogHead, LogRead, LogRow, LogUnavailable},
+    log::{LogFuture, LogHead, LogPart, LogRead, LogUnavailable, Lost},
     time::Time,
 };
 
 use super::{
-    database::{Database, EPOCH, LIFE, Lease, Line, NodeId, Question, Rows, Topic},
+    database::{Database, LIFE, Lease, Line, NodeId, Question, Rows, Topic},
     planted::Planted,
 };
 
@@ -32,7 +32,7 @@ impl LogRead for Way {
     fn head(&self) -> LogFuture<'_, LogHead> {
         Box::pin(async {
             let head = self.0.call(None, |rows, _| LogHead {
-                epoch: EPOCH.into(),
+                epoch: rows.epoch.clone(),
                 seq: rows.signals.len() as i64,
                 oldest: 1,
             });
@@ -40,13 +40,50 @@ impl LogRead for Way {
         })
     }
 
-    fn after(&self, seq: i64, limit: usize) -> LogFuture<'_, Vec<LogRow>> {
+    fn after(&self, seq: i64, limit: usize) -> LogFuture<'_, LogPart> {
         Box::pin(async move {
-            let rows = self.0.call(None, move |rows, _| {
-                let after = rows.signals.iter().skip(seq as usize);
-                after.take(limit).cloned().collect()
+            let whole = self.0.database.planted == Planted::LogSeemsWhole;
+            let part = self.0.call(None, move |rows, _| {
+                let after = rows.signals.iter().skip(seq.max(0) as usize);
+                let mut part = LogPart {
+                    epoch: rows.epoch.clone(),
+                    head: rows.signals.len() as i64,
+                    rows: after.take(limit).cloned().collect(),
+                };
+                if whole && let Some(lost) = rows.lost.get(&(seq + 1)) {
+                    part.head = part.head.max(seq + 1);
+                    part.rows.truncate(limit - 1);
+                    part.rows.retain(|row| row.seq != seq + 1);
+                    part.rows.insert(0, lost.clone());
+                }
+                part
             });
-            rows.await.map_err(unread)
+            part.await.map_err(unread)
+        })
+    }
+
+    fn settled_before(&self, time: Time) -> LogFuture<'_, i64> {
+        self.before_time(time)
+    }
+
+    fn begin_anew<'a>(&'a self, lost: &'a Lost, epoch: &'a str) -> LogFuture<'a, ()> {
+        Box::pin(async move {
+            let (lost, epoch) = (lost.clone(), epoch.to_owned());
+            let trace = self.0.database.trace.clone();
+            let named = self.0.call(Some(Topic::Signals), move |rows, _| {
+                let head = rows.signals.len() as i64;
+                let now = rows.signals.get((lost.seq - 1).max(0) as usize);
+                let other = lost.row.as_ref().zip(now).is_some_and(|(a, b)| a != b);
+                if rows.epoch == lost.epoch && (head < lost.seq || other) {
+                    trace.tell(format!("database: the log is {epoch} from here on"));
+                    rows.epoch = epoch.into();
+                    for era in rows.eras.values_mut() {
+                        rows.fence += 1;
+                        *era = rows.fence;
+                    }
+                }
+            });
+            named.await.map_err(unread)
         })
     }
 
@@ -64,30 +101,28 @@ impl Way {
         node: NodeId,
         applicant: &Applicant,
     ) -> Application {
-        rows.fence += 1;
-        let fence = rows.fence;
         let ago = |age: &Duration| now.saturating_sub(*age);
-        let before = rows.leases.get(&applicant.key_id);
-        let takeovers: Vec<Duration> = match before {
+        let lease = rows.leases.get(&applicant.key_id);
+        let takeovers: Vec<Duration> = match lease {
             Some(lease) if lease.node == Some(node) => {
                 applicant.takeovers.iter().map(ago).collect()
             }
             Some(lease) => lease.takeovers.clone(),
             None => Vec::new(),
         };
-        if let Some(other) = before
-            .and_then(|lease| lease.node)
-            .filter(|other| *other != node)
-        {
+        let before = lease.and_then(|lease| lease.node);
+        if let Some(other) = before.filter(|other| *other != node) {
             database.trace.count("leases taken from the gone");
+            rows.begin_era(other);
             if let Some(on_taken) = &*database.on_taken.lock().unwrap() {
                 on_taken(other, &applicant.key_id);
             }
         }
+        rows.fence += 1;
+        let fence = rows.fence;
         database.trace.tell(format!(
-            "database: {} to {node:?}, fence {fence}, was {:?}",
-            applicant.key_id,
-            before.and_then(|lease| lease.node)
+            "database: {} to {node:?}, fence {fence}, was {before:?}",
+            applicant.key_id
         ));
         let lease = Lease {
             node: Some(node),
@@ -116,12 +151,57 @@ impl Way {
     }
 }
 
+impl Way {
+    /// Asks for a lease that is held, unless it was asked for.
+    fn ask(rows: &mut Rows, now: Duration, one: &Applicant, held: Held) -> Application {
+        if let Some(asked) = one.asked {
+            let answer = (rows.questions.get(&asked.id)).and_then(|question| question.answer);
+            match answer {
+                Some(Answer::Free) => {}
+                Some(answer) => return Application::Refused(held, answer),
+                None if asked.fence == held.fence => return Application::Held(held, asked),
+                None => {}
+            }
+        }
+        rows.ask += 1;
+        let asked = Asked {
+            id: rows.ask,
+            fence: held.fence,
+        };
+        if let Some(to) = (rows.leases.get(&one.key_id)).and_then(|lease| lease.node) {
+            let ask = Ask {
+                id: asked.id,
+                key_id: one.key_id.clone(),
+                fence: held.fence,
+                claim: one.claim,
+            };
+            let question = Question {
+                ask,
+                to,
+                asked_at: now,
+                answer: None,
+            };
+            rows.questions.insert(asked.id, question);
+        }
+        Application::Held(held, asked)
+    }
+}
+
 impl LeaseStore for Way {
-    fn beat(&self) -> LeaseFuture<'_, ()> {
+    fn beat(&self) -> LeaseFuture<'_, Era> {
         Box::pin(async {
             let node = self.0.node;
+            let unaware = self.0.database.planted == Planted::NoEras;
             let beat = self.0.call(None, move |rows, now| {
                 rows.beats.insert(node, now);
+                if !rows.eras.contains_key(&node) {
+                    rows.begin_era(node);
+                }
+                let number = if unaware { 0 } else { rows.eras[&node] };
+                Era {
+                    number,
+                    connection: 0,
+                }
             });
             beat.await.map_err(unheld)
         })
@@ -141,66 +221,39 @@ impl LeaseStore for Way {
         })
     }
 
-    fn apply<'a>(&'a self, applicant: &'a Applicant) -> LeaseFuture<'a, Application> {
+    fn apply<'a>(&'a self, applicants: &'a [Applicant]) -> LeaseFuture<'a, Vec<Application>> {
         Box::pin(async move {
             let (node, database) = (self.0.node, self.0.database.clone());
-            let (asked, by) = (applicant.clone(), database.clone());
+            let (all, by) = (applicants.to_vec(), database.clone());
+            let mut live: Vec<Option<Held>> = vec![None; all.len()];
             if database.planted == Planted::TakenWithoutLock {
-                let key = asked.key_id.clone();
-                let held = self
-                    .0
-                    .call(None, move |rows, now| Self::held(rows, now, node, &key));
-                if let Some(held) = held.await.map_err(unheld)? {
-                    return Ok(Application::Held(held));
-                }
-                let taken = self.0.call(None, move |rows, now| {
-                    Self::take(&by, rows, now, node, &asked)
+                let keys: Vec<String> = all.iter().map(|one| one.key_id.clone()).collect();
+                let held = self.0.call(None, move |rows, now| {
+                    let held = keys.iter().map(|key| Self::held(rows, now, node, key));
+                    held.collect()
                 });
-                return taken.await.map_err(unheld);
+                live = held.await.map_err(unheld)?;
             }
+            let unlocked = database.planted == Planted::TakenWithoutLock;
             let done = self.0.call(None, move |rows, now| {
-                match Self::held(rows, now, node, &asked.key_id) {
-                    Some(held) => Application::Held(held),
-                    None => Self::take(&by, rows, now, node, &asked),
+                let asks = rows.ask;
+                let each = all.iter().zip(live).map(|(one, seen)| {
+                    let held = match unlocked {
+                        true => seen,
+                        false => Self::held(rows, now, node, &one.key_id),
+                    };
+                    match held {
+                        Some(held) => Self::ask(rows, now, one, held),
+                        None => Self::take(&by, rows, now, node, one),
+                    }
+                });
+                let each: Vec<Application> = each.collect();
+                if rows.ask > asks {
+                    by.notify(Topic::Leases);
                 }
+                each
             });
             done.await.map_err(unheld)
-        })
-    }
-
-    fn ask<'a>(&'a self, key_id: &'a str, fence: Fence, claim: Claim) -> LeaseFuture<'a, i64> {
-        Box::pin(async move {
-            let key_id = key_id.to_owned();
-            let asked = self.0.call(Some(Topic::Leases), move |rows, now| {
-                rows.ask += 1;
-                let lease = rows.leases.get(&key_id);
-                if let Some(to) = lease.and_then(|lease| lease.node) {
-                    let ask = Ask {
-                        id: rows.ask,
-                        key_id,
-                        fence,
-                        claim,
-                    };
-                    let question = Question {
-                        ask,
-                        to,
-                        asked_at: now,
-                        answer: None,
-                    };
-                    rows.questions.insert(rows.ask, question);
-                }
-                rows.ask
-            });
-            asked.await.map_err(unheld)
-        })
-    }
-
-    fn answer(&self, ask: i64) -> LeaseFuture<'_, Option<Answer>> {
-        Box::pin(async move {
-            let answer = self
-                .0
-                .call(None, move |rows, _| rows.questions.get(&ask)?.answer);
-            answer.await.map_err(unheld)
         })
     }
 
@@ -273,6 +326,7 @@ impl LeaseStore for Way {
             let node = self.0.node;
             let done = self.0.call(Some(Topic::Leases), move |rows, _| {
                 rows.beats.remove(&node);
+                rows.eras.remove(&node);
                 for lease in rows.leases.values_mut() {
                     lease.node = lease.node.filter(|own| *own != node);
                 }

@@ -27,6 +27,7 @@ use tokio::{
 };
 
 use super::{
+    database::{Database, Line},
     draw::Draw,
     trace::{Place, Trace},
 };
@@ -158,6 +159,8 @@ impl Transport for Wire {
 
 /// What a frame is looked at for as it is written.
 pub struct Watcher {
+    pub database: Arc<Database>,
+    pub line: Arc<Line>,
     pub trace: Trace,
     pub key: String,
     pub place: Place,
@@ -169,7 +172,8 @@ pub struct Watcher {
 impl Watcher {
     fn look(&self, frame: &str, over: &mut bool) {
         if let Some(seq) = seq_of_signal(frame) {
-            self.trace.wrote(&self.key, self.place, seq);
+            let excused = self.database.is_excused();
+            self.trace.wrote(&self.key, self.place, seq, excused);
             if *over {
                 let place = self.place;
                 self.trace
@@ -194,8 +198,14 @@ pub fn seq_of_signal(frame: &str) -> Option<i64> {
 
 /// The seq of a frame's id.
 pub fn seq_of(frame: &str) -> Option<i64> {
+    Some(place_of(frame)?.1)
+}
+
+/// The epoch and the seq of a frame's id.
+pub fn place_of(frame: &str) -> Option<(Arc<str>, i64)> {
     let id = frame.lines().find_map(|line| line.strip_prefix("id: "))?;
-    id.split_once('-')?.1.parse().ok()
+    let (epoch, seq) = id.split_once('-')?;
+    Some((epoch.into(), seq.parse().ok()?))
 }
 
 /// Carries a stream's frames to its client until either ends it; the server's side of the connection.
@@ -213,6 +223,7 @@ pub async fn carry(
         if wire.is_over() {
             break;
         }
+        watcher.line.while_suspended().await;
         let frame = tokio::select! {
             biased;
             () = changed => continue,

@@ -12,8 +12,8 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    client::Client,
-    database::Database,
+    client::{Client, Left},
+    database::{Database, EXCUSED},
     draw::Draw,
     node::Node,
     planted::Planted,
@@ -123,8 +123,10 @@ async fn live(plan: Plan) -> Outcome {
         let nodes = seen.nodes.lock().unwrap();
         let holder = nodes[node.0].as_ref();
         // mute before takeover: whoever loses a lease must be silent by then
-        if holder
-            .is_some_and(|held| held.id == node && !held.is_dead() && !held.hub.tenure.is_muted())
+        if !seen.database.is_excused()
+            && holder.is_some_and(|held| {
+                held.id == node && !held.is_dead() && !held.hub.tenure.is_muted()
+            })
         {
             seen.trace.fault(format!(
                 "{key} was taken from {node:?}, which is not silent"
@@ -168,11 +170,25 @@ async fn live(plan: Plan) -> Outcome {
     let _ = publisher.await;
     for client in clients {
         // proof: a client's task does not panic; its faults are in the trace
-        let (key, last) = client.await.unwrap();
-        let head = database.head();
+        let Left { key, last, got } = client.await.unwrap();
+        let (epoch, head) = (database.epoch(), database.head());
         let revoked = database.revoked_ago(&key).is_some();
-        if !revoked && last.is_some_and(|last| last < head) && !is_rival(&key) {
-            trace.fault(format!("{key}: ended at {last:?} of {head}"));
+        if revoked || is_rival(&key) {
+            continue;
+        }
+        if last.is_some() && last != Some((epoch.clone(), head)) {
+            trace.fault(format!("{key}: ended at {last:?} of {epoch}-{head}"));
+        }
+        // all that it was not told to be lost is in the log, in its place
+        for (seq, body) in got {
+            if database
+                .row(&epoch, seq)
+                .is_none_or(|row| *row.body != *body)
+            {
+                trace.fault(format!(
+                    "{key}: {body}, which it has as {seq}, is not in the log"
+                ));
+            }
         }
     }
     trace.outcome()
@@ -182,7 +198,7 @@ fn is_rival(key: &str) -> bool {
     key.ends_with('!')
 }
 
-type Ending = tokio::task::JoinHandle<(String, Option<i64>)>;
+type Ending = tokio::task::JoinHandle<Left>;
 
 fn join(world: &Arc<World>, key: &str, what: &str, until_ms: u64, draw: &Draw) -> Ending {
     let client = Client {
@@ -194,12 +210,16 @@ fn join(world: &Arc<World>, key: &str, what: &str, until_ms: u64, draw: &Draw) -
             key.len() as u64 + u64::from(key.as_bytes()[key.len() - 1]),
         ),
         last: None,
+        got: Vec::new(),
         until_ms,
     };
     let rival = what == "rival";
     tokio::spawn(async move {
-        let (key, last) = client.run().await;
-        (if rival { format!("{key}!") } else { key }, last)
+        let mut left = client.run().await;
+        if rival {
+            left.key.push('!');
+        }
+        left
     })
 }
 
@@ -234,8 +254,39 @@ async fn trouble(world: &Arc<World>, mut draw: Draw) {
         let number = draw.below(times.len() as u64) as usize;
         let node = world.nodes.lock().unwrap()[number].clone();
         let Some(node) = node else { continue };
-        let kind = draw.below(10);
+        let kind = draw.below(14);
         match kind {
+            10 | 11 => {
+                let (ms, still) = (draw.ms(500, 9_000), kind == 10);
+                world.trace.count("suspended");
+                world.trace.tell(format!(
+                    "node {number} is suspended for {ms:?}, clock too: {still}"
+                ));
+                if still {
+                    world.database.excuse(ms + EXCUSED);
+                }
+                node.line.suspend(still);
+                let trace = world.trace.clone();
+                tokio::spawn(async move {
+                    sleep(ms).await;
+                    node.line.resume();
+                    trace.tell(format!("node {number} wakes up"));
+                });
+            }
+            12 => {
+                let by = draw.ms(1_000, 20_000);
+                world.trace.count("clock steps");
+                world
+                    .trace
+                    .tell(format!("the database's clock is set forward by {by:?}"));
+                world.database.step(by);
+            }
+            13 => {
+                let by = draw.between(1, 8) as usize;
+                world.trace.count("logs gone back");
+                world.trace.tell(format!("the log goes back by {by}"));
+                world.database.go_back(by);
+            }
             0..=4 => {
                 let ms = draw.ms(200, 8_000);
                 world.trace.count("cuts");

@@ -5,6 +5,7 @@ use sigcast::{
     model::{publish::NewSignal, time::Time},
     store::{db::Db, sqlite::Config},
 };
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 use crate::cluster::Database;
@@ -52,6 +53,20 @@ impl Fresh {
         let db = self.open().await;
         db.name_log("0123abcd", at(0)).await.unwrap();
         db
+    }
+
+    /// Runs statements on it, as some other program would.
+    pub async fn sql(&self, statements: &str) {
+        match self {
+            Fresh::Postgres(database) => database.run(statements),
+            Fresh::Sqlite(folder) => {
+                let file = SqliteConnectOptions::new().filename(folder.path().join("sigcast.db"));
+                let mut connection = SqliteConnection::connect_with(&file).await.unwrap();
+                let statements = sqlx::AssertSqlSafe(statements.to_owned());
+                let done = sqlx::raw_sql(statements).execute(&mut connection).await;
+                done.unwrap();
+            }
+        }
     }
 }
 

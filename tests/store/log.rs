@@ -1,8 +1,10 @@
 //! The log: gapless and in commit order, idempotent by id, byte-exact, and every way to read it.
 
+use std::time::Duration;
+
 use sigcast::{
     model::{
-        log::{LogRead as _, LogRow},
+        log::{LogRead as _, LogRow, Lost},
         publish,
         time::Time,
     },
@@ -21,6 +23,8 @@ promises!(
     rows_are_read_by_place_id_and_time,
     a_listing_is_narrowed,
     the_epoch_is_drawn_once,
+    what_is_settled_stays_so,
+    a_log_that_lost_rows_is_named_anew_by_one,
 );
 
 fn seqs(rows: &[LogRow]) -> Vec<i64> {
@@ -57,7 +61,7 @@ async fn publishers_leave_no_hole_and_no_row_comes_late(fresh: Fresh) {
     let mut rows = Vec::new();
     while (rows.len() as i64) < total {
         let last = rows.last().map_or(0, |row: &LogRow| row.seq);
-        let more = reader.after(last, 7).await.unwrap();
+        let more = reader.after(last, 7).await.unwrap().rows;
         for row in &more {
             let last = rows.last().map_or(0, |row: &LogRow| row.seq);
             assert_eq!(row.seq, last + 1, "a hole, or a row that came late");
@@ -147,7 +151,7 @@ async fn an_uncommitted_transaction_leaves_nothing(fresh: Fresh) {
     assert_eq!(places(&inside), [(1, false), (2, false), (3, false)]);
     let other = fresh.open().await;
     assert!(
-        other.after(0, 10).await.unwrap().is_empty(),
+        other.after(0, 10).await.unwrap().rows.is_empty(),
         "seen too early"
     );
     drop(tx);
@@ -165,7 +169,7 @@ async fn published_at_never_goes_back(fresh: Fresh) {
     for (n, clock) in (1..).zip(clocks) {
         db.publish(&signals([n]), clock).await.unwrap();
     }
-    let rows = db.after(0, 10).await.unwrap();
+    let rows = db.after(0, 10).await.unwrap().rows;
     let times: Vec<Time> = rows.iter().map(|row| row.published_at).collect();
     let last = Time(at(120).0 + 1_000);
     assert_eq!(times, [at(100), at(100), last], "whole milliseconds");
@@ -188,7 +192,7 @@ async fn bodies_are_kept_to_the_byte(fresh: Fresh) {
         let by_id = db.signal_by_id(&signal.id).await.unwrap().unwrap();
         let any = Narrow::default();
         let listed = db.list_signals(n - 1, n + 1, false, &any, 5);
-        let read = db.after(n - 1, 1).await.unwrap();
+        let read = db.after(n - 1, 1).await.unwrap().rows;
         for row in [&by_seq, &by_id, &listed.await.unwrap()[0], &read[0]] {
             assert_eq!((row.seq, &*row.body), (n, signal.body.as_str()));
         }
@@ -207,9 +211,9 @@ async fn rows_are_read_by_place_id_and_time(fresh: Fresh) {
         assert_eq!(db.signal_by_seq(seq).await.unwrap(), None);
     }
     assert_eq!(db.signal_by_id("nonsense").await.unwrap(), None);
-    assert_eq!(seqs(&db.after(0, 3).await.unwrap()), [1, 2, 3]);
-    assert_eq!(seqs(&db.after(4, 3).await.unwrap()), [5, 6]);
-    assert_eq!(seqs(&db.after(6, 3).await.unwrap()), [] as [i64; 0]);
+    assert_eq!(seqs(&db.after(0, 3).await.unwrap().rows), [1, 2, 3]);
+    assert_eq!(seqs(&db.after(4, 3).await.unwrap().rows), [5, 6]);
+    assert_eq!(seqs(&db.after(6, 3).await.unwrap().rows), [] as [i64; 0]);
     for (time, last_before) in [(9, 0), (10, 0), (11, 2), (12, 4), (13, 6), (99, 6)] {
         assert_eq!(db.before_time(at(time)).await.unwrap(), last_before);
     }
@@ -344,4 +348,53 @@ async fn the_epoch_is_drawn_once(fresh: Fresh) {
     let later = fresh.named().await.head().await.unwrap();
     assert_eq!(later, heads[0]);
     assert_eq!((later.seq, later.oldest), (0, 1));
+}
+
+/// Nothing comes any more with a time before that, not even what is being committed just now, or is told an earlier time.
+async fn what_is_settled_stays_so(fresh: Fresh) {
+    let db = fresh.named().await;
+    db.publish(&signals([1]), at(5)).await.unwrap();
+    let mut slow = db.begin().await.unwrap();
+    slow.publish(&signals([2]), at(9)).await.unwrap();
+    let asking = db.clone();
+    let mut asked = tokio::spawn(async move { asking.settled_before(at(10)).await });
+    let early = tokio::time::timeout(Duration::from_millis(200), &mut asked).await;
+    assert!(early.is_err(), "it waits for what is under way");
+    db.commit(slow).await.unwrap();
+    assert_eq!(asked.await.unwrap().unwrap(), 2);
+    db.publish(&signals([3]), at(8)).await.unwrap();
+    assert_eq!(db.settled_before(at(10)).await.unwrap(), 2);
+    assert_eq!(db.settled_before(at(11)).await.unwrap(), 3);
+}
+
+async fn a_log_that_lost_rows_is_named_anew_by_one(fresh: Fresh) {
+    let db = fresh.named().await;
+    db.publish(&signals([1, 2, 3]), at(5)).await.unwrap();
+    let whole = db.after(0, 10).await.unwrap();
+    let lost = |seq: i64, row: Option<LogRow>| Lost {
+        epoch: whole.epoch.clone(),
+        seq,
+        row,
+    };
+    let seen = lost(3, Some(whole.rows[2].clone()));
+    db.begin_anew(&seen, "11111111").await.unwrap();
+    db.begin_anew(&lost(3, None), "22222222").await.unwrap();
+    assert_eq!(db.head().await.unwrap().epoch, whole.epoch, "it is whole");
+
+    let gone = "delete from signals where seq > 1; update log_head set seq = 1";
+    fresh.sql(gone).await;
+    db.publish(&signals([8, 9]), at(6)).await.unwrap();
+    db.begin_anew(&lost(3, None), "33333333").await.unwrap();
+    assert_eq!(db.head().await.unwrap().epoch, whole.epoch, "so it seems");
+    let other = Lost {
+        epoch: "ffffffff".into(),
+        ..seen.clone()
+    };
+    db.begin_anew(&other, "44444444").await.unwrap();
+    assert_eq!(db.head().await.unwrap().epoch, whole.epoch, "another log");
+    db.begin_anew(&seen, "55555555").await.unwrap();
+    db.begin_anew(&seen, "66666666").await.unwrap();
+    let part = db.after(1, 10).await.unwrap();
+    assert_eq!((&*part.epoch, part.head), ("55555555", 3));
+    assert_eq!(seqs(&part.rows), [2, 3]);
 }

@@ -8,7 +8,7 @@ use sigcast::{
         frame::{Gap, GapReason},
         node::Hub,
     },
-    model::{log::LogRead as _, time::Clock},
+    model::{log::LogRead as _, random::Random, time::Clock},
     store::{db::Db, log::as_log},
 };
 
@@ -92,18 +92,19 @@ async fn a_stream_is_told_what_was_pruned(fresh: Fresh) {
         as_log(&db),
         None,
         Clock::from_fn(|| at(50)),
+        Random::from_fn(|bytes| bytes.fill(7)),
         sigcast::hub::metrics::Metrics::default(),
     );
     let hub = hub.await.unwrap();
     db.prune_log(at(15), 100).await.unwrap();
-    let mut behind = Cursor::new(hub.clone(), 3);
+    let mut behind = Cursor::new(hub.clone(), hub.ring.standing().0, 3);
     expect_gap(&mut behind, gap(4, 10)).await;
     expect_frames(&mut behind, &[11, 12, 13, 14, 15]).await;
-    let mut at_the_seam = Cursor::new(hub.clone(), 10);
+    let mut at_the_seam = Cursor::new(hub.clone(), hub.ring.standing().0, 10);
     expect_frames(&mut at_the_seam, &[11, 12, 13, 14, 15]).await;
     // everything is gone
     db.prune_log(at(99), 100).await.unwrap();
-    let mut late = Cursor::new(hub.clone(), 12);
+    let mut late = Cursor::new(hub.clone(), hub.ring.standing().0, 12);
     expect_gap(&mut late, gap(13, 15)).await;
     db.publish(&signals([16]), at(60)).await.unwrap();
     sigcast::hub::reader::read_on(&hub).await;

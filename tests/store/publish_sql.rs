@@ -60,7 +60,7 @@ fn psql_publishes() {
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(said, format!("({0},1,f)\n({0},1,t)\n", id(7)));
-        let rows = db.after(0, 10).await.unwrap();
+        let rows = db.after(0, 10).await.unwrap().rows;
         assert_eq!(rows.len(), 1);
         assert_eq!(&*rows[0].body, text, "kept as given");
         assert!(rows[0].published_at.0 % 1_000 == 0, "whole milliseconds");
@@ -111,7 +111,7 @@ fn what_sql_may_not_publish_is_refused_and_nothing_of_it_kept() {
         let (deepest, indented) = (deep(63), format!(" \t{}", signal(3).body));
         let taken = by_sql(&mut sql, &[&good, &deepest, &indented]).await;
         assert_eq!(taken.unwrap().len(), 3);
-        let rows = db.after(0, 10).await.unwrap();
+        let rows = db.after(0, 10).await.unwrap().rows;
         assert!(rows.iter().all(|row| row.body.starts_with('{')));
         assert_eq!(rows.len(), 3);
     });
@@ -149,7 +149,7 @@ fn publishers_by_sql_and_by_nodes_leave_no_hole() {
                     || reader.head().await.unwrap().seq == total,
                 "a publisher failed"
             );
-            for row in reader.after(last, 50).await.unwrap() {
+            for row in reader.after(last, 50).await.unwrap().rows {
                 assert_eq!(row.seq, last + 1, "a hole, or a row that came late");
                 assert!(row.published_at >= time, "published_at goes back");
                 (last, time) = (row.seq, row.published_at);
@@ -302,5 +302,59 @@ fn sql_files_a_signal_as_the_program_does() {
             "exits with a rank are among them: {filled}"
         );
         drop((ours, theirs));
+    });
+}
+
+#[test]
+fn who_may_publish_may_do_nothing_else() {
+    run(async {
+        let database = Database::fresh();
+        let db = named(&database).await;
+        let role = format!("publisher_{}", std::process::id());
+        let run_as = async |first: &str, sql: &str| {
+            let mut connection = PgConnection::connect(&database.url).await.unwrap();
+            let sql = format!("{first} {sql}").replace("ROLE", &role);
+            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection);
+            done.await.map_err(|error| error.to_string())
+        };
+        let operator = async |sql: &str| run_as("", sql).await.unwrap();
+        let does = async |sql: &str| run_as("set role ROLE;", sql).await;
+        operator("create role ROLE; grant usage on schema public to ROLE").await;
+        let publish = format!(r#"select publish_signals(array['{{"id":"{}"}}'])"#, id(1));
+        let refused = does(&publish).await.unwrap_err();
+        assert!(
+            refused.contains("permission denied for function"),
+            "{refused}"
+        );
+        operator("grant execute on function publish_signals(text[]) to ROLE").await;
+        does(&publish).await.unwrap();
+        for sql in [
+            "insert into signals (seq, id, published_at, body) values (9, 'x', 0, E'{}\n\nevent: error')",
+            "update log_head set seq = 9",
+            "update log_head set epoch = 'ffffffff'",
+            "select rename_log()",
+        ] {
+            let refused = does(sql).await.unwrap_err();
+            assert!(refused.contains("permission denied"), "{sql}: {refused}");
+        }
+        operator("drop owned by ROLE; drop role ROLE").await;
+        let rows = db.after(0, 10).await.unwrap().rows;
+        assert!(rows.iter().any(|row| row.body.contains(&id(1))));
+    });
+}
+
+#[test]
+fn a_number_too_small_is_refused_with_its_place() {
+    run(async {
+        let database = Database::fresh();
+        let db = named(&database).await;
+        let mut connection = PgConnection::connect(&database.url).await.unwrap();
+        let good = format!(r#"{{"id":"{}","rank_score":1e-300}}"#, id(1));
+        let small = format!(r#"{{"id":"{}","rank_score":1e-400}}"#, id(2));
+        let refused = by_sql(&mut connection, &[&good, &small]).await.unwrap_err();
+        let refused = refused.to_string();
+        assert!(refused.contains("signal 2: rank_score"), "{refused}");
+        assert_eq!(db.head().await.unwrap().seq, 0);
+        by_sql(&mut connection, &[&good]).await.unwrap();
     });
 }

@@ -11,6 +11,7 @@ use sigcast::{
 use crate::backend::{Fresh, at, promises};
 
 promises!(
+    nodes_have_one_clock_in_common,
     a_ticket_is_spent_once,
     a_ticket_must_be_spent_in_time,
     its_stream_may_be_reopened_for_five_minutes,
@@ -156,4 +157,17 @@ async fn racing_clients_spend_a_ticket_once(fresh: Fresh) {
         opened += usize::from(task.await.unwrap());
     }
     assert_eq!(opened, 1);
+}
+
+/// Whatever their own clocks say.
+async fn nodes_have_one_clock_in_common(fresh: Fresh) {
+    let db = fresh.open().await;
+    let (one, other) = (
+        db.shared_time(at(5)).await.unwrap(),
+        db.shared_time(at(95)).await.unwrap(),
+    );
+    match db.is_shared() {
+        true => assert!((0.0..60.0).contains(&other.seconds_since(one))),
+        false => assert_eq!((one, other), (at(5), at(95))),
+    }
 }

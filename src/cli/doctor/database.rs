@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::finding::Finding;
-use crate::{cli::data::Opened, config::settings::Settings, store::listen::QUEUE_WARNING};
+use crate::{
+    cli::data::Opened, config::settings::Settings, model::time::Clock, store::listen::QUEUE_WARNING,
+};
 
 const CHECK: &str = "database";
 
@@ -80,6 +82,42 @@ pub(super) async fn notifications(opened: &Opened) -> Option<Finding> {
     Some(Finding::ok(
         CHECK,
         format!("one arrives after {ms:.1} ms, their queue is {percent:.0} % full"),
+    ))
+}
+
+/// How far this machine's clock may be off the database's, in seconds.
+const CLOCKS_APART: f64 = 2.0;
+
+/// Whether this machine's clock agrees with that of a database that it shares with others.
+pub(super) async fn clock(opened: &Opened, clock: &Clock) -> Option<Finding> {
+    const CHECK: &str = "clock of the database";
+    if !opened.db.is_shared() {
+        return None;
+    }
+    let before = clock.now();
+    let Ok(there) = opened.db.shared_time(before).await else {
+        // that it cannot be read is told above
+        return None;
+    };
+    // how long the question took is in doubt
+    let (ahead, behind) = (
+        before.seconds_since(there),
+        there.seconds_since(clock.now()),
+    );
+    let apart = ahead.max(behind);
+    if apart <= CLOCKS_APART {
+        return Some(Finding::ok(
+            CHECK,
+            "this machine's agrees with it".to_owned(),
+        ));
+    }
+    let way = if ahead > behind { "ahead of" } else { "behind" };
+    Some(Finding::warn(
+        CHECK,
+        format!(
+            "this machine's is {apart:.1} s {way} it: published_at and latencies are off by as much"
+        ),
+        "have a time service keep both clocks",
     ))
 }
 

@@ -63,6 +63,7 @@ pub async fn run(args: DoctorArgs) -> Result<Outcome> {
             Ok(opened) => {
                 found.push(database::check(&opened).await);
                 found.extend(database::notifications(&opened).await);
+                found.extend(database::clock(&opened, &opened.clock).await);
                 Some(opened)
             }
             Err(error) => {
