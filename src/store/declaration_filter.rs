@@ -107,6 +107,11 @@ impl Part {
         )
     }
 
+    /// Whether what it is about stands in the rows, or in an index of them; people stand in a table of their own.
+    pub(super) fn is_of_rows(self) -> bool {
+        !matches!(self, Part::Insider | Part::InsiderName)
+    }
+
     /// Whether an index by this part holds all others too.
     pub(super) fn covers_all(self) -> bool {
         matches!(self, Part::Time | Part::Score | Part::Amount | Part::Market)

@@ -112,7 +112,8 @@ impl Db {
         let parts = filter.parts();
         let mut best = (most, None);
         for part in parts.iter().copied().filter(|part| filter.gathers(*part)) {
-            let needs_row = !part.covers_all() && (parts.len() > 1 || filter.sort != Sort::PubDate);
+            let is_alone = parts.len() == 1 && filter.sort == Sort::PubDate;
+            let needs_row = !part.covers_all() && !(part.is_of_rows() && is_alone);
             let each = SORTED + if needs_row { ROW } else { 1 };
             // what costs more than the best so far is not counted to its end
             let fewest = best.0 / each;
@@ -135,7 +136,7 @@ impl Db {
         }
         match parts[..] {
             [] => Ok(Way::InOrder),
-            [only] => Ok(Way::Gathered(only)),
+            [only] if only.is_of_rows() => Ok(Way::Gathered(only)),
             _ => {
                 let all = self.last_declaration().await?;
                 let counted = filter.counted();

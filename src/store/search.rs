@@ -101,20 +101,40 @@ impl Look {
     pub(crate) fn push(&self, query: &mut QueryBuilder, column: &str) {
         if self.words.is_empty() {
             query.push(" and 1 = 0");
+        } else if self.gathers {
+            query.push(" and ").push(column);
+            query.push(" in (select n.number from name_words n where ");
+            self.push_found(query);
+            query.push(")");
+        } else {
+            self.push_held(query, column, &self.words);
         }
-        for (count, word) in &self.words {
-            query.push(" and ");
-            if self.gathers && *count < MOST_COUNTED {
-                query
-                    .push(column)
-                    .push(" in (select w.number from name_words w where ");
-                push_word(query, "w", self.kind, word);
-            } else {
-                // At most one row is met. SQLite 3.51 makes a join of this and, of what OFFSET passes over, would count each row.
-                query.push("exists (select 1 from name_words w where w.number = ");
-                query.push(column).push(" and ");
-                push_first_word(query, "w", self.kind, word);
-            }
+    }
+
+    /// That a row `n` of `name_words` holds the rarest word, of a name that has all others. Of each such name there is one.
+    fn push_found(&self, query: &mut QueryBuilder) {
+        let Some(((_, rarest), others)) = self.words.split_first() else {
+            query.push("1 = 0");
+            return;
+        };
+        push_first_word(query, "n", self.kind, rarest);
+        let (few, many): (Vec<_>, Vec<_>) =
+            (others.iter().cloned()).partition(|(count, _)| *count < MOST_COUNTED);
+        for (_, word) in &few {
+            query.push(" and n.number in (select w.number from name_words w where ");
+            push_word(query, "w", self.kind, word);
+            query.push(")");
+        }
+        self.push_held(query, "n.number", &many);
+    }
+
+    /// That a name has these words, looked for name by name.
+    fn push_held(&self, query: &mut QueryBuilder, column: &str, words: &[(i64, String)]) {
+        for (_, word) in words {
+            // At most one row is met. SQLite 3.51 makes a join of this and, of what OFFSET passes over, would count each row.
+            query.push(" and exists (select 1 from name_words w where w.number = ");
+            query.push(column).push(" and ");
+            push_first_word(query, "w", self.kind, word);
             query.push(")");
         }
     }
@@ -183,21 +203,10 @@ impl Db {
 
     /// How many names are found, of a market or of all. See [`super::name_words`].
     pub(crate) async fn count_names(&self, look: &Look, market: Option<&str>) -> StoreResult<i64> {
-        let Some(((_, first), others)) = look.words.split_first() else {
-            return Ok(0);
-        };
         let mut query = QueryBuilder::new("select count(*) from name_words n where ");
-        push_first_word(&mut query, "n", look.kind, first);
+        look.push_found(&mut query);
         if let Some(market) = market {
             query.push(" and n.market = ").push_bind(market);
-        }
-        if !others.is_empty() {
-            let others = Look {
-                kind: look.kind,
-                words: others.to_vec(),
-                gathers: true,
-            };
-            others.push(&mut query, "n.number");
         }
         query.build_query_scalar().fetch_one(self).await
     }
