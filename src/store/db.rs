@@ -17,8 +17,9 @@ use super::{
     error::{StoreError, StoreResult},
     metrics::Metrics,
     migrations::Migration,
+    patience::Patience,
     postgres,
-    sql::{Patience, Target, query, query_scalar},
+    sql::{Target, query, query_scalar},
     sqlite,
 };
 use crate::model::time::Time;
@@ -238,7 +239,7 @@ impl Db {
 
     /// Commits, and wakes whoever waits for changes: in this process at once, in others where they have to know.
     pub async fn commit(&self, mut tx: Tx) -> StoreResult<()> {
-        if tx.wakes && matches!(tx.begun, Begun::Postgres(..)) {
+        if tx.wakes && tx.is_shared() {
             // the last statement: it holds up the commits of all who notify. An empty text, as those of one transaction fold
             query("select pg_notify($1, '')")
                 .bind(CHANNEL)
@@ -372,6 +373,11 @@ impl Tx {
         }
         self.lane = Some(lane);
         Ok(())
+    }
+
+    /// Whether other nodes may wait for what it holds.
+    pub(crate) fn is_shared(&self) -> bool {
+        matches!(self.begun, Begun::Postgres(..))
     }
 
     /// It writes the log: whether it comes to its end says whether publishing works.

@@ -1,6 +1,9 @@
 //! Hearing of what others commit to a PostgreSQL database: one connection that listens, and is replaced whenever it is in doubt.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use sqlx::{
     PgPool,
@@ -12,7 +15,7 @@ use super::{
     db::{CHANNEL, Db, LEASES, Pools},
     echo::Echo,
     error::{StoreError, StoreResult},
-    sql::no_answer,
+    patience::{Patience, no_answer},
 };
 
 /// Notifications are lost with their connection, and a connection may be lost without a word: every so often, all look again.
@@ -53,12 +56,15 @@ impl Db {
         else {
             return std::future::pending().await;
         };
-        let mut told = false;
+        let (mut told, mut again) = (false, false);
         loop {
             match timeout(*connect, begin(options)).await {
                 Ok(Ok(ear)) => {
                     if std::mem::take(&mut told) {
                         tracing::info!("the database is listened to again");
+                    }
+                    if std::mem::replace(&mut again, true) {
+                        doubt_others(patience);
                     }
                     if self.hear(ear).await == Ended::Silent {
                         // nor will it answer those who wait on other connections
@@ -67,7 +73,10 @@ impl Db {
                     tracing::debug!("the connection that listened is gone; making another");
                 }
                 Ok(Err(error)) => tell_once(&mut told, &error),
-                Err(_) => tell_once(&mut told, &no_answer("no connection in time")),
+                Err(_) => {
+                    patience.doubt();
+                    tell_once(&mut told, &no_answer("no connection in time"));
+                }
             }
             self.wake();
             tokio::time::sleep(TICK).await;
@@ -196,6 +205,16 @@ fn filling(usage: f64) -> String {
 async fn queue_usage(listener: &mut PgListener) -> sqlx::Result<f64> {
     let usage = sqlx::query_scalar("select pg_notification_queue_usage()");
     usage.fetch_one(listener).await
+}
+
+/// What broke the connection before this one may have taken others without a word, until now: who waits on one gets an answer soon, or
+/// never.
+fn doubt_others(patience: &Arc<Patience>) {
+    let (patience, then) = (patience.clone(), patience.give_up());
+    tokio::spawn(async move {
+        tokio::time::sleep(ANSWER_WITHIN).await;
+        patience.doubt_since(then);
+    });
 }
 
 /// How a connection ended.

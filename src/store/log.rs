@@ -270,11 +270,15 @@ impl Tx {
         }
         self.writes_log();
         // locks the counter: whoever publishes beside us waits here, and sees our ids
-        let (seq, last_at): (i64, i64) = query_as(
-            "update log_head set seq = seq where only_row = 1 returning seq, published_at",
-        )
-        .fetch_one(&mut *self)
-        .await?;
+        let lock = match self.is_shared() {
+            false => "update log_head set seq = seq where only_row = 1 returning seq, published_at",
+            // all nodes wait for who has it: one that is cut off in the middle has it no longer than its leases
+            true => {
+                "update log_head set seq = seq where only_row = 1
+                 returning seq, published_at, set_config('idle_in_transaction_session_timeout', '4s', true)"
+            }
+        };
+        let (seq, last_at): (i64, i64) = query_as(lock).fetch_one(&mut *self).await?;
         let mut known = std::collections::HashMap::new();
         for some in signals.chunks(MOST_PER_STATEMENT) {
             let mut query = QueryBuilder::new("select id, seq from signals where id in (");

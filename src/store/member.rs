@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
@@ -13,6 +13,8 @@ use sqlx::{Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use super::{
     db::{Db, Pools, Tx},
     error::{StoreError, StoreResult},
+    patience::Patience,
+    postgres::{PING, is_there},
     sql::query_scalar,
 };
 use crate::model::lease::Era;
@@ -34,6 +36,28 @@ pub struct Member {
     life: Duration,
     /// In which it joined.
     era: Era,
+    patience: Arc<Patience>,
+}
+
+/// How long each of its connections is asked that is in doubt: all of them within the time that one heartbeat has. They are not just
+/// replaced, as a server that has much to do takes longer for new ones.
+const QUICK: Duration = Duration::from_millis(300);
+/// A heartbeat under way. Given up after more than this, its connection is in doubt, and all others of its time.
+const IN_TIME: Duration = Duration::from_secs(1);
+
+/// Tells when it is dropped without an answer.
+struct Unanswered<'a> {
+    patience: &'a Patience,
+    begun: Instant,
+    answered: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.begun.elapsed() > IN_TIME {
+            self.patience.suspect();
+        }
+    }
 }
 
 /// By what a transaction proves that it still has the right to what it does. The empty one proves nothing, where nothing can be lost.
@@ -58,7 +82,10 @@ impl Db {
     /// which is sent here. `None` where the database is not shared.
     pub async fn join(&self, id: &str, life: Duration) -> StoreResult<Option<Member>> {
         let Pools::Postgres {
-            options, connect, ..
+            options,
+            connect,
+            patience,
+            ..
         } = &self.0.pools
         else {
             return Ok(None);
@@ -70,6 +97,7 @@ impl Db {
         );
         let made = |made: Arc<AtomicU64>| {
             let limits = limits.clone();
+            let suspicion = patience.clone();
             PgPoolOptions::new()
                 .acquire_timeout(*connect)
                 .test_before_acquire(false)
@@ -81,9 +109,16 @@ impl Db {
                         Ok(())
                     })
                 })
+                .before_acquire(move |connection, meta| {
+                    let doubted = suspicion.doubts(meta.age);
+                    let suspected = suspicion.suspects(meta.age);
+                    Box::pin(async move {
+                        Ok(!doubted && (!suspected || is_there(connection, QUICK).await))
+                    })
+                })
                 // whoever gave up waiting gives back a connection that may never answer
                 .after_release(|connection, _| {
-                    Box::pin(async move { Ok(super::postgres::is_there(connection).await) })
+                    Box::pin(async move { Ok(is_there(connection, PING).await) })
                 })
         };
         let pool = made(Arc::default()).max_connections(CONNECTIONS);
@@ -102,6 +137,7 @@ impl Db {
             id: id.into(),
             life,
             era: Era::default(),
+            patience: patience.clone(),
         };
         member.era = member.beat().await?;
         // a process joins once
@@ -154,7 +190,14 @@ impl Member {
                    on conflict (id) do update set beat_at = clock_timestamp() returning era";
         let life = i64::try_from(self.life.as_millis()).unwrap_or(i64::MAX);
         let beat = sqlx::query_scalar(sql).bind(&*self.id).bind(life);
-        let number = beat.fetch_one(&self.heart).await?;
+        let mut unanswered = Unanswered {
+            patience: &self.patience,
+            begun: Instant::now(),
+            answered: false,
+        };
+        let number = beat.fetch_one(&self.heart).await;
+        unanswered.answered = true;
+        let number = number?;
         Ok(Era {
             number,
             connection: self.connections.load(Ordering::Relaxed),

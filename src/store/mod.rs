@@ -3,6 +3,7 @@
 pub mod error;
 
 pub mod metrics;
+mod patience;
 
 mod sql;
 

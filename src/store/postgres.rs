@@ -12,7 +12,7 @@ use sqlx::{
 use super::{
     error::{StoreError, StoreResult},
     migrations::{self, Migration},
-    sql::{Patience, no_answer},
+    patience::{Patience, no_answer},
 };
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
@@ -142,7 +142,7 @@ fn options(config: &Config) -> StoreResult<PgConnectOptions> {
 }
 
 /// How long a connection may take to say that it is still there.
-const PING: Duration = Duration::from_secs(2);
+pub(crate) const PING: Duration = Duration::from_secs(2);
 /// A connection that was used so lately is not asked whether it is still there.
 const SURELY_THERE: Duration = Duration::from_secs(1);
 
@@ -176,12 +176,13 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
         })
         .before_acquire(move |connection, meta| {
             let doubted = suspicion.doubts(meta.age);
-            Box::pin(async move {
-                Ok(!doubted && (meta.idle_for < SURELY_THERE || is_there(connection).await))
-            })
+            let surely = meta.idle_for < SURELY_THERE && !suspicion.suspects(meta.age);
+            Box::pin(async move { Ok(!doubted && (surely || is_there(connection, PING).await)) })
         })
         // whoever gave up waiting for an answer gives back a connection that may never answer again: the pool must not wait either
-        .after_release(|connection, _| Box::pin(async move { Ok(is_there(connection).await) }))
+        .after_release(|connection, _| {
+            Box::pin(async move { Ok(is_there(connection, PING).await) })
+        })
         .connect_with(options.clone())
         .await?;
     Ok(Opened {
@@ -192,12 +193,13 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
     })
 }
 
-/// A process that stops in the middle of a transaction must not hold its locks for ever, in seconds.
-const IDLE_IN_TRANSACTION: u64 = 60;
+/// A process that stops in the middle of a transaction, or whose connection is lost without a word, must not hold its locks for long, in
+/// seconds. What is computed between two statements takes less.
+const IDLE_IN_TRANSACTION: u64 = 10;
 
-pub(crate) async fn is_there(connection: &mut PgConnection) -> bool {
+pub(crate) async fn is_there(connection: &mut PgConnection, within: Duration) -> bool {
     matches!(
-        tokio::time::timeout(PING, connection.ping()).await,
+        tokio::time::timeout(within, connection.ping()).await,
         Ok(Ok(()))
     )
 }

@@ -1,10 +1,6 @@
 //! A statement: one text for every database, the values that go with it, and the rows that come back.
 
-use std::{
-    fmt::Display,
-    marker::PhantomData,
-    time::{Duration, Instant},
-};
+use std::{fmt::Display, marker::PhantomData};
 
 use sqlx::{
     AssertSqlSafe, Decode, FromRow, PgConnection, PgPool, Postgres, Row as _, Sqlite,
@@ -13,9 +9,10 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use tokio::sync::watch;
-
-use super::error::{StoreError, StoreResult};
+use super::{
+    error::{StoreError, StoreResult},
+    patience::Patience,
+};
 
 /// A value of a kind that all databases take and give back alike.
 #[derive(Clone, Debug, PartialEq)]
@@ -334,53 +331,6 @@ fn read_sqlite<S: Shape>(row: SqliteRow) -> sqlx::Result<S::Out> {
 #[expect(clippy::needless_pass_by_value, reason = "rows are handed over so")]
 fn read_postgres<S: Shape>(row: PgRow) -> sqlx::Result<S::Out> {
     S::from_postgres(&row)
-}
-
-/// How long an answer is waited for. A connection whose other end is gone says nothing for a quarter of an hour.
-#[derive(Debug)]
-pub(crate) struct Patience {
-    limit: Duration,
-    /// When the server last did not answer on a connection that only asks whether it is there.
-    doubt: watch::Sender<Option<Instant>>,
-}
-
-impl Patience {
-    pub(crate) fn new(limit: Duration) -> Self {
-        Patience {
-            limit,
-            doubt: watch::Sender::new(None),
-        }
-    }
-
-    /// Whoever waits for an answer waits no longer, and no connection of before is used again.
-    pub(crate) fn doubt(&self) {
-        self.doubt.send_replace(Some(Instant::now()));
-    }
-
-    /// Whether a connection of this age is one of those.
-    pub(crate) fn doubts(&self, age: Duration) -> bool {
-        let doubted = *self.doubt.borrow();
-        doubted.is_some_and(|at| at.elapsed() <= age)
-    }
-
-    /// What comes of it, in time.
-    pub(crate) async fn of<T>(&self, run: impl Future<Output = sqlx::Result<T>>) -> StoreResult<T> {
-        let mut doubt = self.doubt.subscribe();
-        tokio::select! {
-            biased;
-            done = run => Ok(done?),
-            _ = doubt.changed() => Err(no_answer("the server does not answer")),
-            () = tokio::time::sleep(self.limit) => {
-                Err(no_answer(&format!("no answer within {} s", self.limit.as_secs())))
-            }
-        }
-    }
-}
-
-/// Nobody answers.
-pub(crate) fn no_answer(why: &str) -> StoreError {
-    let error = std::io::Error::new(std::io::ErrorKind::TimedOut, why.to_owned());
-    StoreError::Unavailable(sqlx::Error::Io(error))
 }
 
 fn unbound(error: sqlx::error::BoxDynError) -> StoreError {

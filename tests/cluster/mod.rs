@@ -8,30 +8,24 @@
 )]
 
 use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
-    os::unix::{
-        fs::{OpenOptionsExt as _, chown},
-        process::CommandExt as _,
-    },
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    path::PathBuf,
+    process::Command,
     sync::{
-        LazyLock, Mutex,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicU32, Ordering},
         mpsc,
     },
 };
 
-use sigcast::store::{
-    db::Db,
-    postgres::{Config, DatabaseUrl},
-};
+use sigcast::store::postgres::{Config, DatabaseUrl};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use throwaway::{Keeper, installed};
+
+mod throwaway;
 
 /// A database of its own, dropped with this.
 pub struct Database {
+    server: Arc<Server>,
     name: String,
     /// How it is reached.
     pub url: String,
@@ -40,57 +34,71 @@ pub struct Database {
 impl Database {
     /// An empty one, its tables made.
     pub fn fresh() -> Self {
-        Self::make(server().template.as_deref())
+        Self::made_on(server())
     }
 
     /// One without any tables.
     pub fn bare() -> Self {
-        Self::make(None)
+        Self::make(server(), None)
     }
 
-    fn make(template: Option<&str>) -> Self {
+    /// An empty one on a server of the caller's own, its tables made.
+    pub fn on(cluster: &Cluster) -> Self {
+        Self::made_on(&cluster.0)
+    }
+
+    fn made_on(server: &Arc<Server>) -> Self {
+        Self::make(server, server.template.as_deref())
+    }
+
+    fn make(server: &Arc<Server>, template: Option<&str>) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("sigcast_test_{}_{number}", std::process::id());
-        let server = server();
         // where there is no template of ours, the tables are made by whoever opens it first
         let template = template.unwrap_or("template0");
         server.run(format!(
             "create database {name} encoding 'UTF8' template {template}"
         ));
         let url = server.url_of(&name);
-        Database { name, url }
+        Database {
+            server: server.clone(),
+            name,
+            url,
+        }
     }
 
     /// Another one with the same in it. Nobody may be connected to this one.
     pub fn copy(&self) -> Self {
-        Self::make(Some(&self.name))
+        Self::make(&self.server, Some(&self.name))
     }
 
     /// Ends all connections to it, and makes none until it is back.
     pub fn go_away(&self) {
         let name = &self.name;
-        server().run(format!("alter database {name} allow_connections false"));
+        self.server
+            .run(format!("alter database {name} allow_connections false"));
         self.end_connections();
     }
 
     /// Connections are made again.
     pub fn come_back(&self) {
         let name = &self.name;
-        server().run(format!("alter database {name} allow_connections true"));
+        self.server
+            .run(format!("alter database {name} allow_connections true"));
     }
 
     /// Ends all connections to it.
     pub fn end_connections(&self) {
         let name = &self.name;
-        server().run(format!(
+        self.server.run(format!(
             "select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'"
         ));
     }
 
     /// Its URL by TLS, with the server's certificate checked for this host; `None` where nothing is known of the certificate.
     pub fn url_by_tls(&self, host: &str) -> Option<String> {
-        let authority = server().authority.as_ref()?;
+        let authority = self.server.authority.as_ref()?;
         let url = self.url.replace("@127.0.0.1:", &format!("@{host}:"));
         let checked = format!("sslmode=verify-full&sslrootcert={}", authority.display());
         Some(url.replace("sslmode=disable", &checked))
@@ -142,10 +150,14 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         // `force`: what the test left open does not matter any more
-        server().run(format!(
-            "drop database if exists {} with (force)",
-            self.name
-        ));
+        let name = &self.name;
+        let drop = format!("drop database if exists {name} with (force)");
+        let dropped = self.server.try_run(drop);
+        // a test that fails may have left the server itself dead
+        assert!(
+            dropped.is_ok() || std::thread::panicking(),
+            "{dropped:?}: {name}"
+        );
     }
 }
 
@@ -171,6 +183,33 @@ pub fn programs() -> PathBuf {
     known.unwrap_or_default()
 }
 
+/// A server of one's own, that may be killed. What it has said to be committed outlives that.
+pub struct Cluster(Arc<Server>);
+
+impl Cluster {
+    pub fn start() -> Self {
+        Cluster(Arc::new(throwaway::start(throwaway::Keeps::Committed)))
+    }
+
+    /// Kills all of its processes at once, as a crash does; gives how many there were.
+    pub fn kill(&self) -> usize {
+        let said = self.ask("kill");
+        let killed = said.strip_prefix("killed ").and_then(|n| n.parse().ok());
+        killed.unwrap_or_else(|| panic!("PostgreSQL was not killed: {said}"))
+    }
+
+    /// Starts it again; it first recovers what was committed.
+    pub fn start_again(&self) {
+        let said = self.ask("start");
+        assert_eq!(said, "ready", "PostgreSQL does not start again");
+    }
+
+    fn ask(&self, word: &str) -> String {
+        let keeper = self.0.keeper.as_ref().expect("it has a keeper");
+        keeper.lock().unwrap().ask(word)
+    }
+}
+
 /// A statement, and where to say what became of it.
 type Order = (String, mpsc::Sender<Result<(), String>>);
 
@@ -181,7 +220,7 @@ struct Server {
     /// Who vouches for its name, where that is known.
     authority: Option<PathBuf>,
     statements: Mutex<mpsc::Sender<Order>>,
-    _keeper: Option<Mutex<Child>>,
+    keeper: Option<Mutex<Keeper>>,
 }
 
 impl Server {
@@ -196,289 +235,75 @@ impl Server {
     }
 
     fn run(&self, statement: String) {
+        self.try_run(statement).unwrap();
+    }
+
+    fn try_run(&self, statement: String) -> Result<(), String> {
         let (answer, done) = mpsc::channel();
         let sender = self.statements.lock().unwrap().clone();
         sender.send((statement, answer)).unwrap();
-        done.recv().unwrap().unwrap();
+        done.recv().unwrap()
     }
 }
 
-fn server() -> &'static Server {
+fn server() -> &'static Arc<Server> {
     // where it cannot be had, the first test says why, and the others fail at once
-    static SERVER: LazyLock<Server> = LazyLock::new(|| match std::env::var("DATABASE_URL") {
-        Ok(url) if !url.is_empty() => {
-            let statements = Mutex::new(administer(url.clone()));
-            Server {
-                url,
-                template: None,
-                authority: None,
-                statements,
-                _keeper: None,
+    static SERVER: LazyLock<Arc<Server>> = LazyLock::new(|| {
+        Arc::new(match std::env::var("DATABASE_URL") {
+            Ok(url) if !url.is_empty() => {
+                let statements = Mutex::new(administer(url.clone()));
+                Server {
+                    url,
+                    template: None,
+                    authority: None,
+                    statements,
+                    keeper: None,
+                }
             }
-        }
-        _ => throwaway(),
+            _ => throwaway::start(throwaway::Keeps::Nothing),
+        })
     });
     &SERVER
 }
 
-/// A thread with a connection of its own, that runs statements one after the other.
+/// A thread with a connection of its own, that runs statements one after the other. A connection that broke is replaced.
 fn administer(url: String) -> mpsc::Sender<Order> {
     let (sender, statements) = mpsc::channel::<Order>();
     std::thread::spawn(move || {
         block_on(async {
-            let mut connection = PgConnection::connect(&url).await;
+            let mut connection = None;
             for (statement, answer) in statements {
-                let done = match &mut connection {
-                    Ok(connection) => connection.execute(AssertSqlSafe(statement.clone())).await,
-                    Err(error) => {
-                        let error = format!("DATABASE_URL cannot be used: {error}");
-                        let _ = answer.send(Err(error));
-                        continue;
-                    }
-                };
-                let done = done.map(|_| ()).map_err(|e| format!("{statement}: {e}"));
-                let _ = answer.send(done);
+                let mut done = run_on(&mut connection, &url, &statement).await;
+                if matches!(done, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_))) {
+                    connection = None;
+                    done = run_on(&mut connection, &url, &statement).await;
+                }
+                let _ = answer.send(done.map_err(|e| format!("{statement}: {e}")));
             }
         });
     });
     sender
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+async fn run_on(
+    connection: &mut Option<PgConnection>,
+    url: &str,
+    statement: &str,
+) -> sqlx::Result<()> {
+    if connection.is_none() {
+        *connection = Some(PgConnection::connect(url).await?);
+    }
+    if let Some(connection) = connection {
+        connection
+            .execute(AssertSqlSafe(statement.to_owned()))
+            .await?;
+    }
+    Ok(())
+}
+
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     runtime.unwrap().block_on(future)
-}
-
-/// Makes a cluster, starts it, and says so; ends and removes it as soon as nobody holds the other end of its input any more. In the
-/// order of letters of a language: what depends on the order of bytes must ask for it.
-const KEEPER: &str = r#"
-set -u
-dir=$1 bin=$2 port=$3
-stop() { "$bin/pg_ctl" -D "$dir/data" -m immediate stop >/dev/null 2>&1; rm -rf "$dir"; }
-make() { "$bin/initdb" -D "$dir/data" -U postgres -E UTF8 -A scram-sha-256 --pwfile "$dir/password" --no-sync "$@" >"$dir/log" 2>&1; }
-make --locale=C.UTF-8 --locale-provider=icu --icu-locale=en || { rm -rf "$dir/data"; make --locale=C.UTF-8; } || { cat "$dir/log"; rm -rf "$dir"; exit 1; }
-cat >>"$dir/data/postgresql.conf" <<END
-listen_addresses = '127.0.0.1'
-port = $port
-unix_socket_directories = ''
-ssl = on
-ssl_cert_file = '$dir/server.crt'
-ssl_key_file = '$dir/server.key'
-max_connections = 300
-shared_buffers = '32MB'
-fsync = off
-synchronous_commit = off
-full_page_writes = off
-autovacuum = off
-END
-"$bin/pg_ctl" -D "$dir/data" -w -l "$dir/log" start >/dev/null 2>&1 || { cat "$dir/log"; rm -rf "$dir"; exit 1; }
-echo ready
-read -r _
-stop
-"#;
-
-fn throwaway() -> Server {
-    let bin = installed().unwrap_or_else(|| {
-        install();
-        installed().expect("PostgreSQL is installed and not found in /usr/lib/postgresql")
-    });
-    let owner = owner();
-    let dir = folder(owner);
-    let password = {
-        let mut bytes = [0_u8; 16];
-        getrandom(&mut bytes);
-        bytes.iter().map(|b| format!("{b:02x}")).collect::<String>()
-    };
-    put(&dir.join("password"), &password, owner);
-    let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    let authority = dir.join("server.crt");
-    for (path, text) in [
-        (&authority, certificate.cert.pem()),
-        (
-            &dir.join("server.key"),
-            certificate.signing_key.serialize_pem(),
-        ),
-    ] {
-        put(path, &text, owner);
-    }
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
-    let mut keeper = Command::new("sh");
-    keeper
-        .args(["-c", KEEPER, "keeper"])
-        .args([&dir, &bin])
-        .arg(port.to_string())
-        .current_dir("/")
-        // an interrupt from the terminal is for the tests: their end is what ends the keeper
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    if let Some((user, group)) = owner {
-        keeper.uid(user).gid(group);
-    }
-    let mut keeper = keeper.spawn().unwrap();
-    let mut said = String::new();
-    let mut lines = BufReader::new(keeper.stdout.take().unwrap());
-    while !said.ends_with("ready\n") {
-        let more = lines.read_line(&mut said).unwrap();
-        assert!(more > 0, "PostgreSQL does not start: {said}");
-    }
-    // without TLS, which takes a test's time; one of them asks for it
-    let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres?sslmode=disable");
-    let statements = Mutex::new(administer(url.clone()));
-    let mut server = Server {
-        url,
-        template: None,
-        statements,
-        authority: Some(authority),
-        _keeper: Some(Mutex::new(keeper)),
-    };
-    let template = "sigcast_template";
-    server.run(format!("create database {template}"));
-    let url = server.url_of(template);
-    let made = std::thread::spawn(move || {
-        block_on(async {
-            let db = Db::open_postgres(&config(&url)).await.unwrap();
-            db.close().await;
-        });
-    });
-    made.join().unwrap();
-    server.template = Some(template.to_owned());
-    server
-}
-
-/// A file for the server's eyes.
-fn put(path: &Path, text: &str, owner: Option<(u32, u32)>) {
-    let file = fs::OpenOptions::new()
-        .create_new(true)
-        .write(true)
-        .mode(0o600)
-        .open(path);
-    writeln!(file.unwrap(), "{text}").unwrap();
-    if let Some((user, group)) = owner {
-        chown(path, Some(user), Some(group)).unwrap();
-    }
-}
-
-fn getrandom(bytes: &mut [u8]) {
-    use std::io::Read as _;
-    let mut source = fs::File::open("/dev/urandom").unwrap();
-    source.read_exact(bytes).unwrap();
-}
-
-/// The newest that is installed.
-fn installed() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
-    let mut found: Vec<(u32, PathBuf)> = versions
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let version = path.file_name()?.to_str()?.parse().ok()?;
-            let bin = path.join("bin");
-            bin.join("pg_ctl").exists().then_some((version, bin))
-        })
-        .collect();
-    found.sort();
-    let in_path = || {
-        let path = std::env::var_os("PATH")?;
-        std::env::split_paths(&path).find(|dir| dir.join("pg_ctl").exists())
-    };
-    found.pop().map(|(_, bin)| bin).or_else(in_path)
-}
-
-/// Installs it by the system's package manager, where this user may.
-fn install() {
-    const HOW: &str = "the tests need PostgreSQL: install it (on Debian: apt-get install postgresql), or name a server on which \
-        databases may be made: DATABASE_URL=postgres://user:password@host/postgres";
-    // each user has one of its own: nobody may open another's in a folder that all share
-    let name = format!("sigcast-install-{}.lock", user());
-    let lock = fs::File::create(std::env::temp_dir().join(name)).unwrap();
-    lock.lock().unwrap();
-    if installed().is_some() {
-        return;
-    }
-    let run = |arguments: &[&str]| {
-        let mut words = Vec::new();
-        if user() != 0 {
-            words.extend(["sudo", "-n"]);
-        }
-        words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]);
-        // what another one installs just now has its time
-        words.extend(["-o", "DPkg::Lock::Timeout=300"]);
-        words.extend(arguments);
-        let done = Command::new(words[0])
-            .args(&words[1..])
-            .stdin(Stdio::null())
-            .output();
-        let said = match done {
-            Ok(done) if done.status.success() => return,
-            Ok(done) => String::from_utf8_lossy(&done.stderr).into_owned(),
-            Err(error) => error.to_string(),
-        };
-        panic!(
-            "{HOW}. It could not be installed: {}: {said}",
-            words.join(" ")
-        );
-    };
-    run(&["update"]);
-    run(&["install", "-y", "--no-install-recommends", "postgresql"]);
-}
-
-/// As whom the tests run.
-fn user() -> u32 {
-    // SAFETY: it takes nothing and cannot fail.
-    unsafe { libc::geteuid() }
-}
-
-/// As whom the server runs: it refuses root.
-fn owner() -> Option<(u32, u32)> {
-    let number = |flag, user| {
-        let said = Command::new("id").args([flag, user]).output().ok()?;
-        let said = String::from_utf8(said.stdout).ok()?;
-        said.trim().parse::<u32>().ok()
-    };
-    let of = |user| Some((number("-u", user)?, number("-g", user)?));
-    (user() == 0).then(|| of("postgres").or_else(|| of("nobody")).unwrap())
-}
-
-/// A folder for the cluster, in the build's own where its owner may go there.
-fn folder(owner: Option<(u32, u32)>) -> PathBuf {
-    let name = format!("sigcast-cluster-{}", std::process::id());
-    for base in [
-        PathBuf::from(env!("CARGO_TARGET_TMPDIR")),
-        std::env::temp_dir(),
-    ] {
-        // in one of the owner's own: it removes what it made
-        let (user, _) = owner.unwrap_or_else(|| (user(), 0));
-        let all = base.join(format!("sigcast-clusters-{user}"));
-        let dir = all.join(&name);
-        let _ = fs::remove_dir_all(&dir);
-        if fs::create_dir_all(&dir).is_err() {
-            continue;
-        }
-        let Some((user, group)) = owner else {
-            return dir;
-        };
-        for mine in [&all, &dir] {
-            chown(mine, Some(user), Some(group)).unwrap();
-        }
-        if may_go(&dir, user, group) {
-            return dir;
-        }
-        let _ = fs::remove_dir_all(&dir);
-    }
-    panic!("there is no folder for a throwaway PostgreSQL");
-}
-
-fn may_go(dir: &Path, user: u32, group: u32) -> bool {
-    let test = Command::new("test")
-        .arg("-w")
-        .arg(dir)
-        .current_dir("/")
-        .uid(user)
-        .gid(group)
-        .status();
-    test.is_ok_and(|status| status.success())
 }

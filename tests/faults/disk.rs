@@ -83,7 +83,11 @@ fn kills_while_publishing_lose_nothing_acknowledged() {
         ("SIGCAST_PLANS__ALPHA__REQUESTS_PER_SECOND", "0"),
     ]);
     let key = server.alpha_key();
-    let client = Client::start(server.main, &server.alpha_key().text, &server.epoch(&key));
+    let client = Client::start(
+        &[server.main],
+        &server.alpha_key().text,
+        &server.epoch(&key),
+    );
     let (next, broken, stop) = (AtomicU32::new(0), AtomicU32::new(0), AtomicBool::new(false));
     let acknowledged = Mutex::new(HashMap::new());
     let admin = server.admin;

@@ -15,14 +15,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 mod harness;
 
 mod bench;
+mod nodes;
+mod publishers;
 
 mod disk;
+mod gapless;
 mod network;
+mod partitions;
 mod races;
 mod revoked;
 mod slowloris;
 mod soak;
 mod stalled;
+mod storm;
 #[cfg(target_os = "linux")]
 mod vanished;
 

@@ -31,7 +31,7 @@ fn a_bad_network_loses_no_signal() {
     let epoch = server.epoch(&keys[0]);
     let clients: Vec<Client> = keys
         .iter()
-        .map(|key| Client::start(proxy.address, &key.text, &epoch))
+        .map(|key| Client::start(&[proxy.address], &key.text, &epoch))
         .collect();
     let faults = resets + holes;
     let mut met = 0;

@@ -5,6 +5,7 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,9 @@ use sigcast::model::time::Time;
 use super::{
     alone,
     bench::{Stop, keys, post, spread},
-    is_long, size, tell,
+    is_long,
+    nodes::Nodes,
+    size, tell,
 };
 use crate::harness::{
     server::{Key, Server, from_now, now},
@@ -24,6 +27,21 @@ use crate::harness::{
 /// Streams that are ended in one go.
 const WAVE: usize = 10;
 const AT_ONCE: Duration = Duration::from_millis(250);
+/// On another node than the one that was told.
+const ACROSS: Duration = Duration::from_secs(1);
+
+/// Who is told of a revocation or of a lapse, and who has the stream.
+struct Between<'a> {
+    told: &'a Server,
+    streams: &'a Server,
+    /// In which time the stream ends.
+    within: Duration,
+}
+
+/// Bounds on times are for quiet machines.
+fn bound(quiet: Duration) -> Duration {
+    if is_long() { quiet } else { 8 * quiet }
+}
 
 /// How a stream ended.
 struct Ended {
@@ -64,7 +82,7 @@ fn read_out(mut stream: Stream) -> Ended {
 }
 
 /// Publishes without a pause; notes when each publishing began, and the seq that it gave.
-fn publish(server: &Server, noted: &Mutex<Vec<(Instant, u64)>>, stop: &AtomicBool) {
+pub fn publish(server: &Server, noted: &Mutex<Vec<(Instant, u64)>>, stop: &AtomicBool) {
     let mut admin = Wire::connect(server.admin);
     while !stop.load(Ordering::Relaxed) {
         let begun = Instant::now();
@@ -73,21 +91,21 @@ fn publish(server: &Server, noted: &Mutex<Vec<(Instant, u64)>>, stop: &AtomicBoo
             .lock()
             .unwrap()
             .push((begun, made["seq"].as_u64().unwrap()));
-        std::thread::sleep(Duration::from_millis(3));
+        thread::sleep(Duration::from_millis(3));
     }
 }
 
 /// Revokes a wave of keys: how long after each request the stream had ended.
-fn revoke(server: &Server, wave: &[Key], noted: &Mutex<Vec<(Instant, u64)>>) -> Vec<Duration> {
-    std::thread::scope(|scope| {
+fn revoke(at: &Between, wave: &[Key], noted: &Mutex<Vec<(Instant, u64)>>) -> Vec<Duration> {
+    thread::scope(|scope| {
         let reading: Vec<_> = wave
             .iter()
             .map(|key| {
-                let stream = server.listen(key, "", &[]);
+                let stream = at.streams.listen(key, "", &[]);
                 scope.spawn(|| read_out(stream))
             })
             .collect();
-        let mut admin = Wire::connect(server.admin);
+        let mut admin = Wire::connect(at.told.admin);
         let bearer = format!("Bearer {}", Server::TOKEN);
         let revoked: Vec<_> = wave
             .iter()
@@ -106,12 +124,17 @@ fn revoke(server: &Server, wave: &[Key], noted: &Mutex<Vec<(Instant, u64)>>) -> 
                 let ended = reader.join().unwrap();
                 assert_eq!(ended.code, "key_revoked");
                 let noted = noted.lock().unwrap();
-                let later = noted.iter().find(|(begun, _)| *begun > answered);
+                // the node that answers has ended the stream if it is its own; others have their time
+                let known = match std::ptr::eq(at.told, at.streams) {
+                    true => answered,
+                    false => answered + at.within,
+                };
+                let later = noted.iter().find(|(begun, _)| *begun > known);
                 if let Some((_, seq)) = later {
                     assert!(ended.last_seq < *seq, "a signal after the revocation");
                 }
                 drop(noted);
-                server
+                at.streams
                     .stream(key, "", &[])
                     .refusal()
                     .expect_error(401, "invalid_api_key");
@@ -122,17 +145,20 @@ fn revoke(server: &Server, wave: &[Key], noted: &Mutex<Vec<(Instant, u64)>>) -> 
 }
 
 /// Lets an account of some keys lapse: how long after the moment each stream had ended.
-fn lapse(server: &Server, count: usize) -> Vec<Duration> {
+fn lapse(at: &Between, count: usize) -> Vec<Duration> {
     let expires = from_now(1.5);
     let body = json!({"name": "lapsing", "plan": "alpha", "expires": expires});
-    let made = server
+    let made = at
+        .told
         .admin("POST", "/v1/accounts", &body.to_string())
         .ok_json();
     let account = made["id"].as_str().unwrap();
     let due = Time::parse_iso(&expires).unwrap();
-    let wave: Vec<Key> = (0..count).map(|_| server.key(account)).collect();
-    let streams: Vec<_> = wave.iter().map(|key| server.listen(key, "", &[])).collect();
-    std::thread::scope(|scope| {
+    let wave: Vec<Key> = (0..count).map(|_| at.told.key(account)).collect();
+    let streams: Vec<_> = (wave.iter())
+        .map(|key| at.streams.listen(key, "", &[]))
+        .collect();
+    thread::scope(|scope| {
         let reading: Vec<_> = streams
             .into_iter()
             .map(|stream| scope.spawn(|| read_out(stream)))
@@ -144,7 +170,7 @@ fn lapse(server: &Server, count: usize) -> Vec<Duration> {
                 ended.last_published.is_none_or(|at| at <= due),
                 "a signal after the lapse"
             );
-            server
+            at.streams
                 .stream(key, "", &[])
                 .refusal()
                 .expect_error(403, "subscription_expired");
@@ -154,36 +180,61 @@ fn lapse(server: &Server, count: usize) -> Vec<Duration> {
     })
 }
 
+/// Ends so many streams by revocation, and as many by lapse, while signals are published on the node that is told.
+fn end_all(turns: &[Between], count: usize, publisher: &Server, how: &str) {
+    let (noted, stop) = (Mutex::new(Vec::new()), AtomicBool::new(false));
+    let (mut revoked, mut lapsed) = (Vec::new(), Vec::new());
+    let waves = count.div_ceil(WAVE);
+    thread::scope(|scope| {
+        scope.spawn(|| publish(publisher, &noted, &stop));
+        let _stopping = Stop(&stop);
+        for at in turns.iter().cycle().take(waves) {
+            revoked.extend(revoke(at, &keys(at.told, WAVE), &noted));
+            lapsed.extend(lapse(at, WAVE));
+        }
+    });
+    for (what, times, reason) in [
+        ("revoked", &mut revoked, "key_revoked"),
+        ("lapsed", &mut lapsed, "subscription_expired"),
+    ] {
+        assert_eq!(times.len(), waves * WAVE);
+        let (middle, p99, most) = spread(times);
+        tell(format_args!(
+            "{} {what}{how}: ended after p50 {middle:?}, p99 {p99:?}, most {most:?}",
+            times.len()
+        ));
+        let within = turns[0].within;
+        assert!(most <= within, "{what}: {most:?}");
+        let name = format!("sigcast_stream_closes_total{{reason=\"{reason}\"}}");
+        let mut servers: Vec<&Server> = turns.iter().map(|at| at.streams).collect();
+        servers.dedup_by(|a, b| std::ptr::eq(*a, *b));
+        let closes: u64 = servers.iter().map(|server| server.metric(&name)).sum();
+        assert_eq!(closes as usize, times.len(), "{what}");
+    }
+}
+
 #[test]
 fn what_is_revoked_or_lapsed_ends_at_once() {
     let _alone = alone();
-    let count = size(20, 500);
     let server = Server::start();
-    let (noted, stop) = (Mutex::new(Vec::new()), AtomicBool::new(false));
-    let (mut revoked, mut lapsed) = (Vec::new(), Vec::new());
-    std::thread::scope(|scope| {
-        scope.spawn(|| publish(&server, &noted, &stop));
-        let _stopping = Stop(&stop);
-        for _ in 0..count.div_ceil(WAVE) {
-            revoked.extend(revoke(&server, &keys(&server, WAVE), &noted));
-            lapsed.extend(lapse(&server, WAVE));
-        }
-    });
-    for (what, times) in [("revoked", &mut revoked), ("lapsed", &mut lapsed)] {
-        assert_eq!(times.len(), count.div_ceil(WAVE) * WAVE);
-        let (middle, p99, most) = spread(times);
-        tell(format_args!(
-            "{} {what}: ended after p50 {middle:?}, p99 {p99:?}, most {most:?}",
-            times.len()
-        ));
-        let bound = if is_long() { AT_ONCE } else { 8 * AT_ONCE };
-        assert!(most <= bound, "{what}: {most:?}");
-    }
-    let closes = |reason| {
-        server.metric(&format!(
-            "sigcast_stream_closes_total{{reason=\"{reason}\"}}"
-        ))
+    let turns = [Between {
+        told: &server,
+        streams: &server,
+        within: bound(AT_ONCE),
+    }];
+    end_all(&turns, size(20, 500), &server, "");
+}
+
+#[test]
+fn what_is_revoked_or_lapsed_ends_on_the_other_node_soon() {
+    let _alone = alone();
+    let nodes = Nodes::start();
+    let [one, other] = &nodes.servers;
+    let across = |told, streams| Between {
+        told,
+        streams,
+        within: bound(ACROSS),
     };
-    assert_eq!(closes("key_revoked") as usize, revoked.len());
-    assert_eq!(closes("subscription_expired") as usize, lapsed.len());
+    let turns = [across(one, other), across(other, one)];
+    end_all(&turns, size(20, 500), one, " across nodes");
 }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use super::{
     alone,
     bench::{keys, spread},
-    is_long, size, tell,
+    is_long,
+    nodes::Nodes,
+    size, tell,
 };
 use crate::harness::{
     server::{Key, Server},
@@ -27,10 +29,23 @@ fn open(server: &Server, key: &Key) -> Wire {
 #[test]
 fn who_comes_back_from_elsewhere_gets_the_seat() {
     let _alone = alone();
-    let count = size(8, 50);
     let server = Server::start();
-    let keys = keys(&server, count);
-    let ghosts: Vec<Wire> = keys.iter().map(|key| open(&server, key)).collect();
+    vanish_and_come_back(&server, &server, 2_500, "");
+}
+
+#[test]
+fn who_comes_back_from_elsewhere_to_the_other_node_gets_the_seat() {
+    let _alone = alone();
+    let nodes = Nodes::start();
+    let [one, other] = &nodes.servers;
+    vanish_and_come_back(one, other, 5_000, " to the other node");
+}
+
+/// Clients vanish from one node and come back to one, which may be the same, in so many milliseconds.
+fn vanish_and_come_back(from: &Server, server: &Server, within_ms: u64, over: &str) {
+    let count = size(8, 50);
+    let keys = keys(from, count);
+    let ghosts: Vec<Wire> = keys.iter().map(|key| open(from, key)).collect();
     for ghost in &ghosts {
         ghost.vanish();
     }
@@ -47,24 +62,28 @@ fn who_comes_back_from_elsewhere_gets_the_seat() {
             .collect();
         coming.into_iter().map(|one| one.join().unwrap()).unzip()
     });
-    let gone = server.metric("sigcast_stream_closes_total{reason=\"holder_gone\"}");
+    let gone = from.metric("sigcast_stream_closes_total{reason=\"holder_gone\"}");
     assert_eq!(gone as usize, count, "each had vanished");
     let (middle, p99, most) = spread(&mut took);
     tell(format_args!(
-        "{count} vanished: back after p50 {middle:?}, p99 {p99:?}, most {most:?}"
+        "{count} vanished: back{over} after p50 {middle:?}, p99 {p99:?}, most {most:?}"
     ));
     assert!(
         took[0] >= Duration::from_millis(1_900),
         "a holder has its time: {:?}",
         took[0]
     );
-    let bound = if is_long() { 2_500 } else { 6_000 };
+    let bound = if is_long() {
+        within_ms
+    } else {
+        2 * within_ms + 1_000
+    };
     assert!(most <= Duration::from_millis(bound), "{most:?}");
 
     // one that knows an id is the same consumer: it need not wait
-    let epoch = server.epoch(&keys[0]);
+    let epoch = from.epoch(&keys[0]);
     drop(streams);
-    let ghosts_too: Vec<Wire> = keys.iter().map(|key| open(&server, key)).collect();
+    let ghosts_too: Vec<Wire> = keys.iter().map(|key| open(from, key)).collect();
     for ghost in &ghosts_too {
         ghost.vanish();
     }
@@ -76,7 +95,7 @@ fn who_comes_back_from_elsewhere_gets_the_seat() {
     let mut took: Vec<Duration> = back.iter().map(|(_, took)| *took).collect();
     let (middle, _, most) = spread(&mut took);
     tell(format_args!(
-        "{count} vanished, back with an id: after p50 {middle:?}, most {most:?}"
+        "{count} vanished, back with an id{over}: after p50 {middle:?}, most {most:?}"
     ));
     assert!(most < Duration::from_millis(1_900), "{most:?}");
     let id = server.publish_sample(1);

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use uuid::Uuid;
+
 use super::{
     server::until,
     wire::{Next, Stream, Wire, try_dial},
@@ -19,9 +21,7 @@ use super::{
 /// What a client has seen.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// `id` of every signal, each once, in the order in which they came.
-    pub ids: Vec<String>,
-    /// Their places in the log.
+    /// The places in the log of all signals, each once, in the order in which they came.
     pub seqs: Vec<u64>,
     /// Signals that came again after their id was seen.
     pub repeated: u64,
@@ -68,8 +68,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub const SILENCE: Duration = Duration::from_secs(3);
 
 impl Client {
-    /// Begins at the beginning of the log; the server must ping more often than [`SILENCE`].
-    pub fn start(to: SocketAddr, key: &str, epoch: &str) -> Self {
+    /// Begins at the beginning of the log; the server must ping more often than [`SILENCE`]. Whenever a connection ends, or cannot be
+    /// made, it goes on to the next of these addresses, as behind a balancer.
+    pub fn start(to: &[SocketAddr], key: &str, epoch: &str) -> Self {
+        let to = to.to_vec();
         let (seen, stop) = <(Arc<Mutex<Seen>>, Arc<AtomicBool>)>::default();
         let bearer = format!("Bearer {key}");
         let mut last = format!("{epoch}-0");
@@ -77,8 +79,11 @@ impl Client {
         let thread = thread::spawn(move || {
             let mut known = HashSet::new();
             let mut gone: Option<Instant> = None;
-            while !ending.load(Ordering::Relaxed) {
-                listen(to, &bearer, &mut last, &mut known, gone, &shared, &ending);
+            for to in to.iter().cycle() {
+                if ending.load(Ordering::Relaxed) {
+                    break;
+                }
+                listen(*to, &bearer, &mut last, &mut known, gone, &shared, &ending);
                 gone = Some(Instant::now());
                 thread::sleep(PAUSE);
             }
@@ -93,6 +98,11 @@ impl Client {
     /// What it has seen so far.
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
+    }
+
+    /// The place of the last signal that it has; 0 before the first.
+    pub fn at(&self) -> u64 {
+        self.seen.lock().unwrap().seqs.last().copied().unwrap_or(0)
     }
 
     /// Waits until it has so many signals; false where the time is over first.
@@ -126,7 +136,7 @@ fn listen(
     to: SocketAddr,
     bearer: &str,
     last: &mut String,
-    known: &mut HashSet<String>,
+    known: &mut HashSet<Uuid>,
     gone: Option<Instant>,
     seen: &Mutex<Seen>,
     stop: &AtomicBool,
@@ -154,6 +164,7 @@ fn listen(
             Next::Silence if quiet_since.elapsed() < SILENCE => continue,
             Next::Silence | Next::End => return,
         };
+        stream.chunks.clear();
         quiet_since = Instant::now();
         let mut seen = seen.lock().unwrap();
         match &*frame.event {
@@ -166,9 +177,8 @@ fn listen(
             "gap" => seen.gaps += 1,
             "signal" | "signal_update" | "signal_exit" => {
                 let data = frame.json();
-                let id = data["id"].as_str().expect("an id").to_owned();
-                if known.insert(id.clone()) {
-                    seen.ids.push(id);
+                let id = data["id"].as_str().expect("an id");
+                if known.insert(Uuid::parse_str(id).expect("a UUID")) {
                     seen.seqs.push(data["seq"].as_u64().expect("a seq"));
                 } else {
                     seen.repeated += 1;

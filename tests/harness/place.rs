@@ -36,6 +36,15 @@ impl Place {
         }
     }
 
+    /// On this database, whatever else is said.
+    #[allow(dead_code, reason = "asked where a database is chosen")]
+    pub fn on(database: Database) -> Self {
+        Place {
+            database: Some(Arc::new(database)),
+            ..Self::new()
+        }
+    }
+
     /// The same data in another place. Nobody may have this one open.
     pub fn copy(&self) -> Self {
         let own = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! A small TCP proxy that can do to connections what networks and proxies do: reset them, swallow all they send, hold them up, keep
-//! what they send until there is more of it.
+//! A small TCP proxy that can do to connections what networks and proxies do: reset them, cut them off for a while or for good, hold
+//! them up, keep what they send until there is more of it.
 
 use std::{
     io::{Read as _, Write as _},
@@ -20,6 +20,10 @@ use super::wire::try_dial;
 struct Weather {
     /// While set, bytes are read and go nowhere, in both directions.
     swallows: AtomicBool,
+    /// How often that has begun: what was open then is lost.
+    holes: AtomicUsize,
+    /// While set, what comes waits.
+    holds: AtomicBool,
     /// Each piece waits for so many milliseconds.
     delay_ms: AtomicU64,
     /// What the server sends is kept until it is so many bytes.
@@ -28,6 +32,22 @@ struct Weather {
     swallowed: AtomicU64,
     ended: AtomicBool,
 }
+
+impl Weather {
+    /// Whether a connection that was made after so many holes is in one, or was.
+    fn swallows_since(&self, born: usize) -> bool {
+        self.swallows.load(Ordering::Relaxed) || self.holes.load(Ordering::Relaxed) != born
+    }
+
+    fn wait_while_held(&self) {
+        while self.holds.load(Ordering::Relaxed) && !self.ended.load(Ordering::Relaxed) {
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+/// How often it is looked whether what is held may go on.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// A proxy in front of one address.
 pub struct Proxy {
@@ -54,6 +74,10 @@ impl Proxy {
                     reset(&client);
                     continue;
                 };
+                for tcp in [&client, &server] {
+                    // pieces go on as they come: nothing waits for the acknowledgement of what was before it
+                    let _ = tcp.set_nodelay(true);
+                }
                 let clone = |tcp: &TcpStream| tcp.try_clone().unwrap();
                 carry(clone(&client), clone(&server), for_all.clone(), false);
                 carry(clone(&server), clone(&client), for_all.clone(), true);
@@ -79,9 +103,18 @@ impl Proxy {
         live
     }
 
-    /// From here on nothing gets through, and nobody is told; until set back, connections that were swallowed stay lost.
+    /// From here on nothing gets through, and nobody is told. Set back, new connections do; those that were open when it began, or lost a
+    /// byte to it, stay lost.
     pub fn black_hole(&self, on: bool) {
+        if on {
+            self.weather.holes.fetch_add(1, Ordering::Relaxed);
+        }
         self.weather.swallows.store(on, Ordering::Relaxed);
+    }
+
+    /// While on, nothing gets through, and nobody is told, not even of an end; set back, all that waited arrives.
+    pub fn cut(&self, on: bool) {
+        self.weather.holds.store(on, Ordering::Relaxed);
     }
 
     /// Holds each piece up.
@@ -126,12 +159,14 @@ pub fn reset(tcp: &TcpStream) {
 fn carry(mut from: TcpStream, mut to: TcpStream, weather: Arc<Weather>, to_client: bool) {
     thread::spawn(move || {
         let mut piece = [0; 16 * 1024];
+        let born = weather.holes.load(Ordering::Relaxed);
         // a connection that has lost bytes must never carry another: the receiver would read nonsense
         let mut lost = false;
         let mut kept = Vec::new();
         while let Ok(n @ 1..) = from.read(&mut piece) {
-            if lost || weather.swallows.load(Ordering::Relaxed) {
-                lost = true;
+            weather.wait_while_held();
+            lost = lost || weather.swallows_since(born);
+            if lost {
                 weather.swallowed.fetch_add(n as u64, Ordering::Relaxed);
                 continue;
             }
@@ -148,7 +183,8 @@ fn carry(mut from: TcpStream, mut to: TcpStream, weather: Arc<Weather>, to_clien
             }
             kept.clear();
         }
-        if !lost {
+        weather.wait_while_held();
+        if !lost && !weather.swallows_since(born) {
             let _ = to.write_all(&kept);
             let _ = to.shutdown(Shutdown::Write);
         }

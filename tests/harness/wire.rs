@@ -167,17 +167,20 @@ impl Wire {
 
     /// The same, where the head has been read already.
     pub fn reply_after(&mut self, head: Head) -> Reply {
+        self.try_reply_after(head).expect("a whole body")
+    }
+
+    /// `None` where the connection ends before all of it.
+    pub fn try_reply_after(&mut self, head: Head) -> Option<Reply> {
         let mut body = Vec::new();
         if let Some(length) = head.header("content-length") {
-            body = self
-                .exactly(length.parse().unwrap(), PATIENCE)
-                .expect("a whole body");
+            body = self.exactly(length.parse().ok()?, PATIENCE).ok()?;
         } else if head.header("transfer-encoding") == Some("chunked") {
             while let Ok(Some(chunk)) = self.chunk(PATIENCE) {
                 body.extend(chunk);
             }
         }
-        Reply { head, body }
+        Some(Reply { head, body })
     }
 
     /// One chunk; `None` for the last, empty one.

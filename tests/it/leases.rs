@@ -15,7 +15,7 @@ use super::{
     server::{Key, Server, sample, until},
 };
 use crate::{
-    proxy::Proxy,
+    harness::proxy::Proxy,
     wire::{Next, PATIENCE, Stream},
 };
 
@@ -210,7 +210,7 @@ fn a_node_cut_off_falls_silent_and_goes_on_with_what_is_still_its_own() {
     keeps.expect_signal(&known);
     let last = loses.expect_signal(&known).id;
 
-    proxy.cut();
+    proxy.cut(true);
     // the other node's client comes to this one: it waits for the lease's end, and is not refused
     let (mut back, waited) = come_back(&one, &taken, &last);
     assert!(waited < Duration::from_secs(6), "{waited:?}");
@@ -238,7 +238,7 @@ fn a_node_cut_off_falls_silent_and_goes_on_with_what_is_still_its_own() {
     keeps.expect_quiet(Duration::from_millis(300));
     loses.expect_quiet(Duration::from_millis(300));
 
-    proxy.mend();
+    proxy.cut(false);
     expect_superseded(&mut loses);
     keeps.expect_signal(&missed);
     let next = other.publish_when_it_can(3);

@@ -42,7 +42,6 @@ mod manager;
 mod metrics;
 mod on_postgres;
 mod openapi;
-mod proxy;
 mod quota;
 mod real_clients;
 mod register;

@@ -238,9 +238,7 @@ fn a_server_that_does_not_answer_holds_nobody_up() {
         let database = Database::fresh();
         drop(named(&database).await);
         let proxy = Proxy::before(&database).await;
-        let mut config = database.config();
-        config.url =
-            sigcast::store::postgres::DatabaseUrl::parse(&database.url_at(proxy.port)).unwrap();
+        let mut config = config(&database.url_at(proxy.port));
         // by this alone, it would be longer than the test waits
         config.statement_seconds = 600;
         let db = Db::open_postgres(&config).await.unwrap();
@@ -266,6 +264,78 @@ fn a_server_that_does_not_answer_holds_nobody_up() {
         let heard = tokio::time::timeout(WITHIN, commits.changed()).await;
         heard.unwrap().unwrap();
         assert_eq!(db.head().await.unwrap().seq, 2);
+        ear.abort();
+    });
+}
+
+#[test]
+fn who_stops_in_the_middle_of_publishing_holds_up_nobody_for_long() {
+    run(async {
+        let database = Database::fresh();
+        let (one, other) = (named(&database).await, named(&database).await);
+        let mut stopped = one.begin().await.unwrap();
+        stopped.publish(&signals(0..1), at(0)).await.unwrap();
+        // within a lease's life and a little
+        let batch = signals(1..2);
+        let published = other.publish(&batch, at(0));
+        let published = tokio::time::timeout(Duration::from_secs(6), published).await;
+        assert_eq!(published.unwrap().unwrap()[0].seq, 1);
+        let late = one.commit(stopped).await;
+        assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+        assert_eq!(other.head().await.unwrap().seq, 1, "nothing of it was kept");
+    });
+}
+
+#[test]
+fn a_node_whose_way_was_lost_is_heard_at_its_second_heartbeat() {
+    run(async {
+        let database = Database::fresh();
+        let proxy = Proxy::before(&database).await;
+        let by_proxy = config(&database.url_at(proxy.port));
+        let db = Db::open_postgres(&by_proxy).await.unwrap();
+        let life = Duration::from_secs(4);
+        let member = db.join("a", life).await.unwrap().unwrap();
+        // all the connections that it may have
+        let beats = tokio::join!(member.beat(), member.beat(), member.beat(), member.beat());
+        beats.0.unwrap();
+        let open = backends(&database, "insert into nodes%").await.len();
+        assert!(open > 1, "{open} connections");
+        proxy.hold();
+        let first = tokio::time::timeout(life / 2, member.beat()).await;
+        assert!(first.is_err(), "the way is lost");
+        // on another one of those it would wait for ever
+        let second = tokio::time::timeout(WITHIN, member.beat()).await;
+        second.unwrap().unwrap();
+    });
+}
+
+#[test]
+fn what_broke_one_connection_may_have_taken_others_without_a_word() {
+    run(async {
+        let database = Database::fresh();
+        let proxy = Proxy::before(&database).await;
+        let mut config = config(&database.url_at(proxy.port));
+        // by this alone, it would be longer than the test waits
+        config.statement_seconds = 600;
+        drop(named(&database).await);
+        let db = Db::open_postgres(&config).await.unwrap();
+        let ear = tokio::spawn(db.clone().listen());
+        until(|| async { !backends(&database, "listen%").await.is_empty() }).await;
+        let mut tx = db.begin().await.unwrap();
+        // the listening connection breaks with a word, the other without one; new ones are made
+        database.run(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and query ilike 'listen%'",
+        );
+        until(|| async { backends(&database, "listen%").await.is_empty() }).await;
+        proxy.hold();
+        let batch = signals(0..1);
+        let written = tokio::time::timeout(WITHIN, tx.publish(&batch, at(0))).await;
+        let written = written.expect("it learns of it");
+        assert!(
+            matches!(written, Err(StoreError::Unavailable(_))),
+            "{written:?}"
+        );
         ear.abort();
     });
 }
