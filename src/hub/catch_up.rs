@@ -11,7 +11,6 @@ use super::{
     node::Hub,
     ring::{Lineage, RingRead},
 };
-use crate::model::log::Position;
 
 /// Frames in one step: a slow reader holds no more than this.
 const BATCH: usize = 128;
@@ -57,13 +56,10 @@ impl Cursor {
         self.at
     }
 
-    /// A place in the log that it stands in.
+    /// The name of the log that it stands in.
     #[must_use]
-    pub fn position(&self, seq: i64) -> Position {
-        Position {
-            epoch: self.log.epoch.clone(),
-            seq,
-        }
+    pub fn epoch(&self) -> Arc<str> {
+        self.log.epoch.clone()
     }
 
     /// The next step; waits for it. Safe to drop while waiting: the place moves only with what is returned.

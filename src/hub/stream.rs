@@ -19,7 +19,10 @@ use super::{
     seats::SeatGuard,
     transport::Transport,
 };
-use crate::{gate::filter::Filter, model::time::Time};
+use crate::{
+    gate::filter::Filter,
+    model::{log::Position, time::Time},
+};
 
 /// Bytes on their way to the connection.
 #[derive(Debug)]
@@ -139,6 +142,8 @@ struct Stream<'a> {
     cursor: Cursor,
     /// The position that the client is known to hold: what a heartbeat's id says.
     sent_at: i64,
+    /// The log that it is in: the cursor's, but for the time in which the gap between them is yet to be said.
+    sent_in: Arc<str>,
     /// The last id that was sent: behind `sent_at` where a filter hides rows.
     told: i64,
     matched: u64,
@@ -165,6 +170,7 @@ impl<'a> Stream<'a> {
         Stream {
             cursor: Cursor::new(hub.clone(), opening.log.clone(), opening.at),
             sent_at: opening.at,
+            sent_in: opening.log.epoch.clone(),
             told: opening.at,
             matched: 0,
             next_ping: now + Duration::from_secs_f64(first),
@@ -217,7 +223,10 @@ impl<'a> Stream<'a> {
     /// A client comes back after `bye`, and must then stand at the end, even if the last frames were hidden from it.
     async fn end_replay(&mut self, until: i64) -> Over {
         if self.told < until {
-            let at = self.cursor.position(until);
+            let at = Position {
+                epoch: self.sent_in.clone(),
+                seq: until,
+            };
             let last = frame::heartbeat(&at, self.hub.clock.now(), Some(self.matched));
             if let Err(over) = self.send(Piece::Control(last)).await {
                 return over;
@@ -244,11 +253,11 @@ impl<'a> Stream<'a> {
         self.next_ping += Duration::from_secs(self.hub.config.ping_seconds);
         let heartbeat = self.opening.heartbeat.then(|| {
             let matched = (!self.opening.filter.is_open()).then_some(self.matched);
-            frame::heartbeat(
-                &self.cursor.position(self.sent_at),
-                self.hub.clock.now(),
-                matched,
-            )
+            let at = Position {
+                epoch: self.sent_in.clone(),
+                seq: self.sent_at,
+            };
+            frame::heartbeat(&at, self.hub.clock.now(), matched)
         });
         Comment(frame::PING, heartbeat)
     }
@@ -264,8 +273,8 @@ impl<'a> Stream<'a> {
     async fn send_gap(&mut self, gap: &Gap) -> Result<(), Over> {
         self.wait_for_tenure().await?;
         self.sent_at = gap.resume_at;
-        let at = self.cursor.position(gap.resume_at);
-        self.send(Piece::Control(frame::gap(&at.epoch, gap)))
+        self.sent_in = self.cursor.epoch();
+        self.send(Piece::Control(frame::gap(&self.sent_in, gap)))
             .await?;
         // where a replay ends is a place in the log that is gone
         if self.opening.replay.is_some() && gap.reason == GapReason::EpochChanged {

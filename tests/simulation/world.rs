@@ -37,6 +37,9 @@ const END_MS: u64 = 60_000;
 /// A vanished client is back by then, where nothing else is wrong.
 const BACK_WITHIN: Duration = Duration::from_secs(5);
 
+/// A node that has read what the log has lost must live for so long at the most to tell the others.
+const NOTICES_WITHIN_MS: u64 = 12_000;
+
 pub struct World {
     pub database: Arc<Database>,
     pub trace: Trace,
@@ -282,10 +285,23 @@ async fn trouble(world: &Arc<World>, mut draw: Draw) {
                 world.database.step(by);
             }
             13 => {
+                // where nobody is left who has read what is lost, nobody can tell
+                let (epoch, head) = (world.database.epoch(), world.database.head());
+                let (log, seen) = node.hub.ring.standing();
+                let reads = !node.line.is_cut() && !node.line.is_suspended();
+                if !reads || log.epoch != epoch || seen != head || world.database.is_down() {
+                    continue;
+                }
                 let by = draw.between(1, 8) as usize;
                 world.trace.count("logs gone back");
                 world.trace.tell(format!("the log goes back by {by}"));
                 world.database.go_back(by);
+                for _ in 0..NOTICES_WITHIN_MS / 100 {
+                    if world.database.epoch() != epoch {
+                        break;
+                    }
+                    sleep(Duration::from_millis(100)).await;
+                }
             }
             0..=4 => {
                 let ms = draw.ms(200, 8_000);
