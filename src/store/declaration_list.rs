@@ -113,7 +113,7 @@ impl Db {
         let mut best = (most, None);
         for part in parts.iter().copied().filter(|part| filter.gathers(*part)) {
             let is_alone = parts.len() == 1 && filter.sort == Sort::PubDate;
-            let needs_row = !part.covers_all() && !(part.is_of_rows() && is_alone);
+            let needs_row = !part.covers_all() && (!is_alone || !part.is_of_rows());
             let each = SORTED + if needs_row { ROW } else { 1 };
             // what costs more than the best so far is not counted to its end
             let fewest = best.0 / each;
