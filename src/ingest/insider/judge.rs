@@ -6,8 +6,6 @@ use std::{
     time::Instant,
 };
 
-use jiff::civil::Date;
-
 use super::{
     config::Config,
     said::{Say, revision},
@@ -92,8 +90,8 @@ pub struct Judged {
 pub struct Judge {
     config: Config,
     markets: HashMap<String, Market>,
-    /// With the version of all closes.
-    benchmarks: (i64, HashMap<String, Series>),
+    /// Of each market, in the order of choice; with the version of all closes.
+    benchmarks: (i64, HashMap<String, Arc<[Series]>>),
     returns: Option<(i64, Arc<Returns>)>,
 }
 
@@ -240,7 +238,7 @@ impl Judge {
             let splits = tx.splits(&row.market, symbol).await?.into_iter();
             known.splits = splits.map(|(date, ratio)| Split { date, ratio }).collect();
         }
-        known.benchmark = self.benchmark(tx, &row.market).await?;
+        known.benchmarks = self.benchmarks(tx, &row.market).await?;
         known.market_caps = Series::new(tx.market_caps(number).await?);
         let stored = tx.declarations_of(number).await?;
         let records = stored.iter().map(|one| one.record.clone()).collect();
@@ -253,21 +251,18 @@ impl Judge {
         }))
     }
 
-    async fn benchmark(&mut self, tx: &mut Tx, market: &str) -> StoreResult<Series> {
-        if let Some(series) = self.benchmarks.1.get(market) {
-            return Ok(series.clone());
+    async fn benchmarks(&mut self, tx: &mut Tx, market: &str) -> StoreResult<Arc<[Series]>> {
+        if let Some(known) = self.benchmarks.1.get(market) {
+            return Ok(known.clone());
         }
-        let mut series = Series::default();
+        let mut all = Vec::new();
         let symbols = self.markets.get(market).map(|market| &market.benchmarks);
         for symbol in symbols.into_iter().flatten() {
-            let closes: Vec<(Date, _)> = tx.closes(market, symbol).await?;
-            if !closes.is_empty() {
-                series = Series::new(closes);
-                break;
-            }
+            all.push(Series::new(tx.closes(market, symbol).await?));
         }
-        self.benchmarks.1.insert(market.to_owned(), series.clone());
-        Ok(series)
+        let all: Arc<[Series]> = all.into();
+        self.benchmarks.1.insert(market.to_owned(), all.clone());
+        Ok(all)
     }
 
     /// Stores the company's 90-day returns where they changed, and marks who depends on them.

@@ -158,7 +158,7 @@ fn companies() -> Vec<(String, Company)> {
     let made = [("acme", 211), ("bolt", 97)].map(|(name, length)| {
         let mut company = company();
         company.closes = closes(START, DAYS + 200, |n| wave(n, length));
-        company.benchmark = closes(START, DAYS + 200, |n| wave(n, 53));
+        company.benchmarks = [closes(START, DAYS + 200, |n| wave(n, 53))].into();
         company.market_caps = Series::new([(day("2021-06-01"), Decimal::from(1_000_000))]);
         (name.to_owned(), company)
     });
@@ -214,11 +214,12 @@ proptest! {
             .filter(|(_, filing)| filing.published_at < now)
             .collect();
         for (_, company) in &mut companies {
-            for series in [&mut company.closes, &mut company.benchmark] {
+            let past = |series: &Series| {
                 let all = (0..DAYS + 200).filter_map(|n| series.on(days::plus(day(START), n)));
-                let past: Vec<_> = all.filter(|(date, _)| *date <= today).collect();
-                *series = Series::new(past);
-            }
+                Series::new(all.filter(|(date, _)| *date <= today))
+            };
+            company.closes = past(&company.closes);
+            company.benchmarks = company.benchmarks.iter().map(past).collect();
         }
         let mut then = Book::new(&companies);
         then.ingest(&known);
