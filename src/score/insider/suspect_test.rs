@@ -206,6 +206,15 @@ fn a_reverse_split_is_no_mistake() {
         let mut filings = earlier(&["0.11", "0.12", "0.1"]);
         filings.push(own(&[("5000", "2.75")]));
         change(&mut filings);
+        filings.extend([("2023-03-01", 5), ("2023-03-02", 6)].map(|(day, person)| {
+            let rows = vec![row("P", day, "700", "0.11")];
+            filing(
+                &format!("old {person}"),
+                &format!("{day}T20:00:00Z"),
+                &[person],
+                rows,
+            )
+        }));
         let found = suspicions(&said(&filings))[0].is_some();
         assert_eq!(found, suspect, "{filings:?}");
     };
@@ -217,24 +226,58 @@ fn a_reverse_split_is_no_mistake() {
         },
         false,
     );
-    // told twice: by this filing, or by another insider
-    let more = |shares: &str, price: &str| row("P", "2023-03-30", shares, price);
-    check(&|filings| filings[3].rows.push(more("30000", "2.6")), false);
-    check(&|filings| filings[3].rows.push(more("5001", "2.6")), true); // hardly another count
-    let other = |person: u32, price: &str| {
-        let at = "2023-03-31T15:00:00Z";
-        filing("other", at, &[person], vec![more("900", price)])
+    // three different prices of two insiders are the last that is told
+    let other = |person: u32, day: &str, price: &str| {
+        let rows = vec![row("P", day, &format!("90{person}"), price)];
+        let name = format!("other {person} {day} {price}");
+        filing(&name, &format!("{day}T20:00:00Z"), &[person], rows)
     };
-    check(&|filings| filings.push(other(2, "2.7")), false);
-    check(&|filings| filings.push(other(1, "2.7")), true);
+    let three = |prices: [&str; 3]| {
+        [
+            other(2, "2023-03-27", prices[0]),
+            other(3, "2023-03-27", prices[1]),
+            other(3, "2023-03-28", prices[2]),
+        ]
+    };
+    let told = || three(["2.7", "2.6", "2.9"]);
+    check(&|filings| filings.extend(told()), false);
+    check(&|filings| filings.extend_from_slice(&told()[..2]), false); // this filing's is the third
+    check(&|filings| filings.extend_from_slice(&told()[2..]), true);
+    check(&|filings| filings.extend(three(["2.75"; 3])), true); // one number over and over
+    let mine = |mut filing: Filing| {
+        filing.owners[0].id = Some("0000000001".into());
+        filing
+    };
+    check(&|filings| filings.extend(told().map(mine)), true);
+    // or one that is trusted, for it says why
+    let says = || noted(other(2, "2023-03-28", "2.9"), "Reverse split on 27 March");
+    check(&|filings| filings.push(says()), false);
+    // on a later day, or on the last one, shares were dealt in at the old price: no split is taken back
+    let after = |day| {
+        move |filings: &mut Vec<Filing>| {
+            filings.extend(told().into_iter().chain([other(4, day, "0.12")]))
+        }
+    };
+    check(&after("2023-03-29"), true);
+    check(&after("2023-03-28"), true);
+    check(&after("2023-03-24"), false);
+    // what one filing tells of all its rows is one mistake, or none
+    let more = |shares: &str, price: &str| row("P", "2023-03-30", shares, price);
+    check(&|filings| filings[3].rows.push(more("30000", "2.6")), true);
     // cents for dollars are no split
     check(
-        &|filings| filings[3] = own(&[("5000", "11"), ("9000", "11.2")]),
+        &|filings| {
+            filings.extend(three(["11.1", "10.8", "10.9"]));
+            filings[3] = own(&[("5000", "11")]);
+        },
         true,
     );
     // the price holds the total: 25 shares at 0.11
     check(
-        &|filings| filings[3] = own(&[("25", "2.75"), ("30", "2.8")]),
+        &|filings| {
+            filings.extend(told());
+            filings[3] = own(&[("25", "2.75")]);
+        },
         true,
     );
     // what is held shrank with the price
@@ -267,6 +310,111 @@ fn a_reverse_split_is_no_mistake() {
         },
         true,
     );
+}
+
+/// Filings of one row each: by whom, of which day, at which price; published the evening after, in this order.
+fn dealt(rows: &[(u32, &str, &str)]) -> Vec<Filing> {
+    let filings = rows.iter().enumerate().map(|(n, (person, date, price))| {
+        let at = super::days::plus(day(date), 1);
+        let rows = vec![row("S", date, &(300 + n).to_string(), price)];
+        let at = format!("{at}T20:{:02}:00Z", n % 60);
+        filing(&n.to_string(), &at, &[*person], rows)
+    });
+    filings.collect()
+}
+
+/// Which of these filings are suspect, by their places.
+fn doubted(rows: &[(u32, &str, &str)]) -> Vec<usize> {
+    let said = said(&dealt(rows));
+    let suspect = |n: &usize| said.reason(&n.to_string()) == Some(Unscored::Suspect);
+    (0..rows.len()).filter(suspect).collect()
+}
+
+#[test]
+fn a_price_that_nobody_else_pays_is_none_however_many_tell_it_at_once() {
+    // five at the nominal price on one day, one weeks later, and one after the true price was told again
+    let rows = [
+        (1, "2023-01-10", "26.0"),
+        (2, "2023-01-11", "26.5"),
+        (3, "2023-01-30", "27.9"),
+        (4, "2023-03-17", "1"),
+        (5, "2023-03-17", "1"),
+        (6, "2023-03-17", "1"),
+        (7, "2023-03-17", "1"),
+        (8, "2023-03-17", "1"),
+        (7, "2023-05-05", "1"),
+        (6, "2023-05-15", "27.5"),
+        (9, "2023-06-01", "1"),
+    ];
+    assert_eq!(doubted(&rows), [3, 4, 5, 6, 7, 8, 10]);
+}
+
+#[test]
+fn what_went_back_to_the_old_price_was_no_split() {
+    // another currency, by five insiders at once, by one within the month, and by one half a year later
+    let rows = [
+        (1, "2022-09-01", "10.2"),
+        (2, "2022-09-01", "10.2"),
+        (3, "2022-09-02", "10.2"),
+        (1, "2022-10-10", "105.9"),
+        (2, "2022-10-10", "105.9"),
+        (3, "2022-10-10", "105.9"),
+        (4, "2022-10-16", "10.2"),
+        (5, "2022-10-22", "104.6"),
+        (1, "2023-01-12", "11.6"),
+        (2, "2023-05-11", "11.4"),
+        (5, "2023-05-15", "121.2"),
+        (1, "2023-06-10", "9.2"),
+    ];
+    assert_eq!(doubted(&rows), [3, 4, 5, 7, 10]);
+}
+
+#[test]
+fn first_rows_that_were_wrong_do_not_rule_for_ever() {
+    // each day of dealing has one voice
+    let first = "2022-05-23";
+    let rows = [
+        (1, first, "0.07"),
+        (2, first, "0.07"),
+        (3, first, "0.07"),
+        (4, first, "0.07"),
+        (5, "2022-07-23", "7.9"),
+        (6, "2022-10-08", "6.2"),
+        (2, "2023-01-26", "0.07"),
+        (1, "2023-05-13", "6"),
+        (2, "2023-05-13", "6"),
+        (7, "2023-06-01", "6.1"),
+    ];
+    assert_eq!(doubted(&rows), [4, 5, 6]);
+    // but what one insider alone repeats is no measure for the others
+    let rows = [
+        (1, "2022-05-23", "10"),
+        (2, "2022-05-23", "11"),
+        (3, "2022-05-23", "9"),
+        (4, "2022-07-23", "1000"),
+        (4, "2022-08-23", "1010"),
+        (4, "2022-09-23", "1020"),
+        (5, "2022-10-23", "10"),
+        (4, "2022-11-23", "1020"),
+    ];
+    assert_eq!(doubted(&rows), [3, 4, 5, 7]);
+}
+
+#[test]
+fn a_day_to_come_does_not_stand_as_the_latest_for_ever() {
+    let mut rows = dealt(&[
+        (1, "2023-01-10", "0.11"),
+        (2, "2023-01-11", "0.11"),
+        (3, "2023-01-12", "0.11"),
+        (4, "2023-03-01", "2.7"),
+        (5, "2023-03-01", "2.7"),
+        (4, "2023-03-02", "2.8"),
+        (6, "2023-03-03", "2.75"),
+    ]);
+    rows[2].rows[0].date = Some(day("2032-01-12"));
+    let said = said(&rows);
+    assert_eq!(said.reason("3"), Some(Unscored::Suspect));
+    assert_eq!(said.reason("6"), None, "a split");
 }
 
 #[test]
