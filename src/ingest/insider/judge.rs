@@ -29,7 +29,7 @@ use crate::{
         companies::CompanyRow,
         data_version::Touched,
         db::Tx,
-        declarations::StoredDeclaration,
+        declarations::{Revision, StoredDeclaration},
         error::{StoreError, StoreResult},
     },
 };
@@ -354,9 +354,11 @@ impl Judge {
         let revisions = self.revisions(tx, &sweep, &assessed, now).await?;
         let score_ms = begun.elapsed().as_secs_f64() * 1000.0;
         for ((stored, assessment), revision) in &revisions {
-            let Some(draft) = self.fire(case, stored, assessment, &revision.rest, now)? else {
+            let Some(draft) = self.fire(case, stored, assessment, revision, now)? else {
                 continue;
             };
+            // once, in the transaction that appends it: the log may forget its rows sooner than a filing ceases to be fresh
+            tx.fires_no_more(stored.number).await?;
             judged.fired.push(Fired {
                 draft,
                 seen,
@@ -392,12 +394,7 @@ impl Judge {
         sweep: &Sweep,
         assessed: &[(&'a StoredDeclaration, &'a Assessment)],
         now: Time,
-    ) -> StoreResult<
-        Vec<(
-            (&'a StoredDeclaration, &'a Assessment),
-            crate::store::declarations::Revision,
-        )>,
-    > {
+    ) -> StoreResult<Vec<((&'a StoredDeclaration, &'a Assessment), Revision)>> {
         let superseded = replaced(sweep);
         let mut news = Vec::new();
         for (stored, assessment) in assessed {
@@ -430,13 +427,13 @@ impl Judge {
             .collect()
     }
 
-    /// A first score that is high enough, of a filing that is fresh, is a signal.
+    /// The first revision that scores high enough, of a filing that stands, is fresh and made no signal yet, is a signal.
     fn fire(
         &self,
         case: &Case,
         stored: &StoredDeclaration,
         assessment: &Assessment,
-        rest: &str,
+        revision: &Revision,
         now: Time,
     ) -> StoreResult<Option<Draft>> {
         let published = stored.record.published_at;
@@ -447,7 +444,8 @@ impl Judge {
             return Ok(None);
         };
         let high = audit.score.0 as f64 >= self.config.signal_min_score * 10.0;
-        if stored.revision > 0 || !stored.may_fire || !high || published < oldest || ahead {
+        let stands = revision.superseded_by.is_none();
+        if !stored.may_fire || !stands || !high || published < oldest || ahead {
             return Ok(None);
         }
         let market_cap = case
@@ -468,7 +466,7 @@ impl Judge {
             is_cluster: assessment.is_cluster,
             head: &stored.head,
             company: &company,
-            rest,
+            rest: &revision.rest,
         };
         let open_body = fire::open_body(&fire)
             .map_err(|e| StoreError::corrupt(stored.record.amf_id.clone(), e))?;
