@@ -314,7 +314,7 @@ async fn put_closes(
             for (symbol, closes) in std::mem::take(&mut closing.waiting) {
                 let taken = work.intake.closes(market, &symbol, &closes).await;
                 let taken = taken.context(MENDED)?;
-                if let Some(warning) = taken.warning {
+                for warning in taken.warnings {
                     let warning = format!("{symbol}: {warning}");
                     open.progress.note(&warning);
                     closing.warnings.push(warning);
