@@ -23,6 +23,7 @@ pub struct Companies {
     market: String,
     currency: String,
     date: Option<Date>,
+    latest: Date,
     columns: Columns,
 }
 
@@ -39,13 +40,14 @@ struct Columns {
 
 impl Companies {
     /// Companies of one market. `date` is the day of a column that is called `market_cap` and no more; others name theirs:
-    /// `market_cap_2025_usd` (the last day of the year), `market_cap_2026_08_usd` (of the month).
+    /// `market_cap_2025_usd` (the last day of the year), `market_cap_2026_08_usd` (of the month). None is of a day after `latest`.
     #[must_use]
-    pub fn new(market: &Market, date: Option<Date>) -> Self {
+    pub fn new(market: &Market, date: Option<Date>, latest: Date) -> Self {
         Companies {
             market: market.code.clone(),
             currency: market.currency.to_lowercase(),
             date,
+            latest,
             columns: Columns::default(),
         }
     }
@@ -72,6 +74,10 @@ impl Companies {
                 return Err(refusal("header", name, &why));
             }
             caps.push((at, name.clone(), date));
+        }
+        if let Some((_, name, date)) = caps.iter().find(|(_, _, date)| *date > self.latest) {
+            let why = format!("of {date}, which is more than a day ahead");
+            return Err(refusal("header", name, &why));
         }
         Ok(caps)
     }
@@ -157,7 +163,12 @@ mod tests {
     fn read(text: &str, date: Option<Date>) -> Vec<Result<CompanyFact, Rejected>> {
         let markets = Market::built_in();
         let us = markets.iter().find(|market| market.code == "us").unwrap();
-        Table::new(text.as_bytes(), DIALECT, Companies::new(us, date)).collect()
+        Table::new(
+            text.as_bytes(),
+            DIALECT,
+            Companies::new(us, date, Date::constant(2026, 8, 31)),
+        )
+        .collect()
     }
 
     #[test]
@@ -202,6 +213,20 @@ mod tests {
         assert_eq!(told, want);
         let told: Vec<_> = read(text, None).iter().map(reason).collect();
         assert_eq!(told, ["1: header: the day of `market_cap` was not given"]);
+    }
+
+    #[test]
+    fn a_day_to_come_is_refused() {
+        let ahead = |read: Vec<Result<CompanyFact, Rejected>>| match &read[..] {
+            [Err(rejected)] => rejected.reason.clone(),
+            other => panic!("{other:?}"),
+        };
+        let given = read("ticker,market_cap\nA,1\n", Some(Date::constant(2099, 1, 1)));
+        let why = "header: `market_cap` is of 2099-01-01, which is more than a day ahead";
+        assert_eq!(ahead(given), why);
+        let told = read("ticker,market_cap_2026_usd\nA,1\n", None);
+        let why = "header: `market_cap_2026_usd` is of 2026-12-31, which is more than a day ahead";
+        assert_eq!(ahead(told), why);
     }
 
     #[test]
