@@ -18,6 +18,9 @@ pub enum Rejection {
     /// The document begins and does not end.
     #[error("cut off: the ownership document does not end")]
     CutOff,
+    /// More than one document: several submissions, one behind the other. To take the first and be silent about the others would lose them.
+    #[error("more than one submission in it: give each a file of its own")]
+    Several,
     /// NUL bytes: a binary file, or a damaged one.
     #[error("a NUL byte in the ownership document")]
     Nul,
