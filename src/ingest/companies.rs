@@ -106,7 +106,7 @@ impl Companies {
             id,
             name,
             symbol,
-            isin: record.text(columns.isin).and_then(isin),
+            isin: isin_of(record.text(columns.isin))?,
             description: words("description", description.unwrap_or(""))?,
             market_caps: caps,
         })
@@ -145,6 +145,14 @@ fn last_day(when: &str) -> Option<Date> {
     }
     let date = Date::new(year.parse().ok()?, month.parse().ok()?, 1);
     Some(date.ok()?.last_of_month())
+}
+
+/// An ISIN, where the cell holds anything.
+fn isin_of(text: Option<&str>) -> Result<Option<String>, String> {
+    match text {
+        Some(text) if isin(text).is_none() => Err(refusal("isin", text, "no ISIN")),
+        text => Ok(text.and_then(isin)),
+    }
 }
 
 /// Ten digits.
@@ -227,6 +235,19 @@ mod tests {
         let told = read("ticker,market_cap_2026_usd\nA,1\n", None);
         let why = "header: `market_cap_2026_usd` is of 2026-12-31, which is more than a day ahead";
         assert_eq!(ahead(told), why);
+    }
+
+    #[test]
+    fn an_isin_of_another_shape_is_refused() {
+        let rows = read("ticker,isin\nA,US037\nB,us0378331005\nC,\n", None);
+        let why = rows[0]
+            .as_ref()
+            .map_err(|rejected| rejected.reason.as_str());
+        assert_eq!(why, Err("isin: `US037` is no ISIN"));
+        let isins: Vec<_> = (rows[1..].iter())
+            .map(|row| row.as_ref().unwrap().isin.as_deref())
+            .collect();
+        assert_eq!(isins, [Some("US0378331005"), None]);
     }
 
     #[test]
