@@ -357,9 +357,9 @@ fn an_audit_adds_up() {
     let same = house.get(&format!("{TWO_CODES}/score?version=s9.1"));
     assert_eq!(same["factors"], audit["factors"]);
     let other = house.ask(&format!("{TWO_CODES}/score?version=s9.0"));
-    let error = other.expect_error(400, "invalid_parameter");
+    let details = other.expect_error(400, "invalid_parameter");
     assert_eq!(
-        error["details"],
+        details,
         json!({"parameter": "version", "value": "s9.0", "allowed": "a version that scored it: s9.1"})
     );
     let before = house.ask(&format!("{TWO_CODES}/score?version=s9.1&asOf=2001-01-01"));

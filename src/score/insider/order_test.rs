@@ -165,6 +165,12 @@ fn companies() -> Vec<(String, Company)> {
     made.into()
 }
 
+/// What was known of closes at the end of a day.
+fn until(series: &Series, today: Date) -> Series {
+    let all = (0..DAYS + 200).filter_map(|n| series.on(days::plus(day(START), n)));
+    Series::new(all.filter(|(date, _)| *date <= today))
+}
+
 fn ingested(batches: &[&[(String, Filing)]]) -> Book {
     let mut book = Book::new(&companies());
     for batch in batches {
@@ -214,12 +220,9 @@ proptest! {
             .filter(|(_, filing)| filing.published_at < now)
             .collect();
         for (_, company) in &mut companies {
-            let past = |series: &Series| {
-                let all = (0..DAYS + 200).filter_map(|n| series.on(days::plus(day(START), n)));
-                Series::new(all.filter(|(date, _)| *date <= today))
-            };
-            company.closes = past(&company.closes);
-            company.benchmarks = company.benchmarks.iter().map(past).collect();
+            company.closes = until(&company.closes, today);
+            let benchmarks = company.benchmarks.iter();
+            company.benchmarks = benchmarks.map(|series| until(series, today)).collect();
         }
         let mut then = Book::new(&companies);
         then.ingest(&known);
