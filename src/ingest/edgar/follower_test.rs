@@ -22,11 +22,11 @@ use crate::{ingest::sec::values, model::time::Time};
 
 const DAY: Date = date(2026, 8, 21); // a Friday
 
-fn at(hour: i8, minute: i8, second: i8) -> Time {
+pub(super) fn at(hour: i8, minute: i8, second: i8) -> Time {
     values::eastern(DAY.at(hour, minute, second, 0)).unwrap()
 }
 
-fn number(n: usize) -> String {
+pub(super) fn number(n: usize) -> String {
     format!("0001193125-26-{n:06}")
 }
 
@@ -46,17 +46,17 @@ struct Filed {
 
 /// An EDGAR that fails as it is told.
 #[derive(Default)]
-struct World {
+pub(super) struct World {
     filed: Vec<Filed>,
     /// Answers given in place of the true ones, by what is asked for; the first first.
     faults: BTreeMap<String, Vec<Reply>>,
     no_index: BTreeSet<Date>,
     /// Until then there is this answer to everything.
-    down: Option<(Time, u16)>,
-    asked: Vec<(Time, Request)>,
+    pub(super) down: Option<(Time, u16)>,
+    pub(super) asked: Vec<(Time, Request)>,
 }
 
-fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+pub(super) fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
     Reply {
         status,
         retry_after: None,
@@ -65,7 +65,7 @@ fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
 }
 
 impl World {
-    fn file(&mut self, n: usize, at: Time) {
+    pub(super) fn file(&mut self, n: usize, at: Time) {
         self.filed.push(Filed {
             accession: number(n),
             at,
@@ -73,11 +73,11 @@ impl World {
         });
     }
 
-    fn fault(&mut self, what: &str, reply: Reply) {
+    pub(super) fn fault(&mut self, what: &str, reply: Reply) {
         self.faults.entry(what.into()).or_default().push(reply);
     }
 
-    fn answer(&mut self, request: &Request, now: Time) -> Reply {
+    pub(super) fn answer(&mut self, request: &Request, now: Time) -> Reply {
         self.asked.push((now, request.clone()));
         if let Some((until, status)) = self.down
             && now < until
@@ -143,7 +143,7 @@ impl World {
     }
 
     /// Lets the follower run from one moment to another; what it tells.
-    fn run(&mut self, follower: &mut Follower, from: Time, to: Time) -> Vec<Event> {
+    pub(super) fn run(&mut self, follower: &mut Follower, from: Time, to: Time) -> Vec<Event> {
         let (mut now, mut events) = (from, Vec::new());
         while now < to {
             match follower.next(now) {
@@ -162,7 +162,7 @@ impl World {
         events
     }
 
-    fn times(&self, accession: &str) -> usize {
+    pub(super) fn times(&self, accession: &str) -> usize {
         let asked = Request::Submission(accession.into());
         self.asked
             .iter()
@@ -171,7 +171,7 @@ impl World {
     }
 }
 
-fn follower() -> Follower {
+pub(super) fn follower() -> Follower {
     Follower::new(Manner::default(), State::new(DAY))
 }
 
@@ -184,7 +184,7 @@ fn patient(state: State) -> Follower {
     Follower::new(manner, state)
 }
 
-fn filings(events: &[Event]) -> Vec<String> {
+pub(super) fn filings(events: &[Event]) -> Vec<String> {
     let id = |event: &Event| match event {
         Event::Filing { filing, .. } => Some(filing.id.0.replace("SEC:", "")),
         _ => None,
@@ -192,7 +192,7 @@ fn filings(events: &[Event]) -> Vec<String> {
     events.iter().filter_map(id).collect()
 }
 
-fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+pub(super) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(number).collect()
 }
 
@@ -335,70 +335,6 @@ fn what_never_comes_is_given_up() {
     assert!(reasons[&number(3)].contains("144"));
     assert_eq!(world.times(&number(3)), 1, "it will not get better");
     assert_eq!(follower.waiting(), 0);
-}
-
-#[test]
-fn a_filing_in_trouble_by_itself_is_given_up_and_holds_nobody_up() {
-    for status in [302, 400, 410, 500, 503, 0] {
-        let mut world = World::default();
-        world.file(1, at(9, 0, 0));
-        for _ in 0..8 {
-            world.fault(&number(1), reply(status, ""));
-        }
-        for second in 1..60 {
-            world.file(1 + second, at(10, 5, second as i8));
-        }
-        let mut follower = follower();
-        let events = world.run(&mut follower, at(10, 0, 0), at(10, 30, 0));
-        assert_eq!(world.times(&number(1)), 8, "{status}");
-        assert_eq!(filings(&events), numbers(2..61));
-        let given_up = events.iter().filter_map(|event| match event {
-            Event::Rejected { accession, reason } => Some((accession.clone(), reason.as_str())),
-            _ => None,
-        });
-        let given_up: Vec<_> = given_up.collect();
-        let [(accession, reason)] = &given_up[..] else {
-            panic!("{status}: {given_up:?}");
-        };
-        assert!(*accession == number(1) && reason.ends_with(", 8 times"));
-        assert!(follower.is_caught_up(at(10, 30, 0)), "nothing is left");
-        let fetched = world.asked.iter().filter(|(time, request)| {
-            matches!(request, Request::Submission(_)) && *time > at(10, 6, 6)
-        });
-        let late: Vec<_> =
-            (fetched.filter(|(_, r)| *r != Request::Submission(number(1)))).collect();
-        assert!(
-            late.is_empty(),
-            "a look and the pace are all they waited for"
-        );
-        // the index names it again, and now it is there
-        let events = world.run(&mut follower, at(22, 30, 0), at(22, 31, 0));
-        assert_eq!(filings(&events), [number(1)]);
-        assert!(follower.state().done.contains_key(&number(1)));
-    }
-}
-
-#[test]
-fn while_nothing_comes_no_filing_is_to_blame() {
-    for status in [302, 503, 0] {
-        let mut world = World::default();
-        for n in 0..3 {
-            world.file(n, at(9, 0, n as i8));
-        }
-        let mut follower = follower();
-        let now = at(10, 0, 0);
-        let Step::Get(request, _) = follower.next(now) else {
-            panic!("the feed is due");
-        };
-        let answer = world.answer(&request, now);
-        follower.answer(request, &answer, now);
-        world.down = Some((at(19, 0, 0), status));
-        let events = world.run(&mut follower, now, at(20, 0, 0));
-        assert!(world.asked.len() > 40, "it went on asking");
-        assert_eq!(filings(&events).len(), 3, "{status}");
-        let given_up = |event: &Event| matches!(event, Event::Rejected { .. });
-        assert!(!events.iter().any(given_up), "{status}");
-    }
 }
 
 #[test]

@@ -60,6 +60,21 @@ pub enum Rejection {
     Unreadable(String),
 }
 
+impl Rejection {
+    /// Whether it will not get better by another attempt: what is cut off, empty or a web page is the way's fault, not the filing's.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Rejection::CutOff
+                | Rejection::Empty
+                | Rejection::WebPage(_)
+                | Rejection::NoDocument
+                | Rejection::Unreadable(_)
+        )
+    }
+}
+
 /// At most 80 letters of a text that somebody else wrote, on one line: for a reason.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
