@@ -322,7 +322,11 @@ fn companies() {
     let day = date(2025, 9, 26);
     let read = |file, code: &str| {
         let market = markets.iter().find(|market| market.code == code).unwrap();
-        table(file, companies::DIALECT, Companies::new(market, Some(day)))
+        table(
+            file,
+            companies::DIALECT,
+            Companies::new(market, Some(day), date(2026, 12, 31)),
+        )
     };
     let Some((us, refused)) = read("companies/us_companies.csv", "us") else {
         return;
@@ -372,7 +376,7 @@ fn prices() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let symbol = file_symbol(&entry.unwrap().path()).unwrap();
         let file = format!("prices/daily_close/{symbol}.csv");
-        let rows = Closes::new(Some(symbol));
+        let rows = Closes::new(Some(symbol), date(2026, 12, 31));
         let (items, refused) = table(&file, prices::DIALECT, rows).unwrap();
         assert_eq!(reasons(&refused), Vec::<String>::new());
         let items = closes_of(items);
@@ -383,7 +387,7 @@ fn prices() {
     let benchmarks = &Market::built_in()[1].benchmarks;
     assert!(symbols.contains(&benchmarks[1]), "SPY");
 
-    let rows = Closes::new(None);
+    let rows = Closes::new(None, date(2026, 12, 31));
     let (panel, refused) = table("panel_2025q1/close_wide.csv", prices::DIALECT, rows).unwrap();
     let panel = closes_of(panel);
     assert_eq!((panel.len(), reasons(&refused)), (54_645, vec![]));

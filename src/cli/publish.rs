@@ -17,7 +17,10 @@ use super::{
     outcome::{Outcome, answer, complain},
 };
 use crate::{
-    model::publish::{self, NewSignal},
+    model::{
+        fact_line::BYTE_ORDER_MARK,
+        publish::{self, NewSignal},
+    },
     store::log::Published,
 };
 
@@ -203,7 +206,11 @@ impl<R: Read> Input<R> {
         loop {
             let mut text = Vec::new();
             self.line += 1;
-            if self.read_until_end(&mut text, MOST_BYTES + 1)? {
+            let ended = self.read_until_end(&mut text, MOST_BYTES + 1)?;
+            if self.line == 1 && text.starts_with(BYTE_ORDER_MARK) {
+                text.drain(..BYTE_ORDER_MARK.len());
+            }
+            if ended {
                 return Ok((!text.trim_ascii().is_empty()).then_some((self.line, text)));
             }
             if !text.trim_ascii().is_empty() {
@@ -270,6 +277,13 @@ mod tests {
         let found = read(text.as_bytes());
         let found: Vec<_> = found.iter().map(|(n, text)| (*n, text.as_str())).collect();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_byte_order_mark_does_no_harm() {
+        let told = read("\u{feff}{\"a\":1}\n\u{feff}{}\n".as_bytes());
+        let want = [(1, "{\"a\":1}".to_owned()), (2, "\u{feff}{}".to_owned())];
+        assert_eq!(told, want, "before the first line alone");
     }
 
     #[test]

@@ -31,7 +31,9 @@ use crate::{
     model::{
         company::{Close, CompanyFact, SymbolSplit},
         market::Market,
+        time::Time,
     },
+    score::insider::days,
     telemetry::logs,
 };
 
@@ -101,6 +103,12 @@ impl Work {
             market,
             tally: Tally::default(),
         })
+    }
+
+    /// The last day that a file may speak of: tomorrow, for clocks differ.
+    fn latest(&self) -> Date {
+        let tomorrow = self.opened.clock.now().plus(Time::DAY);
+        days::local_day(tomorrow, &days::zone(&self.market))
     }
 
     async fn settle(&self) -> Result<Settled> {
@@ -186,7 +194,7 @@ const MENDED: &str =
 pub async fn companies(args: CompaniesArgs) -> Result<Outcome> {
     let mut work = Work::begin(&args.table).await?;
     for file in &args.table.files {
-        let rows = Companies::new(&work.market, args.date);
+        let rows = Companies::new(&work.market, args.date, work.latest());
         let open = Open::new(file, companies::DIALECT, rows, "companies");
         let read = match open {
             Ok(open) => put_companies(&mut work, open).await?,
@@ -249,7 +257,7 @@ pub async fn prices(args: PricesArgs) -> Result<Outcome> {
     let mut work = Work::begin(&args.table).await?;
     let mut closing = Closing::default();
     for file in &args.table.files {
-        let rows = Closes::new(file_symbol(file));
+        let rows = Closes::new(file_symbol(file), work.latest());
         let read = match Open::new(file, prices::DIALECT, rows, "closes") {
             Ok(open) => put_closes(&mut work, open, &mut closing).await?,
             Err(error) => Err(error),
@@ -314,7 +322,7 @@ async fn put_closes(
             for (symbol, closes) in std::mem::take(&mut closing.waiting) {
                 let taken = work.intake.closes(market, &symbol, &closes).await;
                 let taken = taken.context(MENDED)?;
-                if let Some(warning) = taken.warning {
+                for warning in taken.warnings {
                     let warning = format!("{symbol}: {warning}");
                     open.progress.note(&warning);
                     closing.warnings.push(warning);

@@ -80,7 +80,9 @@ impl Pairs {
                     [] => "no parameters at this path".to_owned(),
                     known => format!("the parameters {}", known.join(", ")),
                 };
-                return Err(QueryError::new(&name, raw_value, allowed));
+                // as it is meant, if it can be read
+                let value = decode(raw_value).unwrap_or_else(|| raw_value.to_owned());
+                return Err(QueryError::new(&name, &value, allowed));
             };
             let value = decode(raw_value).ok_or_else(undecodable)?;
             if value.is_empty() {
@@ -216,6 +218,9 @@ mod tests {
         let cases = [
             ("c=1", "c", "1", "the parameters a, b, ticket"),
             ("A=1", "A", "1", "the parameters"),
+            ("%C3%A9=US%20", "é", "US ", "the parameters"),
+            ("c=%4", "c", "%4", "the parameters"),
+            ("c=si%74_live_1", "c", "(not shown)", "the parameters"),
             ("a", "a", "", "a value"),
             ("a=", "a", "", "a value"),
             ("=1", "", "1", "the parameters"),

@@ -85,7 +85,7 @@ struct Reason {
     params(("amfId" = String, Path, description = "Such as `2026DD1108988` or `SEC:0001127602-25-009876`"), Asked<ScoreQuery>),
     responses(
         (status = 200, description = "The audit", body = Answer<Audit>),
-        (status = 404, description = "`declaration_not_found`: also where nothing was served then, or by that version", body = ErrorBody),
+        (status = 404, description = "`declaration_not_found`: also where nothing was served then", body = ErrorBody),
     ),
 )]
 pub async fn score(
@@ -100,10 +100,22 @@ pub async fn score(
     let then = query.as_of.unwrap_or_else(|| call.now());
     let text = match db.served(found.number, version, query.as_of).await? {
         Some(served) => assessed(&found.amf_id, version, &served)?,
-        None if query.version.is_none() && db.arrived(found.number, then).await?.is_some() => {
+        None if version == SCORE_VERSION => {
+            let arrived = db.arrived(found.number, then).await?;
+            arrived.ok_or_else(ApiError::declaration_not_found)?;
             unscored(&found.amf_id, version, "pending", 0, None)
         }
-        None => return Err(ApiError::declaration_not_found()),
+        None => {
+            let mut known = db.score_versions(found.number).await?;
+            if known.iter().any(|one| one == version) {
+                // it was scored by it, and later than that
+                return Err(ApiError::declaration_not_found());
+            }
+            known.retain(|one| one != SCORE_VERSION);
+            known.push(SCORE_VERSION.to_owned());
+            let allowed = format!("a version that scored it: {}", known.join(", "));
+            return Err(ApiError::parameter("version", version, &allowed));
+        }
     };
     Ok(call.object(text.into_bytes()))
 }

@@ -42,33 +42,42 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_REQUEST_ID: usize = 128;
 
-/// Around every request of the main listener.
-pub async fn every_request(
+/// Around every request of the main listener, and all that answers it: what a browser asks before a page may call, too.
+pub async fn every_name(
     Shared(state): Shared<Arc<State>>,
     request: Request,
     next: Next,
 ) -> Response {
     named(&state, "main", request, async |request| {
-        let as_stream = reply::comes_back(request.headers());
-        let above_cap = request.extensions().get::<AboveCap>().is_some();
-        let key = only_key(request.headers());
-        let mut response = match may_begin(&state, &request) {
-            Ok(()) => next.run(request).await,
-            Err(error) if error.status().as_u16() == 503 && as_stream => {
-                reply::come_back(error.code(), state.retry_ms())
-            }
-            Err(error) => error.into_response(),
-        };
-        if above_cap {
-            // kept, it would be refused for good
-            let close = HeaderValue::from_static("close");
-            response.headers_mut().insert(header::CONNECTION, close);
-        } else if let Some(key) = key {
-            tell_standing(&state, &key, &mut response).await;
-        }
-        response
+        next.run(request).await
     })
     .await
+}
+
+/// Around every request of the main listener that is for it.
+pub async fn every_request(
+    Shared(state): Shared<Arc<State>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let as_stream = reply::comes_back(request.headers());
+    let above_cap = request.extensions().get::<AboveCap>().is_some();
+    let key = only_key(request.headers());
+    let mut response = match may_begin(&state, &request) {
+        Ok(()) => next.run(request).await,
+        Err(error) if error.status().as_u16() == 503 && as_stream => {
+            reply::come_back(error.code(), state.retry_ms())
+        }
+        Err(error) => error.into_response(),
+    };
+    if above_cap {
+        // kept, it would be refused for good
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    } else if let Some(key) = key {
+        tell_standing(&state, &key, &mut response).await;
+    }
+    response
 }
 
 /// The key that a request carries, where it carries one that can be meant.

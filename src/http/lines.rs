@@ -1,4 +1,4 @@
-//! A request's body as lines: streamed, each line bounded, the whole unbounded.
+//! A request's body as lines: streamed, each line bounded, the whole unbounded, a byte-order mark before the first one tolerated.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use http_body_util::BodyExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{ApiError, ApiResult};
-use crate::model::fact_line::MAX_LINE_BYTES;
+use crate::model::fact_line::{BYTE_ORDER_MARK, MAX_LINE_BYTES};
 
 /// One line of the body.
 #[derive(Debug)]
 pub enum Line {
-    /// Its bytes, without the line end.
+    /// Its bytes, without the line end and the body's byte-order mark.
     Text(Bytes),
     /// It was longer than a line may be; it was skipped.
     TooLong,
@@ -136,7 +136,10 @@ impl Lines {
         }
     }
 
-    fn finish(&mut self, line: Bytes) -> Line {
+    fn finish(&mut self, mut line: Bytes) -> Line {
+        if self.number == 0 {
+            line = without_mark(line);
+        }
         if std::mem::take(&mut self.skipping) || line.len() > MAX_LINE_BYTES + 1 {
             return Line::TooLong;
         }
@@ -164,7 +167,15 @@ impl Lines {
 /// How long a whole body may take. One that is read line by line may pause: what has come is dealt with meanwhile.
 const WHOLE_WITHIN: Duration = Duration::from_secs(60);
 
-/// A whole body of at most `limit` bytes.
+/// The same without a byte-order mark at its beginning.
+fn without_mark(text: Bytes) -> Bytes {
+    match text.starts_with(BYTE_ORDER_MARK) {
+        true => text.slice(BYTE_ORDER_MARK.len()..),
+        false => text,
+    }
+}
+
+/// A whole body of at most `limit` bytes, without its byte-order mark.
 pub async fn whole(body: Body, limit: usize) -> ApiResult<Bytes> {
     if body.size_hint().lower() > limit as u64 {
         return Err(ApiError::too_large(limit));
@@ -175,7 +186,7 @@ pub async fn whole(body: Body, limit: usize) -> ApiResult<Bytes> {
         return Err(ApiError::body_too_slow());
     };
     collected
-        .map(http_body_util::Collected::to_bytes)
+        .map(|body| without_mark(body.to_bytes()))
         .map_err(|error| {
             if error.is::<http_body_util::LengthLimitError>() {
                 ApiError::too_large(limit)
@@ -278,6 +289,23 @@ mod tests {
                 (5, text("five"))
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_does_no_harm() {
+        let text = |s: &str| Some(s.as_bytes().to_vec());
+        for cut in 0..7 {
+            let body = "\u{feff}a\n\u{feff}b".as_bytes();
+            let (one, other) = body.split_at(cut);
+            let found = read(vec![one.to_vec(), other.to_vec()]).await;
+            // before the first line alone
+            assert_eq!(found, [(1, text("a")), (2, text("\u{feff}b"))]);
+        }
+        assert_eq!(read(vec!["\u{feff}".into()]).await, []);
+        let found = read(vec!["\u{feff}\r\na".into()]).await;
+        assert_eq!(found, [(2, text("a"))], "its line counts");
+        let body = whole(Body::from("\u{feff}{}"), 100).await.unwrap();
+        assert_eq!(body, "{}", "of a single object");
     }
 
     #[tokio::test]

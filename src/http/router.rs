@@ -85,6 +85,10 @@ pub fn main(state: Arc<State>) -> Router {
             guard::every_request,
         ))
         .layer(cors(&state.config.cors_origins))
+        .layer(middleware::from_fn_with_state(
+            state.clone(),
+            guard::every_name,
+        ))
         .with_state(state)
 }
 

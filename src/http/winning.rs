@@ -33,10 +33,12 @@ pub struct Winning {
     strategy: Strategy,
 }
 
-/// The kind of signal and its record, out of sample: only outcomes that were matured before the filing's publication.
+/// The kind of signal and its record in the filing's own market, out of sample: only outcomes that were matured before its publication.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Strategy {
+    /// Code of the market whose filings the record is of: the filing's own.
+    market: String,
     /// `BUY` or `SELL`.
     direction: &'static str,
     /// `strong`, `high` or `notable`.
@@ -69,8 +71,9 @@ struct Record {
 }
 
 impl Strategy {
-    fn of(kind: Kind, standing: &Standing) -> Self {
+    fn of(market: &str, kind: Kind, standing: &Standing) -> Self {
         Strategy {
+            market: market.to_owned(),
             direction: kind.direction.word(),
             band: kind.band.word(),
             is_cluster: kind.is_cluster,
@@ -138,8 +141,8 @@ impl Row for WinningRow {
 
 /// Filings of the kinds that won
 ///
-/// A kind is a direction, a band and whether it was a cluster. Each filing is measured by the record that its kind had before it was
-/// published; kinds without a record are left out. Ranked by the lower end of the win rate's interval, then by score.
+/// A kind is a direction, a band and whether it was a cluster, of one market: no market's record speaks for another's filings. Each filing
+/// is measured by the record that its kind had in its own market before it was published; kinds without a record are left out. Ranked by the lower end of the win rate's interval, then by score.
 #[utoipa::path(
     get, path = "/api/v1/strategy/winning", tag = "declarations", params(Asked<WinningQuery>),
     responses((status = 200, description = "A page", body = Listed<Winning>)),
@@ -159,7 +162,7 @@ pub async fn winning(call: Call, Asked(query): Asked<WinningQuery>) -> ApiResult
         let items = rows
             .iter()
             .zip(&page)
-            .map(|(row, (candidate, standing))| item(row, candidate.kind, standing))
+            .map(|(row, (candidate, standing))| item(row, candidate, standing))
             .collect::<ApiResult<Vec<_>>>()?;
         Ok(Call::list_of_texts(&query.page, total, &items))
     };
@@ -169,8 +172,8 @@ pub async fn winning(call: Call, Asked(query): Asked<WinningQuery>) -> ApiResult
 async fn file(call: &Call, since: Time, query: &WinningQuery) -> ApiResult {
     let (_, all) = ranked_part(call, since, query, csv::stretch(&query.page)).await?;
     let numbers = all.iter().map(|(one, _)| one.number).collect();
-    let ranked: HashMap<i64, (Kind, Standing)> = (all.into_iter())
-        .map(|(one, standing)| (one.number, (one.kind, standing)))
+    let ranked: HashMap<i64, (Candidate, Standing)> = (all.into_iter())
+        .map(|(one, standing)| (one.number, (one, standing)))
         .collect();
     let (db, ranked) = (call.state.db.clone(), Arc::new(ranked));
     let read = move |numbers: Vec<i64>| {
@@ -178,8 +181,8 @@ async fn file(call: &Call, since: Time, query: &WinningQuery) -> ApiResult {
         async move {
             let mut rows = Vec::new();
             for row in db.declarations_numbered(&numbers, false).await? {
-                if let Some((kind, standing)) = ranked.get(&row.number) {
-                    let strategy = Strategy::of(*kind, standing);
+                if let Some((one, standing)) = ranked.get(&row.number) {
+                    let strategy = Strategy::of(&one.market, one.kind, standing);
                     let declaration = DeclarationRow::read(row)?;
                     rows.push(WinningRow {
                         declaration,
@@ -213,8 +216,12 @@ async fn ranked_part(
     Ok((total, part.collect()))
 }
 
-fn item(found: &declaration_list::Listed, kind: Kind, standing: &Standing) -> ApiResult<String> {
-    let strategy = serde_json::to_string(&Strategy::of(kind, standing))
+fn item(
+    found: &declaration_list::Listed,
+    one: &Candidate,
+    standing: &Standing,
+) -> ApiResult<String> {
+    let strategy = serde_json::to_string(&Strategy::of(&one.market, one.kind, standing))
         .map_err(|error| ApiError::internal(&error))?;
     let mut text = declaration(found)?;
     text.pop();
@@ -227,7 +234,8 @@ fn ranked(tracks: &Tracks, candidates: Vec<Candidate>) -> Vec<(Candidate, Standi
     let mut ranked: Vec<(Candidate, Standing)> = candidates
         .into_iter()
         .filter_map(|candidate| {
-            let standing = tracks.before(candidate.kind, candidate.published_at)?;
+            let standing =
+                tracks.before(&candidate.market, candidate.kind, candidate.published_at)?;
             Some((candidate, standing))
         })
         .collect();

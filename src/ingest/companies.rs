@@ -23,6 +23,7 @@ pub struct Companies {
     market: String,
     currency: String,
     date: Option<Date>,
+    latest: Date,
     columns: Columns,
 }
 
@@ -39,13 +40,14 @@ struct Columns {
 
 impl Companies {
     /// Companies of one market. `date` is the day of a column that is called `market_cap` and no more; others name theirs:
-    /// `market_cap_2025_usd` (the last day of the year), `market_cap_2026_08_usd` (of the month).
+    /// `market_cap_2025_usd` (the last day of the year), `market_cap_2026_08_usd` (of the month). None is of a day after `latest`.
     #[must_use]
-    pub fn new(market: &Market, date: Option<Date>) -> Self {
+    pub fn new(market: &Market, date: Option<Date>, latest: Date) -> Self {
         Companies {
             market: market.code.clone(),
             currency: market.currency.to_lowercase(),
             date,
+            latest,
             columns: Columns::default(),
         }
     }
@@ -72,6 +74,10 @@ impl Companies {
                 return Err(refusal("header", name, &why));
             }
             caps.push((at, name.clone(), date));
+        }
+        if let Some((_, name, date)) = caps.iter().find(|(_, _, date)| *date > self.latest) {
+            let why = format!("of {date}, which is more than a day ahead");
+            return Err(refusal("header", name, &why));
         }
         Ok(caps)
     }
@@ -100,7 +106,7 @@ impl Companies {
             id,
             name,
             symbol,
-            isin: record.text(columns.isin).and_then(isin),
+            isin: isin_of(record.text(columns.isin))?,
             description: words("description", description.unwrap_or(""))?,
             market_caps: caps,
         })
@@ -141,6 +147,14 @@ fn last_day(when: &str) -> Option<Date> {
     Some(date.ok()?.last_of_month())
 }
 
+/// An ISIN, where the cell holds anything.
+fn isin_of(text: Option<&str>) -> Result<Option<String>, String> {
+    match text {
+        Some(text) if isin(text).is_none() => Err(refusal("isin", text, "no ISIN")),
+        text => Ok(text.and_then(isin)),
+    }
+}
+
 /// Ten digits.
 fn cik(text: &str) -> Result<String, String> {
     if text.len() > 10 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -157,7 +171,12 @@ mod tests {
     fn read(text: &str, date: Option<Date>) -> Vec<Result<CompanyFact, Rejected>> {
         let markets = Market::built_in();
         let us = markets.iter().find(|market| market.code == "us").unwrap();
-        Table::new(text.as_bytes(), DIALECT, Companies::new(us, date)).collect()
+        Table::new(
+            text.as_bytes(),
+            DIALECT,
+            Companies::new(us, date, Date::constant(2026, 8, 31)),
+        )
+        .collect()
     }
 
     #[test]
@@ -202,6 +221,33 @@ mod tests {
         assert_eq!(told, want);
         let told: Vec<_> = read(text, None).iter().map(reason).collect();
         assert_eq!(told, ["1: header: the day of `market_cap` was not given"]);
+    }
+
+    #[test]
+    fn a_day_to_come_is_refused() {
+        let ahead = |read: Vec<Result<CompanyFact, Rejected>>| match &read[..] {
+            [Err(rejected)] => rejected.reason.clone(),
+            other => panic!("{other:?}"),
+        };
+        let given = read("ticker,market_cap\nA,1\n", Some(Date::constant(2099, 1, 1)));
+        let why = "header: `market_cap` is of 2099-01-01, which is more than a day ahead";
+        assert_eq!(ahead(given), why);
+        let told = read("ticker,market_cap_2026_usd\nA,1\n", None);
+        let why = "header: `market_cap_2026_usd` is of 2026-12-31, which is more than a day ahead";
+        assert_eq!(ahead(told), why);
+    }
+
+    #[test]
+    fn an_isin_of_another_shape_is_refused() {
+        let rows = read("ticker,isin\nA,US037\nB,us0378331005\nC,\n", None);
+        let why = rows[0]
+            .as_ref()
+            .map_err(|rejected| rejected.reason.as_str());
+        assert_eq!(why, Err("isin: `US037` is no ISIN"));
+        let isins: Vec<_> = (rows[1..].iter())
+            .map(|row| row.as_ref().unwrap().isin.as_deref())
+            .collect();
+        assert_eq!(isins, [Some("US0378331005"), None]);
     }
 
     #[test]

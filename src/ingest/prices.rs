@@ -31,6 +31,7 @@ pub enum Quote {
 #[derive(Debug)]
 pub struct Closes {
     file: Option<String>,
+    latest: Date,
     date: usize,
     /// Of rows that name their ticker: where.
     ticker: Option<usize>,
@@ -42,15 +43,19 @@ pub struct Closes {
 
 /// How sources of closes call the column of splits.
 const SPLIT: [&str; 3] = ["split", "splits", "stock splits"];
+/// No share and no index costs more, in any currency.
+const MOST: u64 = 1_000_000_000_000;
 /// No company makes more of one share, or one of more.
 const MOST_FOR_ONE: u32 = 1_000_000;
 
 impl Closes {
-    /// `file` is the ticker of a file that has closes of one only, as its name says; [`file_symbol`] gives it.
+    /// `file` is the ticker of a file that has closes of one only, as its name says; [`file_symbol`] gives it. No close
+    /// is of a day after `latest`.
     #[must_use]
-    pub fn new(file: Option<String>) -> Self {
+    pub fn new(file: Option<String>, latest: Date) -> Self {
         Closes {
             file,
+            latest,
             date: 0,
             ticker: None,
             closes: Vec::new(),
@@ -129,8 +134,20 @@ impl Rows for Closes {
             };
             of(symbol, date, text).transpose()
         };
+        let ahead = (date > self.latest).then(|| {
+            let text = record.cell(self.date);
+            refusal(
+                "date",
+                text,
+                "more than a day ahead: there is no close of it",
+            )
+        });
         for (at, symbol) in &self.closes {
-            out.extend(read(*at, symbol, close));
+            let told = read(*at, symbol, close);
+            out.extend(match &ahead {
+                Some(ahead) => told.map(|_| Err(ahead.clone())),
+                None => told,
+            });
         }
         if let Some((at, symbol)) = &self.split {
             out.extend(read(*at, symbol, split));
@@ -145,6 +162,9 @@ fn close(symbol: &str, date: Date, text: &str) -> Said {
     let close = point_number(symbol, text)?;
     if close.is_zero() {
         return Err(refusal(symbol, text, "no price"));
+    }
+    if close > Decimal::from(MOST) {
+        return Err(refusal(symbol, text, "more than any share or index costs"));
     }
     Ok(Some(Quote::Close(Close {
         symbol: symbol.to_owned(),
@@ -185,7 +205,8 @@ mod tests {
     use crate::ingest::records::Table;
 
     fn read(text: &str, file: Option<&str>) -> Vec<String> {
-        let closes = Closes::new(file.map(str::to_owned));
+        let latest = Date::constant(2025, 1, 31);
+        let closes = Closes::new(file.map(str::to_owned), latest);
         let told = Table::new(text.as_bytes(), DIALECT, closes).map(|item| match item {
             Ok(Quote::Close(close)) => format!("{} {} {}", close.symbol, close.date, close.close),
             Ok(Quote::Split(split)) => format!("{} {} x{}", split.symbol, split.date, split.ratio),
@@ -211,6 +232,20 @@ mod tests {
             file_symbol(Path::new("a/b/BRK.B.csv")).as_deref(),
             Some("BRK.B")
         );
+    }
+
+    #[test]
+    fn what_no_close_can_be_is_refused() {
+        let text = "date,close\n2025-01-31,1000000000000\n2025-02-01,7\n2099-01-01,\n2025-01-30,1234567890123456789012345\n";
+        let want = [
+            "AAPL 2025-01-31 1000000000000",
+            "3: date: `2025-02-01` is more than a day ahead: there is no close of it",
+            "5: AAPL: `1234567890123456789012345` is more than any share or index costs",
+        ];
+        assert_eq!(read(text, Some("AAPL")), want);
+        // a split may be told before its day
+        let ahead = read("date,split\n2025-06-02,10:1\n", Some("AAPL"));
+        assert_eq!(ahead, ["AAPL 2025-06-02 x10"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{io, io::BufRead, io::Read as _};
 
 use super::source::Rejected;
-use crate::model::fact_line::MAX_LINE_BYTES;
+use crate::model::fact_line::{BYTE_ORDER_MARK, MAX_LINE_BYTES};
 
 /// Where the next row stands, or why there is none in its place.
 pub type Row = Result<u64, Rejected>;
@@ -42,8 +42,8 @@ impl<R: BufRead> Lines<R> {
             if row.last() == Some(&b'\r') {
                 row.pop();
             }
-            if self.line == 1 && row.starts_with(b"\xef\xbb\xbf") {
-                row.drain(..3);
+            if self.line == 1 && row.starts_with(BYTE_ORDER_MARK) {
+                row.drain(..BYTE_ORDER_MARK.len());
             }
             if row.len() > MAX_LINE_BYTES {
                 row.clear();

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 pub use super::{
     fact_text::write,
-    line_field::{LineError, MAX_LINE_BYTES},
+    line_field::{BYTE_ORDER_MARK, LineError, MAX_LINE_BYTES},
 };
 use super::{
     line_field::{

@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 
 use super::{money::parse_amount, time::Time};
 
+/// U+FEFF, which editors put before the first line of what they store as UTF-8.
+pub const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// A line may hold at most this many bytes.
 pub const MAX_LINE_BYTES: usize = 1_000_000;
 const MAX_TEXT: usize = 2_048;

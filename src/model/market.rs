@@ -17,7 +17,7 @@ pub struct Market {
     pub time_zone: String,
     /// Before the colon of its filings' ids. Empty where the regulator's own numbers stand alone.
     pub prefix: String,
-    /// Symbols of what its returns are measured against, the first with closes counts; `^…` is an index.
+    /// Symbols of what its returns are measured against, the first with closes of the days in question counts; `^…` is an index.
     pub benchmarks: Vec<String>,
 }
 

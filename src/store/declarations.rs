@@ -31,7 +31,7 @@ pub struct NewDeclaration {
     pub market: String,
     /// ISIN of the instrument, else of the company.
     pub isin: Option<String>,
-    /// Whether its first score may become a signal: not with history.
+    /// Whether a score of it may become a signal: not with history, and only once.
     pub may_fire: bool,
     /// See [`crate::score::insider::entity::head`].
     pub head: String,
@@ -50,7 +50,7 @@ pub struct StoredDeclaration {
     pub revision: i64,
     /// What its latest assessment said: see [`Revision::said`]. Empty before the first.
     pub said: String,
-    /// Whether its first score may become a signal.
+    /// Whether a score of it may become a signal: it is no history, and made none yet.
     pub may_fire: bool,
     /// The filing that took its filing's place, said its latest assessment.
     pub superseded_by: Option<String>,
@@ -279,6 +279,16 @@ impl Tx {
                 })
             })
             .collect()
+    }
+
+    /// Notes that a declaration made its signal.
+    pub async fn fires_no_more(&mut self, declaration: i64) -> StoreResult<()> {
+        query("update declarations set may_fire = $2 where number = $1")
+            .bind(declaration)
+            .bind(false)
+            .execute(&mut *self)
+            .await?;
+        Ok(())
     }
 
     /// Stores revisions, each beside those before it, and serves them from now on.

@@ -56,6 +56,17 @@ impl Db {
         }))
     }
 
+    /// The versions of the score by which a declaration was assessed.
+    pub async fn score_versions(&self, declaration: i64) -> StoreResult<Vec<String>> {
+        let rows: Vec<(String,)> = query_as(
+            "select distinct version from assessments where declaration = $1 order by version",
+        )
+        .bind(declaration)
+        .fetch_all(self)
+        .await?;
+        Ok(rows.into_iter().map(|(version,)| version).collect())
+    }
+
     /// What was served of a declaration at a moment by a version of the score; the latest by default.
     pub async fn served(
         &self,

@@ -22,6 +22,8 @@ pub struct Candidate {
     pub published_at: Time,
     /// Its score, in tenths.
     pub score: i64,
+    /// Code of its market.
+    pub market: String,
     /// Of what kind it is.
     pub kind: Kind,
 }
@@ -29,6 +31,7 @@ pub struct Candidate {
 #[derive(sqlx::FromRow)]
 struct OutcomeRow {
     amf_id: String,
+    market: String,
     direction: String,
     score: i64,
     is_cluster: bool,
@@ -40,6 +43,7 @@ struct OutcomeRow {
 struct CandidateRow {
     number: i64,
     amf_id: String,
+    market: String,
     direction: String,
     score: i64,
     is_cluster: bool,
@@ -58,7 +62,7 @@ impl Db {
         // along an index that holds all that is asked of declarations, and from there to the few returns: the other way around, a long row
         // would be read for each of them
         let rows: Vec<OutcomeRow> = query_as(
-            "select r.amf_id, r.direction, d.score, d.is_cluster, r.known_at, r.excess
+            "select r.amf_id, d.market, r.direction, d.score, d.is_cluster, r.known_at, r.excess
              from declarations d join matured_returns r on r.company = d.company + 0 and r.amf_id = coalesce(d.amf_id, '')
              where d.score is not null and r.until is null order by r.known_at, r.amf_id")
             .fetch_all(self).await?;
@@ -70,6 +74,7 @@ impl Db {
             let excess = (row.excess.parse())
                 .map_err(|e| StoreError::corrupt(format!("return of {}", row.amf_id), e))?;
             outcomes.push(Outcome {
+                market: row.market,
                 kind,
                 known_at: Time(row.known_at),
                 excess,
@@ -85,7 +90,7 @@ impl Db {
         market: Option<&str>,
     ) -> StoreResult<Vec<Candidate>> {
         let mut query = QueryBuilder::new(
-            "select number, amf_id, direction, score, is_cluster, published_at from declarations where ",
+            "select number, amf_id, market, direction, score, is_cluster, published_at from declarations where ",
         );
         // one index holds all of it, by time: no other is to be chosen
         query
@@ -105,6 +110,7 @@ impl Db {
             let kind = kind(&row.amf_id, &row.direction, row.score, row.is_cluster)?;
             candidates.extend(kind.map(|kind| Candidate {
                 number: row.number,
+                market: row.market,
                 published_at: Time(row.published_at),
                 score: row.score,
                 kind,

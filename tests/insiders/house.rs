@@ -40,7 +40,7 @@ pub fn us() -> Market {
         currency: "USD".into(),
         time_zone: "America/New_York".into(),
         prefix: "SEC".into(),
-        benchmarks: vec!["SPY".into()],
+        benchmarks: vec!["^GSPC".into(), "SPY".into()],
     }
 }
 

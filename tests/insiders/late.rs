@@ -136,6 +136,34 @@ fn where_the_ticker_changes_all_is_judged_by_the_new_ones_closes() {
 }
 
 #[test]
+fn a_benchmark_of_one_day_does_not_stand_in_the_way_of_the_next() {
+    let purchase = |number, day: &str| filing(number, 11, "P", on(day), date(day));
+    let days = ["2021-04-05", "2021-05-05", "2021-06-07", "2022-03-01"];
+    let filings: Vec<Filing> = (1..).zip(days).map(|(n, day)| purchase(n, day)).collect();
+    let filings: Vec<&Filing> = filings.iter().collect();
+    let prices = || vec![Step::Closes("OTTR"), Step::Closes("SPY"), step(&filings)];
+    let without = run(outcome(&prices()));
+    // of the index that is asked first: on the day of an exit, and on one that no return looks at
+    for day in ["2021-07-06", "2023-06-01"] {
+        let lone = Step::Close("^GSPC", date(day));
+        let [mut last, mut first] = [prices(), prices()];
+        last.push(lone.clone());
+        first.insert(0, lone);
+        assert_eq!(agreed(&[last, first]), without);
+    }
+    let told = of(&without, filings[0]).backtest.as_deref().unwrap();
+    let told: Value = serde_json::from_str(told).unwrap();
+    assert!(told["excess"]["90d"].is_number(), "{told}");
+    assert_eq!(of(&without, filings[3]).audit["inputs"]["pastN"], 3);
+    // and one that tells of all days is asked first, whenever it comes
+    let whole = Step::Closes("^GSPC");
+    let [mut last, mut first] = [prices(), prices()];
+    last.push(whole.clone());
+    first.insert(0, whole);
+    assert_ne!(agreed(&[last, first]), without);
+}
+
+#[test]
 fn a_capitalisation_of_a_ticker_waits_for_the_company_that_has_it() {
     let told = filing(1, 11, "P", on("2022-03-01"), date("2022-03-01"));
     let fact = CompanyFact {

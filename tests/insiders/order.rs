@@ -23,6 +23,8 @@ pub enum Step {
     Filings(Vec<Filing>, bool),
     /// Three years of closes of a symbol.
     Closes(&'static str),
+    /// A single close of a symbol.
+    Close(&'static str, Date),
     /// What a file says of a company.
     Company(CompanyFact),
     /// New shares for old: a price before it cannot be, if that is so.
@@ -53,6 +55,15 @@ pub async fn outcome(steps: &[Step]) -> Vec<Said> {
             }
             Step::Closes(symbol) => {
                 let taken = house.intake.closes("us", symbol, &closes(symbol)).await;
+                assert!(taken.unwrap().changed);
+            }
+            Step::Close(symbol, date) => {
+                let close = Close {
+                    symbol: (*symbol).into(),
+                    date: *date,
+                    close: Decimal::from(4_000),
+                };
+                let taken = house.intake.closes("us", symbol, &[close]).await;
                 assert!(taken.unwrap().changed);
             }
             Step::Company(fact) => {

@@ -10,6 +10,7 @@ use sigcast::{
         company::Close,
         filing::{Amends, Filing, Status},
         log::LogRead as _,
+        time::Time,
     },
     store::{
         companies::Named,
@@ -73,6 +74,107 @@ fn a_fresh_filing_is_scored_listed_and_fired_once() {
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].kind, Named::Company as i64);
         assert_eq!(found[0].found.declarations, 2);
+    });
+}
+
+/// Ids of the declarations whose signals are in the log, in its order.
+async fn fired(house: &House) -> Vec<String> {
+    let head = house.db.head().await.unwrap().seq;
+    let rows = house.db.after(0, head as usize + 1).await.unwrap();
+    let id = |body: &str| -> String {
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        body["amfId"].as_str().unwrap().to_owned()
+    };
+    rows.rows.iter().map(|row| id(&row.body)).collect()
+}
+
+async fn send(house: &House, filings: &[&Filing], when: When, history: bool) {
+    let filings: Vec<Filing> = filings.iter().map(|one| (*one).clone()).collect();
+    let taken = house
+        .intake
+        .filings(&filings, when, history, Instant::now());
+    assert_eq!(taken.await.unwrap().accepted, filings.len() as u64);
+}
+
+/// Two insiders within the same hour are a cluster, and only that makes the second one's score reach the threshold.
+#[test]
+fn how_filings_are_split_into_requests_does_not_show_in_the_signals() {
+    let day = "2023-06-30";
+    let fresh = filing(1, 11, "P", on(day), date(day));
+    let mut earlier = filing(2, 12, "P", on(day), date(day));
+    earlier.published_at = on(day).plus(-Time::SECOND);
+    let mut third = filing(3, 13, "P", on(day), date(day));
+    third.published_at = on(day).plus(-2 * Time::SECOND);
+    let (fresh, earlier, third) = (&fresh, &earlier, &third);
+    run(async {
+        for when in [When::Now, When::WhileFresh, When::Later] {
+            let orders: [&[&[&Filing]]; 4] = [
+                &[&[fresh, earlier]],
+                &[&[earlier], &[fresh]],
+                &[&[fresh], &[earlier]],
+                &[&[fresh], &[earlier], &[third]],
+            ];
+            for (n, batches) in orders.iter().enumerate() {
+                let house = House::new().await;
+                for batch in *batches {
+                    send(&house, batch, when, false).await;
+                    house.settle().await;
+                }
+                let mut expected = vec![fresh.id.0.clone()];
+                // by the third one, the earlier one is in a cluster, too; and nothing is sent again
+                expected.extend((n == 3).then(|| earlier.id.0.clone()));
+                assert_eq!(fired(&house).await, expected, "{when:?} {n}");
+            }
+        }
+    });
+}
+
+#[test]
+fn what_fired_fires_no_more_also_where_the_log_forgot_it() {
+    let day = "2023-06-30";
+    let fresh = filing(1, 11, "P", on(day), date(day));
+    let mut earlier = filing(2, 12, "P", on(day), date(day));
+    earlier.published_at = on(day).plus(-Time::SECOND);
+    let mut third = filing(3, 13, "P", on(day), date(day));
+    third.published_at = earlier.published_at;
+    run(async {
+        let house = House::new().await;
+        send(&house, &[&fresh, &earlier], When::Now, false).await;
+        assert_eq!(house.db.head().await.unwrap().seq, 1);
+        let later = super::house::now().plus(Time::DAY);
+        assert_eq!(house.db.prune_log(later, 10).await.unwrap(), 1);
+        let revisions = house.db.count_assessments("s9.1").await.unwrap();
+        send(&house, &[&third], When::Now, true).await;
+        house.settle().await;
+        assert!(house.db.count_assessments("s9.1").await.unwrap() > revisions + 1);
+        // of the three, the earlier one alone had made none
+        let head = house.db.head().await.unwrap().seq;
+        assert_eq!(head, 2);
+        let row = house.db.signal_by_seq(2).await.unwrap().unwrap();
+        assert!(row.body.contains(&earlier.id.0), "{}", row.body);
+    });
+}
+
+#[test]
+fn history_and_what_is_replaced_already_never_fire() {
+    let day = "2023-06-30";
+    let fresh = filing(1, 11, "P", on(day), date(day));
+    let mut earlier = filing(2, 12, "P", on(day), date(day));
+    earlier.published_at = on(day).plus(-Time::SECOND);
+    let mut amendment = filing(3, 11, "P", on(day), date(day));
+    amendment.published_at = on(day).plus(Time::SECOND);
+    amendment.form = "4/A".into();
+    amendment.amends = Some(Amends::Filing(fresh.id.clone()));
+    run(async {
+        let house = House::new().await;
+        send(&house, &[&fresh], When::Now, true).await;
+        send(&house, &[&earlier], When::Now, false).await;
+        house.settle().await;
+        assert_eq!(house.of(&fresh).await.signal["score"], 50.0);
+        assert!(fired(&house).await.is_empty(), "history");
+        let house = House::new().await;
+        send(&house, &[&fresh, &amendment, &earlier], When::Now, false).await;
+        assert_eq!(fired(&house).await, [amendment.id.0.clone()]);
     });
 }
 

@@ -357,7 +357,8 @@ fn an_audit_adds_up() {
     let same = house.get(&format!("{TWO_CODES}/score?version=s9.1"));
     assert_eq!(same["factors"], audit["factors"]);
     let other = house.ask(&format!("{TWO_CODES}/score?version=s9.0"));
-    other.expect_error(404, "declaration_not_found");
+    let details = other.expect_error(400, "invalid_parameter");
+    assert_eq!(details["allowed"], "a version that scored it: s9.1");
     let grant = house.get(&format!("{GRANT}/score"));
     assert_eq!(keys(&grant).len(), keys(&audit).len());
     assert_eq!(

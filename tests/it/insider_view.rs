@@ -123,6 +123,7 @@ fn winning_kinds_are_measured_by_what_was_known_before() {
         let strategy = &item["strategy"];
         assert!(strategy["n"].as_u64().unwrap() >= 1);
         assert_eq!(strategy["horizonDays"], 90);
+        assert_eq!(strategy["market"], "us", "its own market's record");
         assert_eq!(strategy["direction"], item["direction"]);
         assert_eq!(strategy["band"], item["signal"]["band"]);
         assert_eq!(strategy["isCluster"], item["signal"]["isCluster"]);

@@ -379,6 +379,7 @@ fn pages_of_other_origins_may_ask_as_far_as_they_are_allowed() {
     ];
     let preflight = request(server.main, "OPTIONS", ME, &before, b"");
     assert_eq!(preflight.head.status, 200);
+    assert!(preflight.head.header("x-request-id").is_some());
     let allowed = preflight
         .head
         .header("access-control-allow-headers")

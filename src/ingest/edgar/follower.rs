@@ -3,9 +3,12 @@
 //! Three things go on at once: the feed is polled, as many pages as are new; each filing seen there is fetched once; and every evening the
 //! day's index is gone through, which names what the feed skipped. The state moves on only over what is done: whoever starts again from
 //! a [`State`] fetches what was under way once more, and misses nothing.
+//!
+//! A filing that keeps failing while other things come is given up after some attempts, and holds nobody up meanwhile. While nothing comes at
+//! all, no filing is to blame. What the feed named and nobody could have, the day's index names once more.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     time::Duration,
 };
 
@@ -46,6 +49,8 @@ struct Wanted {
     index_day: Option<Date>,
     seen_at: Option<Time>,
     attempts: u32,
+    /// How much had come, of anything, at the last attempt.
+    tried: Option<u64>,
     not_before: Time,
 }
 
@@ -80,6 +85,10 @@ pub struct Follower {
     looked: bool,
     /// What was named since it was last asked for.
     named: Vec<String>,
+    /// How many answers were what they should be.
+    came: u64,
+    /// Filings that only the feed named so far, and that were given up for now.
+    given_up: HashSet<String>,
 }
 
 impl Follower {
@@ -105,6 +114,8 @@ impl Follower {
             index_troubles: 0,
             looked: false,
             named: Vec::new(),
+            came: 0,
+            given_up: HashSet::new(),
         }
     }
 
@@ -225,12 +236,13 @@ impl Follower {
         let mut events = Vec::new();
         let (absent, refusal) = (reply.is_absence(), reply.is_refusal());
         let broken = !absent && !refusal && reply.status != 200;
+        self.came += u64::from(absent);
         if refusal {
             self.pace.refused(now, reply.retry_after);
-        } else if broken {
-            self.pace.failed(now, reply.retry_after);
-        } else {
+        } else if !broken {
             self.pace.answered();
+        } else if !self.is_alone_in_trouble(&request) {
+            self.pace.failed(now, reply.retry_after);
         }
         if refusal || broken {
             events.push(Event::Trouble(format!("{request}: {}", said(reply.status))));
@@ -240,12 +252,20 @@ impl Follower {
             Request::Feed(_) => self.answer_feed(body, now, &mut events),
             Request::Index(day) => self.answer_index(day, body, absent, now, &mut events),
             Request::Submission(accession) => {
-                // being told to wait is no fault of this filing
-                let blame = absent || reply.status == 200 || reply.status == 0;
-                self.answer_submission(accession, body, blame, now, &mut events);
+                self.answer_submission(accession, reply, now, &mut events);
             }
         }
         events
+    }
+
+    /// Whether this filing failed before, and other things came since: then waiting with all of them helps nobody.
+    fn is_alone_in_trouble(&self, request: &Request) -> bool {
+        let Request::Submission(accession) = request else {
+            return false;
+        };
+        let wanted = self.wanted.get(accession);
+        let tried = wanted.and_then(|wanted| wanted.tried);
+        tried.is_some_and(|came| self.came > came)
     }
 
     fn answer_feed(&mut self, body: Option<&[u8]>, now: Time, events: &mut Vec<Event>) {
@@ -259,10 +279,13 @@ impl Follower {
             }
             None => return,
         };
+        self.came += 1;
         let mut news = Vec::new();
         for entry in page.entries {
             self.look.newest = self.look.newest.max(Some(entry.updated));
-            if !self.state.done.contains_key(&entry.accession) {
+            let known = self.state.done.contains_key(&entry.accession)
+                || self.given_up.contains(&entry.accession);
+            if !known {
                 news.push(entry);
             }
         }
@@ -305,7 +328,9 @@ impl Follower {
         self.index_absent = false;
         match body.map(index::parse) {
             Some(Ok(rows)) => {
+                self.came += 1;
                 for row in rows {
+                    self.given_up.remove(&row.accession);
                     if !self.state.done.contains_key(&row.accession) {
                         self.want(row.accession, row.cik, None, Some(day), None, now);
                     }
@@ -337,16 +362,17 @@ impl Follower {
     fn answer_submission(
         &mut self,
         accession: String,
-        body: Option<&[u8]>,
-        blame: bool,
+        reply: &Reply,
         now: Time,
         events: &mut Vec<Event>,
     ) {
         let Some(wanted) = self.wanted.get_mut(&accession) else {
             return;
         };
+        let body = (reply.status == 200).then_some(&*reply.body);
         let reason = match body.map(|body| read(&accession, body)) {
             Some(Ok(filing)) => {
+                self.came += 1;
                 events.push(Event::Filing {
                     filing: Box::new(filing),
                     seen_at: wanted.seen_at,
@@ -354,7 +380,8 @@ impl Follower {
                 self.finish(accession, now);
                 return;
             }
-            Some(Err(rejection)) if is_final(&rejection) => {
+            Some(Err(rejection)) if rejection.is_final() => {
+                self.came += 1;
                 events.push(Event::Rejected {
                     accession: accession.clone(),
                     reason: rejection.to_string(),
@@ -363,22 +390,26 @@ impl Follower {
                 return;
             }
             Some(Err(rejection)) => rejection.to_string(),
-            None => "it cannot be had".to_owned(),
+            None if reply.is_absence() => "it cannot be had".to_owned(),
+            None => said(reply.status),
         };
-        if blame {
+        // being told to wait is no fault of this filing, and neither is it where nothing else came since the last attempt
+        let others_came = wanted.tried.is_none_or(|came| self.came > came);
+        wanted.tried = Some(self.came);
+        if others_came && !reply.is_refusal() {
             let pause = self
                 .manner
                 .attempt_pause
                 .saturating_mul(1 << wanted.attempts.min(16));
             wanted.attempts += 1;
-            wanted.not_before = after(now, pause);
+            wanted.not_before = after(now, pause.max(reply.retry_after.unwrap_or_default()));
             if wanted.attempts >= self.manner.attempts {
                 let reason = format!("{reason}, {} times", wanted.attempts);
                 events.push(Event::Rejected {
                     accession: accession.clone(),
                     reason,
                 });
-                self.finish(accession, now);
+                self.give_up(accession, now);
                 return;
             }
         }
@@ -406,9 +437,21 @@ impl Follower {
             index_day,
             seen_at,
             attempts: 0,
+            tried: None,
             not_before: now,
         };
         self.wanted.insert(accession, wanted);
+    }
+
+    /// Gives up what could not be had: for now, if the index of its day is still to name it.
+    fn give_up(&mut self, accession: String, now: Time) {
+        let wanted = self.wanted.get(&accession);
+        if wanted.is_some_and(|wanted| wanted.index_day.is_none()) {
+            self.wanted.remove(&accession);
+            self.given_up.insert(accession);
+        } else {
+            self.finish(accession, now);
+        }
     }
 
     fn finish(&mut self, accession: String, now: Time) {
@@ -430,18 +473,6 @@ fn read(accession: &str, body: &[u8]) -> Result<Filing, Rejection> {
         Some(number) if number == accession => Ok(filing),
         _ => Err(Rejection::Xml(format!("this is {}", filing.id))),
     }
-}
-
-/// Whether a filing will not get better: what is cut off, empty or a web page is the way's fault, not the filing's.
-fn is_final(rejection: &Rejection) -> bool {
-    !matches!(
-        rejection,
-        Rejection::CutOff
-            | Rejection::Empty
-            | Rejection::WebPage(_)
-            | Rejection::NoDocument
-            | Rejection::Unreadable(_)
-    )
 }
 
 fn said(status: u16) -> String {

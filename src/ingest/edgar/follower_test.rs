@@ -22,11 +22,11 @@ use crate::{ingest::sec::values, model::time::Time};
 
 const DAY: Date = date(2026, 8, 21); // a Friday
 
-fn at(hour: i8, minute: i8, second: i8) -> Time {
+pub(super) fn at(hour: i8, minute: i8, second: i8) -> Time {
     values::eastern(DAY.at(hour, minute, second, 0)).unwrap()
 }
 
-fn number(n: usize) -> String {
+pub(super) fn number(n: usize) -> String {
     format!("0001193125-26-{n:06}")
 }
 
@@ -46,15 +46,17 @@ struct Filed {
 
 /// An EDGAR that fails as it is told.
 #[derive(Default)]
-struct World {
+pub(super) struct World {
     filed: Vec<Filed>,
     /// Answers given in place of the true ones, by what is asked for; the first first.
     faults: BTreeMap<String, Vec<Reply>>,
     no_index: BTreeSet<Date>,
-    asked: Vec<(Time, Request)>,
+    /// Until then there is this answer to everything.
+    pub(super) down: Option<(Time, u16)>,
+    pub(super) asked: Vec<(Time, Request)>,
 }
 
-fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+pub(super) fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
     Reply {
         status,
         retry_after: None,
@@ -63,7 +65,7 @@ fn reply(status: u16, body: impl Into<Vec<u8>>) -> Reply {
 }
 
 impl World {
-    fn file(&mut self, n: usize, at: Time) {
+    pub(super) fn file(&mut self, n: usize, at: Time) {
         self.filed.push(Filed {
             accession: number(n),
             at,
@@ -71,12 +73,17 @@ impl World {
         });
     }
 
-    fn fault(&mut self, what: &str, reply: Reply) {
+    pub(super) fn fault(&mut self, what: &str, reply: Reply) {
         self.faults.entry(what.into()).or_default().push(reply);
     }
 
-    fn answer(&mut self, request: &Request, now: Time) -> Reply {
+    pub(super) fn answer(&mut self, request: &Request, now: Time) -> Reply {
         self.asked.push((now, request.clone()));
+        if let Some((until, status)) = self.down
+            && now < until
+        {
+            return reply(status, "");
+        }
         let key = match request {
             Request::Feed(_) => "feed".to_owned(),
             Request::Index(_) => "index".to_owned(),
@@ -136,7 +143,7 @@ impl World {
     }
 
     /// Lets the follower run from one moment to another; what it tells.
-    fn run(&mut self, follower: &mut Follower, from: Time, to: Time) -> Vec<Event> {
+    pub(super) fn run(&mut self, follower: &mut Follower, from: Time, to: Time) -> Vec<Event> {
         let (mut now, mut events) = (from, Vec::new());
         while now < to {
             match follower.next(now) {
@@ -155,7 +162,7 @@ impl World {
         events
     }
 
-    fn times(&self, accession: &str) -> usize {
+    pub(super) fn times(&self, accession: &str) -> usize {
         let asked = Request::Submission(accession.into());
         self.asked
             .iter()
@@ -164,7 +171,7 @@ impl World {
     }
 }
 
-fn follower() -> Follower {
+pub(super) fn follower() -> Follower {
     Follower::new(Manner::default(), State::new(DAY))
 }
 
@@ -177,7 +184,7 @@ fn patient(state: State) -> Follower {
     Follower::new(manner, state)
 }
 
-fn filings(events: &[Event]) -> Vec<String> {
+pub(super) fn filings(events: &[Event]) -> Vec<String> {
     let id = |event: &Event| match event {
         Event::Filing { filing, .. } => Some(filing.id.0.replace("SEC:", "")),
         _ => None,
@@ -185,7 +192,7 @@ fn filings(events: &[Event]) -> Vec<String> {
     events.iter().filter_map(id).collect()
 }
 
-fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+pub(super) fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(number).collect()
 }
 

@@ -22,3 +22,6 @@ pub mod keep;
 
 #[cfg(test)]
 mod follower_test;
+
+#[cfg(test)]
+mod trouble_test;

@@ -99,7 +99,7 @@ pub struct ClosesTaken {
     /// Whether any was new.
     pub changed: bool,
     /// What the operator may want to look at.
-    pub warning: Option<String>,
+    pub warnings: Vec<String>,
 }
 
 impl Intake {
@@ -362,7 +362,7 @@ impl Intake {
         let scaled = on_one_scale(&tx.closes(market, symbol).await?, closes);
         let mut taken = ClosesTaken {
             changed: false,
-            warning: scaled.warning,
+            warnings: scaled.warnings,
         };
         let Some(first) = tx.put_closes(market, symbol, &scaled.closes).await? else {
             return Ok(taken);

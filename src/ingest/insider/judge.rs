@@ -6,8 +6,6 @@ use std::{
     time::Instant,
 };
 
-use jiff::civil::Date;
-
 use super::{
     config::Config,
     said::{Say, revision},
@@ -31,7 +29,7 @@ use crate::{
         companies::CompanyRow,
         data_version::Touched,
         db::Tx,
-        declarations::StoredDeclaration,
+        declarations::{Revision, StoredDeclaration},
         error::{StoreError, StoreResult},
     },
 };
@@ -92,8 +90,8 @@ pub struct Judged {
 pub struct Judge {
     config: Config,
     markets: HashMap<String, Market>,
-    /// With the version of all closes.
-    benchmarks: (i64, HashMap<String, Series>),
+    /// Of each market, in the order of choice; with the version of all closes.
+    benchmarks: (i64, HashMap<String, Arc<[Series]>>),
     returns: Option<(i64, Arc<Returns>)>,
 }
 
@@ -240,7 +238,7 @@ impl Judge {
             let splits = tx.splits(&row.market, symbol).await?.into_iter();
             known.splits = splits.map(|(date, ratio)| Split { date, ratio }).collect();
         }
-        known.benchmark = self.benchmark(tx, &row.market).await?;
+        known.benchmarks = self.benchmarks(tx, &row.market).await?;
         known.market_caps = Series::new(tx.market_caps(number).await?);
         let stored = tx.declarations_of(number).await?;
         let records = stored.iter().map(|one| one.record.clone()).collect();
@@ -253,21 +251,18 @@ impl Judge {
         }))
     }
 
-    async fn benchmark(&mut self, tx: &mut Tx, market: &str) -> StoreResult<Series> {
-        if let Some(series) = self.benchmarks.1.get(market) {
-            return Ok(series.clone());
+    async fn benchmarks(&mut self, tx: &mut Tx, market: &str) -> StoreResult<Arc<[Series]>> {
+        if let Some(known) = self.benchmarks.1.get(market) {
+            return Ok(known.clone());
         }
-        let mut series = Series::default();
+        let mut all = Vec::new();
         let symbols = self.markets.get(market).map(|market| &market.benchmarks);
         for symbol in symbols.into_iter().flatten() {
-            let closes: Vec<(Date, _)> = tx.closes(market, symbol).await?;
-            if !closes.is_empty() {
-                series = Series::new(closes);
-                break;
-            }
+            all.push(Series::new(tx.closes(market, symbol).await?));
         }
-        self.benchmarks.1.insert(market.to_owned(), series.clone());
-        Ok(series)
+        let all: Arc<[Series]> = all.into();
+        self.benchmarks.1.insert(market.to_owned(), all.clone());
+        Ok(all)
     }
 
     /// Stores the company's 90-day returns where they changed, and marks who depends on them.
@@ -359,9 +354,11 @@ impl Judge {
         let revisions = self.revisions(tx, &sweep, &assessed, now).await?;
         let score_ms = begun.elapsed().as_secs_f64() * 1000.0;
         for ((stored, assessment), revision) in &revisions {
-            let Some(draft) = self.fire(case, stored, assessment, &revision.rest, now)? else {
+            let Some(draft) = self.fire(case, stored, assessment, revision, now)? else {
                 continue;
             };
+            // once, in the transaction that appends it: the log may forget its rows sooner than a filing ceases to be fresh
+            tx.fires_no_more(stored.number).await?;
             judged.fired.push(Fired {
                 draft,
                 seen,
@@ -397,12 +394,7 @@ impl Judge {
         sweep: &Sweep,
         assessed: &[(&'a StoredDeclaration, &'a Assessment)],
         now: Time,
-    ) -> StoreResult<
-        Vec<(
-            (&'a StoredDeclaration, &'a Assessment),
-            crate::store::declarations::Revision,
-        )>,
-    > {
+    ) -> StoreResult<Vec<((&'a StoredDeclaration, &'a Assessment), Revision)>> {
         let superseded = replaced(sweep);
         let mut news = Vec::new();
         for (stored, assessment) in assessed {
@@ -435,13 +427,13 @@ impl Judge {
             .collect()
     }
 
-    /// A first score that is high enough, of a filing that is fresh, is a signal.
+    /// The first revision that scores high enough, of a filing that stands, is fresh and made no signal yet, is a signal.
     fn fire(
         &self,
         case: &Case,
         stored: &StoredDeclaration,
         assessment: &Assessment,
-        rest: &str,
+        revision: &Revision,
         now: Time,
     ) -> StoreResult<Option<Draft>> {
         let published = stored.record.published_at;
@@ -452,7 +444,8 @@ impl Judge {
             return Ok(None);
         };
         let high = audit.score.0 as f64 >= self.config.signal_min_score * 10.0;
-        if stored.revision > 0 || !stored.may_fire || !high || published < oldest || ahead {
+        let stands = revision.superseded_by.is_none();
+        if !stored.may_fire || !stands || !high || published < oldest || ahead {
             return Ok(None);
         }
         let market_cap = case
@@ -473,7 +466,7 @@ impl Judge {
             is_cluster: assessment.is_cluster,
             head: &stored.head,
             company: &company,
-            rest,
+            rest: &revision.rest,
         };
         let open_body = fire::open_body(&fire)
             .map_err(|e| StoreError::corrupt(stored.record.amf_id.clone(), e))?;

@@ -33,61 +33,150 @@ pub struct Scaled {
     /// By day; those of earlier files, too, where they come to another scale.
     pub closes: Vec<(Date, Decimal)>,
     /// What to look at.
-    pub warning: Option<String>,
+    pub warnings: Vec<String>,
 }
 
 /// Puts the closes of a file beside those that are known, by day. Of two of one session the later line counts.
+///
+/// The file's own closes are on one scale. The known ones may be of several files that never met, each on a scale of its own: a file
+/// between them says how many times each of them it is.
 #[must_use]
-pub fn on_one_scale(known: &[(Date, Decimal)], file: &[Close]) -> Scaled {
-    let file: BTreeMap<Date, Decimal> = (file.iter())
+pub fn on_one_scale(known: &[(Date, Decimal)], told: &[Close]) -> Scaled {
+    let file: BTreeMap<Date, Decimal> = (told.iter())
         .map(|close| (close.date, close.close))
         .collect();
+    let mut warnings: Vec<String> = told_twice(told).into_iter().collect();
+    let stretches = stretches(known, &file);
     let as_told = || file.iter().map(|(date, close)| (*date, *close)).collect();
-    let ratios = ratios(known, &file);
-    let Some(&(begun, ratio)) = ratios.first() else {
+    let is_one_scale = (stretches.iter()).all(|stretch| within(stretch.ratio, SAME_SCALE));
+    let unclear = (stretches.iter()).find(|stretch| stretch.sessions < MIN_COMMON);
+    let (Some(last), None, false) = (stretches.last(), unclear, is_one_scale) else {
+        let doubt = match unclear.filter(|_| !is_one_scale) {
+            Some(stretch) => Some(stretch.warning()),
+            None if stretches.is_empty() => jump(known, &file),
+            None => None,
+        };
+        warnings.extend(doubt);
         return Scaled {
             closes: as_told(),
-            warning: jump(known, &file),
+            warnings,
         };
     };
-    let constant = ratios
-        .iter()
-        .filter_map(|(_, other)| exact::divide(*other, ratio))
-        .all(|quotient| within(quotient, SAME_SCALE));
-    if ratios.len() < MIN_COMMON || within(ratio, SAME_SCALE) || !constant {
-        return Scaled {
-            closes: as_told(),
-            warning: None,
+    let is_newer = file.keys().next_back().copied() >= known.last().map(|(date, _)| *date);
+    // the scale is that of whichever reaches further
+    let unit = match is_newer {
+        true => Decimal::ONE,
+        false => last.ratio,
+    };
+    let scaled = |close: Decimal, factor: Option<Decimal>| {
+        let scaled = close.checked_mul(factor?)?;
+        Some(exact::round(scaled, DECIMALS))
+    };
+    let mut closes: BTreeMap<Date, Decimal> = BTreeMap::new();
+    for (date, close) in known {
+        let begun = stretches.partition_point(|stretch| stretch.from <= *date);
+        let ratio = stretches[begun.saturating_sub(1)].ratio; // there is a last one, hence a first
+        let kept = match is_newer {
+            true => file.contains_key(date),
+            false => ratio == unit,
         };
+        if !kept && let Some(close) = scaled(*close, exact::divide(ratio, unit)) {
+            closes.insert(*date, close);
+        }
     }
-    let last_known = known.last().map(|(date, _)| *date);
-    let newer = file.keys().next_back().copied() >= last_known;
-    let closes = if newer {
-        let older = known.iter().filter(|(date, _)| *date < begun);
-        let mut closes: BTreeMap<Date, Decimal> = older
-            .filter_map(|(date, close)| {
-                let scaled = close.checked_mul(ratio)?;
-                Some((*date, exact::round(scaled, DECIMALS)))
-            })
-            .collect();
-        closes.extend(&file);
-        closes.into_iter().collect()
-    } else {
-        let missing = file.iter().filter(|(date, _)| {
-            let at = known.binary_search_by_key(*date, |(date, _)| *date);
-            at.is_err()
-        });
-        missing
-            .filter_map(|(date, close)| {
-                let scaled = exact::divide(*close, ratio)?;
-                Some((*date, exact::round(scaled, DECIMALS)))
-            })
-            .collect()
-    };
+    for (date, close) in &file {
+        let is_known = || known.binary_search_by_key(date, |(date, _)| *date).is_ok();
+        if is_newer {
+            closes.insert(*date, *close);
+        } else if !is_known()
+            && let Some(close) = exact::divide(*close, unit)
+        {
+            closes.insert(*date, exact::round(close, DECIMALS));
+        }
+    }
     Scaled {
-        closes,
-        warning: None,
+        closes: closes.into_iter().collect(),
+        warnings,
     }
+}
+
+/// Sessions, one after the other, of which both tell, and of which the file's close is about so many times the known one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Stretch {
+    from: Date,
+    to: Date,
+    sessions: usize,
+    ratio: Decimal,
+}
+
+impl Stretch {
+    fn is_like(&self, other: Decimal) -> bool {
+        exact::divide(other, self.ratio).is_some_and(|quotient| within(quotient, SAME_SCALE))
+    }
+
+    fn warning(&self) -> String {
+        format!(
+            "the closes from {} to {} are {} times those that are known, on {} sessions: too few to tell a split, so all are taken as they are told",
+            self.from,
+            self.to,
+            exact::round(self.ratio, 4).normalize(),
+            self.sessions
+        )
+    }
+}
+
+/// The sessions of which both tell, by how they differ. A session or two that differ among others that do not are slips, which a later file
+/// mends, and no stretch.
+fn stretches(known: &[(Date, Decimal)], file: &BTreeMap<Date, Decimal>) -> Vec<Stretch> {
+    let mut all: Vec<Stretch> = Vec::new();
+    for (date, ratio) in ratios(known, file) {
+        match all.last_mut().filter(|last| last.is_like(ratio)) {
+            Some(last) => {
+                last.to = date;
+                last.sessions += 1;
+            }
+            None => all.push(Stretch {
+                from: date,
+                to: date,
+                sessions: 1,
+                ratio,
+            }),
+        }
+        // what follows a slip goes on where it stood before
+        if let [.., before, slip, after] = all.as_slice()
+            && slip.sessions < MIN_COMMON
+            && before.is_like(after.ratio)
+        {
+            let joined = Stretch {
+                to: after.to,
+                sessions: before.sessions + after.sessions,
+                ..*before
+            };
+            all.truncate(all.len() - 3);
+            all.push(joined);
+        }
+    }
+    all
+}
+
+/// The first session that a file tells twice, at two prices.
+fn told_twice(told: &[Close]) -> Option<String> {
+    let mut seen: BTreeMap<Date, Decimal> = BTreeMap::new();
+    let mut twice = told.iter().filter_map(|close| {
+        let before = seen.insert(close.date, close.close)?;
+        (before != close.close).then_some((close, before))
+    });
+    let (first, before) = twice.next()?;
+    let more = match twice.count() {
+        0 => String::new(),
+        more => format!(", and {more} more lines do so"),
+    };
+    Some(format!(
+        "{} stands there twice, at {} and {}: the later line counts{more}",
+        first.date,
+        before.normalize(),
+        first.close.normalize()
+    ))
 }
 
 /// How many times a known close the file's is, of each session that both tell of.
@@ -162,7 +251,7 @@ mod tests {
         let new = series(&[(2, "11"), (5, "12.1"), (6, "13"), (7, "12")]);
         let whole = series(&[(1, "10"), (2, "11"), (5, "12.1"), (6, "13"), (7, "12")]);
         let scaled = on_one_scale(&old, &file(&new));
-        assert_eq!((scaled.closes, scaled.warning), (whole, None));
+        assert_eq!((scaled.closes, scaled.warnings), (whole, vec![]));
         // the other way round: the same, in other words
         let scaled = on_one_scale(&new, &file(&old));
         assert_eq!(scaled.closes, series(&[(1, "10")]));
@@ -186,11 +275,89 @@ mod tests {
     #[test]
     fn a_jump_where_two_files_meet_is_told() {
         let old = series(&[(1, "100"), (2, "110")]);
-        let warned = |new: &[(i8, &str)]| on_one_scale(&old, &file(&series(new))).warning;
+        let warned = |new: &[(i8, &str)]| {
+            let scaled = on_one_scale(&old, &file(&series(new)));
+            scaled.warnings.into_iter().next()
+        };
         let told = "the close of 2023-06-02 is 110, that of 2023-06-05 11: if a split lies between, give a file that holds both sides of it";
         assert_eq!(warned(&[(5, "11"), (6, "12")]).as_deref(), Some(told));
         assert_eq!(warned(&[(5, "40")]), None);
         assert_eq!(warned(&[(30, "11")]), None, "four weeks later");
+    }
+
+    /// A price of 100 that moves a little, over days, as told on a scale.
+    fn told(days: std::ops::Range<i32>, scale: &str) -> Vec<(Date, Decimal)> {
+        let close = |n: i32| Decimal::from(8_000 + n % 7) * number(scale);
+        days.map(|n| (days::plus(date(2021, 1, 1), n), close(n)))
+            .collect()
+    }
+
+    fn stored(files: &[&Vec<(Date, Decimal)>]) -> Vec<(Date, Decimal)> {
+        let mut known = BTreeMap::new();
+        for one in files {
+            let before: Vec<_> = known.clone().into_iter().collect();
+            let scaled = on_one_scale(&before, &file(one));
+            assert_eq!(scaled.warnings, [""; 0]);
+            known.extend(scaled.closes);
+        }
+        known.into_iter().collect()
+    }
+
+    #[test]
+    fn a_file_between_two_others_brings_both_to_one_scale_in_any_order() {
+        // four for one before day 450, two for one before day 580: before both, between them, and after
+        let (old, between, new) = (
+            told(0..400, "1"),
+            told(380..600, "0.25"),
+            told(550..700, "0.125"),
+        );
+        let whole = told(0..700, "0.125");
+        for order in [
+            [&old, &between, &new],
+            [&old, &new, &between],
+            [&between, &old, &new],
+            [&between, &new, &old],
+            [&new, &old, &between],
+            [&new, &between, &old],
+        ] {
+            assert_eq!(stored(&order), whole);
+        }
+        // also where the one between reaches furthest
+        let last = told(380..750, "0.25");
+        assert_eq!(stored(&[&old, &new, &last]), told(0..750, "0.25"));
+    }
+
+    #[test]
+    fn days_that_a_later_file_leaves_out_come_to_its_scale() {
+        let old = series(&[(1, "100"), (2, "110"), (5, "120"), (6, "130")]);
+        let new = series(&[(1, "10"), (2, "11"), (6, "13"), (7, "12")]);
+        let scaled = on_one_scale(&old, &file(&new)).closes;
+        let whole = series(&[(1, "10"), (2, "11"), (5, "12"), (6, "13"), (7, "12")]);
+        assert_eq!(scaled, whole);
+    }
+
+    #[test]
+    fn what_cannot_be_brought_together_is_told_with_its_days() {
+        let old = series(&[(1, "100"), (2, "110"), (5, "120")]);
+        let few = series(&[(2, "11"), (5, "12"), (6, "12")]);
+        let warnings = on_one_scale(&old, &file(&few)).warnings;
+        let why = "the closes from 2023-06-02 to 2023-06-05 are 0.1 times those that are known, on 2 sessions: too few to tell a split, so all are taken as they are told";
+        assert_eq!(warnings, [why]);
+        // a slip among others is mended, and nothing to look at
+        let old = told(0..10, "1");
+        let mut slip = old.clone();
+        slip[4].1 = Decimal::ONE;
+        assert_eq!(on_one_scale(&slip, &file(&old)).warnings, [""; 0]);
+        assert_eq!(on_one_scale(&slip, &file(&old)).closes, old);
+    }
+
+    #[test]
+    fn a_session_that_stands_twice_is_told() {
+        let twice = series(&[(1, "100"), (2, "7"), (2, "7.0"), (2, "8"), (1, "9")]);
+        let scaled = on_one_scale(&[], &file(&twice));
+        assert_eq!(scaled.closes, series(&[(1, "9"), (2, "8")]));
+        let told = "2023-06-02 stands there twice, at 7 and 8: the later line counts, and 1 more lines do so";
+        assert_eq!(scaled.warnings, [told]);
     }
 
     proptest! {

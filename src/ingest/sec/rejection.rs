@@ -18,6 +18,9 @@ pub enum Rejection {
     /// The document begins and does not end.
     #[error("cut off: the ownership document does not end")]
     CutOff,
+    /// More than one document: several submissions, one behind the other. To take the first and be silent about the others would lose them.
+    #[error("more than one submission in it: give each a file of its own")]
+    Several,
     /// NUL bytes: a binary file, or a damaged one.
     #[error("a NUL byte in the ownership document")]
     Nul,
@@ -55,6 +58,21 @@ pub enum Rejection {
     /// The file itself cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(String),
+}
+
+impl Rejection {
+    /// Whether it will not get better by another attempt: what is cut off, empty or a web page is the way's fault, not the filing's.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        !matches!(
+            self,
+            Rejection::CutOff
+                | Rejection::Empty
+                | Rejection::WebPage(_)
+                | Rejection::NoDocument
+                | Rejection::Unreadable(_)
+        )
+    }
 }
 
 /// At most 80 letters of a text that somebody else wrote, on one line: for a reason.

@@ -74,6 +74,13 @@ fn document(bytes: &[u8]) -> Result<(usize, &[u8]), Rejection> {
     let tail = root + closing;
     let end = memchr(b'>', &bytes[tail..]).ok_or(Rejection::CutOff)? + tail + 1;
     let start = prolog(&bytes[..root]);
+    if let Some(next) = self::root(&bytes[end..]) {
+        // what stands in an exhibit is no other submission: that has a header of its own, where this one has
+        let told = |part: &[u8]| header(part).accession.is_some();
+        if told(&bytes[end..end + next]) || !told(&bytes[..start]) {
+            return Err(Rejection::Several);
+        }
+    }
     let document = &bytes[start..end];
     if memchr(0, document).is_some() {
         return Err(Rejection::Nul);
@@ -232,6 +239,19 @@ mod tests {
         );
         assert_eq!(open.header.filed.unwrap().to_string(), "2023-01-04");
         assert_eq!(open.header.accepted, None);
+    }
+
+    #[test]
+    fn the_second_of_two_submissions_is_not_lost_in_silence() {
+        let xml = "<ownershipDocument></ownershipDocument>";
+        let one =
+            |n: u8| format!("ACCESSION NUMBER:\t0001437749-23-00029{n}\n<XML>\n{xml}\n</XML>\n");
+        let why = |text: String| open(text.as_bytes()).map(|_| ()).err();
+        assert_eq!(why(one(7)), None);
+        assert_eq!(why(one(7) + &one(8)), Some(Rejection::Several));
+        assert_eq!(why(format!("{xml}\n{xml}")), Some(Rejection::Several));
+        let exhibit = format!("<DOCUMENT>\n<TYPE>EX-99\n<TEXT>{xml}</TEXT>\n");
+        assert_eq!(why(one(7) + &exhibit), None);
     }
 
     #[test]

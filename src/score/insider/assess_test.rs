@@ -237,7 +237,7 @@ fn flow_is_of_the_trailing_ninety_days_without_this_declaration() {
 fn doubling() -> super::company::Company {
     let mut company = company();
     company.closes = closes("2021-01-01", 1000, |n| Decimal::new((100 + n).into(), 1));
-    company.benchmark = closes("2021-01-01", 1000, |_| Decimal::ONE_HUNDRED);
+    company.benchmarks = [closes("2021-01-01", 1000, |_| Decimal::ONE_HUNDRED)].into();
     company
 }
 

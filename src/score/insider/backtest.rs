@@ -43,7 +43,7 @@ pub struct Outcome {
     pub exit_at: Date,
     /// exit / entry − 1, six decimals.
     pub raw: Decimal,
-    /// `raw` less the benchmark's between the same days, six decimals. `None` where the benchmark has no close within ten days before either.
+    /// `raw` less the benchmark's between the same days, six decimals. `None` where no benchmark has a close within ten days before both.
     pub excess: Option<Decimal>,
     /// The first instant of the local day after the exit: before it, the outcome is not matured.
     pub known_at: Time,
@@ -56,10 +56,7 @@ pub fn outcome(company: &Company, published: Time, horizon: i32) -> Option<Outco
     let (exit_at, exit) = company.closes.from(days::plus(entry_at, horizon))?;
     let growth = exact::divide(exit, entry)?;
     let rounded = |number| exact::round(number, exact::RETURN_DECIMALS);
-    let benchmark = |day| company.benchmark.on(day).map(|(_, close)| close);
-    let market = benchmark(exit_at)
-        .zip(benchmark(entry_at))
-        .and_then(|(exit, entry)| exact::divide(exit, entry));
+    let market = company.benchmark_growth(entry_at, exit_at);
     Some(Outcome {
         horizon,
         entry,
@@ -180,7 +177,7 @@ mod tests {
         };
         let mut company = Company::unknown("USD", TimeZone::get("America/New_York").unwrap());
         company.closes = series(closes);
-        company.benchmark = series(benchmark);
+        company.benchmarks = [series(benchmark)].into();
         company
     }
 
@@ -223,6 +220,37 @@ mod tests {
         // closes that begin later say nothing of an earlier filing
         let early = Time::parse_iso("2023-02-01T12:00:00Z").unwrap();
         assert_eq!(entry(&company, early), None);
+    }
+
+    #[test]
+    fn the_first_benchmark_that_tells_of_both_days_is_the_measure() {
+        let mut company = company(&[("2023-03-15", "10"), ("2023-04-14", "11")], &[]);
+        let series = |closes: &[(&str, &str)]| {
+            let closes = closes.iter();
+            Series::new(closes.map(|(date, close)| (date.parse().unwrap(), number(close))))
+        };
+        let whole = |exit: &str| series(&[("2023-03-15", "100"), ("2023-04-14", exit)]);
+        let excess = |company: &Company| {
+            let published = Time::parse_iso("2023-03-14T12:00:00Z").unwrap();
+            outcome(company, published, 30).unwrap().excess
+        };
+        let one_day = || series(&[("2023-04-14", "4000")]);
+        let years_later = || series(&[("2025-03-15", "4000")]);
+        let with = |benchmarks: Vec<Series>| Company {
+            benchmarks: benchmarks.into(),
+            ..company.clone()
+        };
+        let second = Some(number("0.05"));
+        for partial in [one_day(), years_later(), Series::default()] {
+            assert_eq!(excess(&with(vec![partial, whole("105")])), second);
+        }
+        let first = with(vec![whole("102"), whole("105")]);
+        assert_eq!(excess(&first), Some(number("0.08")), "the first choice");
+        // an entry by one and an exit by the other measure nothing
+        let halves = vec![series(&[("2023-03-15", "400")]), one_day()];
+        assert_eq!(excess(&with(halves)), None);
+        company.benchmarks = Vec::new().into();
+        assert_eq!(excess(&company), None);
     }
 
     #[test]

@@ -1,9 +1,11 @@
-//! What is known of a company beside its filings: daily closes, the benchmark's, splits, market capitalisations.
+//! What is known of a company beside its filings: daily closes, its benchmarks', splits, market capitalisations.
+
+use std::sync::Arc;
 
 use jiff::{civil::Date, tz::TimeZone};
 use rust_decimal::Decimal;
 
-use super::{days, record::Split};
+use super::{days, exact, record::Split};
 
 /// A close counts as the last one for so many days.
 pub const CLOSE_DAYS: i32 = 10;
@@ -97,8 +99,8 @@ pub struct Company {
     pub zone: TimeZone,
     /// Its own closes.
     pub closes: Series,
-    /// Those of the index it is measured against.
-    pub benchmark: Series,
+    /// Those of the indexes that it may be measured against, the first choice first.
+    pub benchmarks: Arc<[Series]>,
     /// Its splits, in any order. Not every file of closes tells them: where none is given, none can be undone.
     pub splits: Vec<Split>,
     /// Its market capitalisations, each with its day.
@@ -113,7 +115,7 @@ impl Company {
             currency: currency.to_owned(),
             zone,
             closes: Series::default(),
-            benchmark: Series::default(),
+            benchmarks: Arc::default(),
             splits: Vec::new(),
             market_caps: Series::default(),
         }
@@ -135,6 +137,17 @@ impl Company {
         let (_, close) = self.closes.on(day)?;
         let reached = self.closes.last_session()?;
         close.checked_mul(self.split_ratio(dealt, reached)?)
+    }
+
+    /// How many times its value a benchmark was worth on another day: the first that has closes, not older than ten days, of both. One
+    /// that tells of some days only does not stand in the way of the next.
+    #[must_use]
+    pub fn benchmark_growth(&self, from: Date, to: Date) -> Option<Decimal> {
+        self.benchmarks.iter().find_map(|benchmark| {
+            let (_, before) = benchmark.on(from)?;
+            let (_, after) = benchmark.on(to)?;
+            exact::divide(after, before)
+        })
     }
 
     /// How many shares one share of `from` has become by the end of `to`.

@@ -15,10 +15,10 @@ use super::{
     role,
 };
 
-/// Decimals of an amount and of an average price.
-const MONEY_DECIMALS: u32 = 8;
+/// Decimals of an average price.
+const PRICE_DECIMALS: u32 = 8;
 /// A number of shares, a price or an amount beyond this is none: no dealing reaches it in any currency, and sums of a hundred thousand of
-/// them stay exact in 28 digits.
+/// them, to eight decimals, stay exact in 28 digits.
 const MOST: Decimal = Decimal::from_parts(0xA4C6_8000, 0x0003_8D7E, 0, false, 0); // 10^15
 
 /// Beginnings of words in the name of a security whose price is no share's, whatever else it says; and pieces of such words, where
@@ -219,7 +219,7 @@ fn trade(filing: &Filing, place: usize, row: &Row) -> Option<Trade> {
     let price = positive(row.price);
     let product = shares.zip(price).and_then(|(s, p)| s.checked_mul(p));
     let amount = product.or(row.value);
-    let amount = positive(amount.map(|amount| exact::round(amount, MONEY_DECIMALS)));
+    let amount = positive(amount.map(|amount| amount.normalize()));
     if shares.is_none() && amount.is_none() {
         return None;
     }
@@ -307,11 +307,21 @@ pub fn totals<'a>(rows: impl Iterator<Item = &'a Trade> + Clone) -> Totals {
         .filter_map(|row| Some((row.shares?, row.amount?)));
     let shares = exact::sum(priced.clone().map(|(shares, _)| shares));
     let paid = exact::sum(priced.map(|(_, amount)| amount));
-    let average = paid.zip(shares).and_then(|(p, s)| exact::divide(p, s));
+    let average = || {
+        let average = exact::divide(paid?, shares?)?;
+        Some(exact::round(average, PRICE_DECIMALS))
+    };
+    // of one price that is the average, with all its digits
+    let mut prices = rows
+        .clone()
+        .filter(|row| row.amount.is_some())
+        .map(|row| row.price);
+    let first = prices.next().flatten();
+    let one_price = first.filter(|_| prices.all(|price| price == first));
     Totals {
         amount: exact::sum(rows.clone().filter_map(|row| row.amount)),
         volume: exact::sum(rows.clone().filter_map(|row| row.shares)),
-        unit_price: average.map(|price| exact::round(price, MONEY_DECIMALS)),
+        unit_price: one_price.map(|price| price.normalize()).or_else(average),
         transaction_date: rows.map(|row| row.date).min(),
     }
 }

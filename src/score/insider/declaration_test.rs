@@ -69,6 +69,21 @@ fn amounts_are_exact_and_average_the_price() {
 }
 
 #[test]
+fn amounts_and_a_single_price_keep_all_their_digits() {
+    let price = "31.75586399808";
+    let of = |rows| declarations(&with(rows))[0].filed.clone();
+    let one = of(vec![row("P", "2023-03-29", "873", price)]);
+    assert_eq!(one.amount, Some(number("27722.86927032384")));
+    assert_eq!(one.unit_price, Some(number(price)));
+    let two = of(vec![
+        row("P", "2023-03-29", "873", price),
+        row("P", "2023-03-30", "1", price),
+    ]);
+    assert_eq!(two.amount, Some(number("27754.62513432192")));
+    assert_eq!(two.unit_price, Some(number(price)), "no average");
+}
+
+#[test]
 fn several_currencies_are_no_amount() {
     let mut kroner = row("P", "2023-03-30", "10", "10");
     kroner.currency = Some("NOK".into());

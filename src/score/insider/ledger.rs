@@ -20,6 +20,9 @@ use super::{
     record::{DeclarationRecord, Direction, Matured, PersonKey, Trade},
 };
 
+/// Decimals of what goes into sums over many declarations: so these have no order, and what is taken out again leaves no trace.
+const SUM_DECIMALS: u32 = 8;
+
 /// Bought and sold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
@@ -58,7 +61,7 @@ impl Flow {
 pub struct CountedRow {
     /// Day of the dealing.
     pub date: Date,
-    /// What it came to, where that is known.
+    /// What it came to, to eight decimals, where that is known.
     pub amount: Option<Decimal>,
     /// Under a plan.
     pub plan: bool,
@@ -102,7 +105,7 @@ impl Counted {
     ) -> Self {
         let row = |row: &&Trade| CountedRow {
             date: row.date,
-            amount: row.amount,
+            amount: (row.amount).map(|amount| exact::round(amount, SUM_DECIMALS)),
             plan: row.plan,
         };
         Counted {

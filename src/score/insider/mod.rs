@@ -64,6 +64,9 @@ mod assess_test;
 mod suspect_test;
 
 #[cfg(test)]
+mod jump_test;
+
+#[cfg(test)]
 mod standing_test;
 
 #[cfg(test)]

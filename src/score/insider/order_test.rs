@@ -158,11 +158,17 @@ fn companies() -> Vec<(String, Company)> {
     let made = [("acme", 211), ("bolt", 97)].map(|(name, length)| {
         let mut company = company();
         company.closes = closes(START, DAYS + 200, |n| wave(n, length));
-        company.benchmark = closes(START, DAYS + 200, |n| wave(n, 53));
+        company.benchmarks = [closes(START, DAYS + 200, |n| wave(n, 53))].into();
         company.market_caps = Series::new([(day("2021-06-01"), Decimal::from(1_000_000))]);
         (name.to_owned(), company)
     });
     made.into()
+}
+
+/// What was known of closes at the end of a day.
+fn until(series: &Series, today: Date) -> Series {
+    let all = (0..DAYS + 200).filter_map(|n| series.on(days::plus(day(START), n)));
+    Series::new(all.filter(|(date, _)| *date <= today))
 }
 
 fn ingested(batches: &[&[(String, Filing)]]) -> Book {
@@ -214,11 +220,9 @@ proptest! {
             .filter(|(_, filing)| filing.published_at < now)
             .collect();
         for (_, company) in &mut companies {
-            for series in [&mut company.closes, &mut company.benchmark] {
-                let all = (0..DAYS + 200).filter_map(|n| series.on(days::plus(day(START), n)));
-                let past: Vec<_> = all.filter(|(date, _)| *date <= today).collect();
-                *series = Series::new(past);
-            }
+            company.closes = until(&company.closes, today);
+            let benchmarks = company.benchmarks.iter();
+            company.benchmarks = benchmarks.map(|series| until(series, today)).collect();
         }
         let mut then = Book::new(&companies);
         then.ingest(&known);

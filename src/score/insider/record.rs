@@ -169,7 +169,7 @@ pub struct Totals {
     /// Sum of the shares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<Decimal>,
-    /// Average price of the shares whose price is known, rounded half-up to eight decimals.
+    /// Price of the shares whose price is known; of several prices the average, rounded half-up to eight decimals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_price: Option<Decimal>,
     /// First day.

@@ -6,9 +6,11 @@
 //! can be known, and they stay suspect. Nobody vouches for a multiple that no split makes, such as cents for dollars, nor for any once a
 //! price agreed with the closes: splits that came later would have moved that one, too.
 //!
-//! Between filings nobody tells of splits either; see [`Prices::is_split`] for what is taken as a sign of one.
+//! Without a close, earlier rows are the measure: the middle one of the last days of dealing, each with one voice, so that neither many
+//! rows of one wrong announcement nor the first rows of a source rule over what all other days say. Between filings nobody tells of splits
+//! either; see [`Prices::is_split`] for what is taken as a sign of one.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -17,7 +19,7 @@ use crate::model::filing::FilingId;
 
 use super::{
     company::Company,
-    days, exact,
+    exact,
     record::{DeclarationRecord, Direction, PersonKey, Suspicion, Trade},
 };
 
@@ -27,10 +29,16 @@ const OF_CLOSE: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
 const OF_EARLIER: Decimal = Decimal::TEN;
 /// Earlier rows that a comparison takes, and that vouch for a price.
 const MIN_EARLIER: usize = 3;
-/// So many are remembered of a security.
-const MOST_EARLIER: usize = 9;
+/// So many days of dealing are remembered of a security,
+const MOST_DAYS: usize = 9;
+/// and of each of them so many rows of each standing: a list of thousands says no more.
+const MOST_OF_A_DAY: usize = 32;
+/// What was doubted needs so many days of dealing to be the usual price: one announcement makes one mistake in all its rows.
+const MIN_DAYS: usize = 2;
 /// So many insiders at least vouch: one makes the same mistake again.
 const MIN_WITNESSES: usize = 2;
+/// So many different prices are a market's, and no mistake that is made again.
+const MIN_PRICES: usize = 3;
 /// Two numbers that are the same but for the market's moves.
 const ALIKE: Decimal = Decimal::from_parts(15, 0, 0, false, 1);
 /// Two ratios are the same within a hundredth.
@@ -45,10 +53,19 @@ const HARDLY_DIFFERENT_COUNTS: Decimal = Decimal::from_parts(101, 0, 0, false, 2
 const LEAST_PRICE: Decimal = Decimal::from_parts(1, 0, 0, false, 3);
 /// A price may jump so far by a split. Farther off, cents were taken for dollars, or worse.
 const OF_SPLIT: Decimal = Decimal::from_parts(50, 0, 0, false, 0);
-/// Dealings of two insiders that tell of the same price lie no farther apart, days.
-const SAME_PRICE_DAYS: i64 = 30;
 /// Holdings and prices of one split undo each other within this.
 const SPLIT_ALIKE: Decimal = Decimal::TWO;
+
+/// What was said of an earlier price.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It counts.
+    Trusted,
+    /// Doubted for what was filed before it, which may have been wrong itself.
+    AgainstEarlier,
+    /// Doubted for the close, which nothing filed later outweighs.
+    AgainstClose,
+}
 
 /// A price that was filed earlier.
 #[derive(Clone, Debug)]
@@ -56,18 +73,21 @@ struct Seen {
     filing: FilingId,
     /// The first of its owners.
     person: PersonKey,
-    date: Date,
     price: Decimal,
     /// Of the close, where there was one.
     multiple: Option<Decimal>,
+    standing: Standing,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Earlier {
-    /// Of rows that count, the latest last.
-    trusted: VecDeque<Seen>,
-    /// Of rows whose price was doubted.
-    doubted: VecDeque<Seen>,
+/// Of the last days of dealing.
+type Earlier = BTreeMap<Date, Vec<Seen>>;
+
+/// What was filed of one day of dealing, on the scale of the row that is judged.
+struct Day<'a> {
+    /// The median of what is trusted; where nothing is, of what was doubted for the prices before it.
+    price: Decimal,
+    trusted: bool,
+    rows: Vec<(&'a PersonKey, Decimal)>,
 }
 
 /// A line of ownership of one owner: whose, security, line.
@@ -99,10 +119,13 @@ impl Prices {
                 let plausible = within(multiple, OF_CLOSE) || self.vouched(row, multiple);
                 return (!plausible).then_some(Suspicion::PriceAgainstClose);
             }
-            if let Some(usual) = self.usual(company, row) {
-                let ratio = exact::divide(price, usual)?;
-                let plausible =
-                    within(ratio, OF_EARLIER) || self.is_split(company, record, row, ratio);
+            let days = self.days(company, row)?;
+            if let Some(usual) = usual(&days) {
+                let ratios = usual.iter().map(|usual| exact::divide(price, *usual));
+                let ratios: Vec<Decimal> = ratios.collect::<Option<_>>()?;
+                let plausible = (ratios.iter()).any(|ratio| {
+                    within(*ratio, OF_EARLIER) || self.is_split(record, row, *ratio, &days)
+                });
                 return (!plausible).then_some(Suspicion::PriceAgainstEarlier);
             }
             total.then_some(Suspicion::TotalAsPrice)
@@ -122,49 +145,74 @@ impl Prices {
         if let Some(after) = row.after {
             self.held.insert(line(record, row), after);
         }
-        let earlier = self.earlier.entry(row.security.clone()).or_default();
-        let (seen, price) = match suspicion {
-            None => (&mut earlier.trusted, price(row)),
-            Some(Suspicion::PriceAgainstClose | Suspicion::PriceAgainstEarlier) => {
-                (&mut earlier.doubted, price(row))
-            }
+        let (standing, price) = match suspicion {
+            None => (Standing::Trusted, price(row)),
+            Some(Suspicion::PriceAgainstClose) => (Standing::AgainstClose, price(row)),
+            Some(Suspicion::PriceAgainstEarlier) => (Standing::AgainstEarlier, price(row)),
             // where the price field holds the total, the price follows
-            Some(Suspicion::TotalAsPrice) => (&mut earlier.trusted, each(row)),
+            Some(Suspicion::TotalAsPrice) => (Standing::Trusted, each(row)),
             Some(Suspicion::WrongDirection) => return,
         };
         let (Some(price), Some(person)) = (price, record.people.first()) else {
             return;
         };
-        seen.push_back(Seen {
-            filing: record.filing.clone(),
-            person: person.clone(),
-            date: row.date,
-            price,
-            multiple: multiple(company, record, row, price, published),
-        });
-        if seen.len() > MOST_EARLIER {
-            seen.pop_front();
+        let days = self.earlier.entry(row.security.clone()).or_default();
+        // a day to come is a slip of the pen, and must not stand as the latest one for ever
+        let day = days.entry(row.date.min(published)).or_default();
+        let alike = day.iter().filter(|seen| seen.standing == standing);
+        if alike.count() < MOST_OF_A_DAY {
+            day.push(Seen {
+                filing: record.filing.clone(),
+                person: person.clone(),
+                price,
+                multiple: multiple(company, record, row, price, published),
+                standing,
+            });
+        }
+        if days.len() > MOST_DAYS {
+            days.pop_first();
         }
     }
 
     /// Forgets the prices of a filing that stands no more.
     pub fn forget(&mut self, filing: &FilingId) {
-        for earlier in self.earlier.values_mut() {
-            earlier.trusted.retain(|seen| seen.filing != *filing);
-            earlier.doubted.retain(|seen| seen.filing != *filing);
+        for days in self.earlier.values_mut() {
+            days.retain(|_, day| {
+                day.retain(|seen| seen.filing != *filing);
+                !day.is_empty()
+            });
         }
     }
 
-    /// The median of the trusted prices, on the scale of the row's day.
-    fn usual(&self, company: &Company, row: &Trade) -> Option<Decimal> {
-        let trusted = &self.earlier.get(&row.security)?.trusted;
-        if trusted.len() < MIN_EARLIER {
-            return None;
+    /// The last days of dealing that were filed earlier, in order; none where less than three rows tell of any. `None` where the splits
+    /// between come to no number.
+    fn days(&self, company: &Company, row: &Trade) -> Option<Vec<Day<'_>>> {
+        let mut days = Vec::new();
+        for (date, seen) in self.earlier.get(&row.security).into_iter().flatten() {
+            let trusted = seen.iter().any(|seen| seen.standing == Standing::Trusted);
+            let standing = match trusted {
+                true => Standing::Trusted,
+                false => Standing::AgainstEarlier,
+            };
+            let rows = seen.iter().filter(|seen| seen.standing == standing);
+            let rows: Vec<(&PersonKey, Decimal)> = rows
+                .map(|seen| Some((&seen.person, seen.scaled(company, *date, row.date)?)))
+                .collect::<Option<_>>()?;
+            let mut prices: Vec<Decimal> = rows.iter().map(|(_, price)| *price).collect();
+            prices.sort_unstable();
+            if let Some(price) = exact::median(&prices) {
+                days.push(Day {
+                    price,
+                    trusted,
+                    rows,
+                });
+            }
         }
-        let scaled = trusted.iter().map(|seen| seen.scaled(company, row.date));
-        let mut prices: Vec<Decimal> = scaled.collect::<Option<_>>()?;
-        prices.sort_unstable();
-        exact::median(&prices)
+        let told: usize = days.iter().map(|day| day.rows.len()).sum();
+        if told < MIN_EARLIER {
+            days.clear();
+        }
+        Some(days)
     }
 
     /// Whether three earlier rows, of two insiders, stood at the same multiple of the close, and none agreed with the close; unless the
@@ -173,63 +221,57 @@ impl Prices {
         if !within(of_close, OF_SPLIT) || holds_total(row, of_close, ALIKE) {
             return false;
         }
-        let earlier = self.earlier.get(&row.security).into_iter();
-        let mut trusted = earlier.flat_map(|known| &known.trusted);
+        let seen = || {
+            let days = self.earlier.get(&row.security).into_iter().flatten();
+            days.flat_map(|(_, day)| day)
+        };
         let alike = |seen: &&Seen| {
             let ratio = seen.multiple.and_then(|m| exact::divide(of_close, m));
             ratio.is_some_and(|ratio| within(ratio, ALIKE))
         };
-        let agrees = |seen: &&Seen| seen.multiple.is_some_and(|m| within(m, OF_CLOSE));
-        if trusted.any(|seen| agrees(&seen) && !alike(&seen)) {
+        let agrees = |seen: &&Seen| {
+            let is_near = seen.multiple.is_some_and(|m| within(m, OF_CLOSE));
+            is_near && seen.standing == Standing::Trusted
+        };
+        if seen().any(|seen| agrees(&seen) && !alike(&seen)) {
             return false;
         }
-        self.are_many(row, alike)
+        are_many(seen().filter(alike).map(|seen| &seen.person))
     }
 
     /// Whether a price so many times the usual one is that of new shares for old. One of these says so:
     /// - the row's footnotes or the remarks speak of a split;
     /// - what the insider holds shrank as the price grew, or grew as it shrank;
-    /// - the jump is one that splits make, the price does not hold the total, and it is told twice: by rows of this filing with different
-    ///   share counts, or by another insider within a month;
-    /// - the jump is such a one, and three earlier rows, of two insiders, were doubted for the same price.
+    /// - the jump is one that splits make, the price does not hold the total, and the last days of dealing are at the new price: with a row
+    ///   that was trusted (for one of the reasons above, say), or at three different prices of two insiders, this filing's own included. A
+    ///   market moves; the same number over and over is a nominal price or one mistake. A day on which shares were still dealt in, or
+    ///   again, at the old price refutes whatever was told before it: no split is taken back.
     fn is_split(
         &self,
-        company: &Company,
         record: &DeclarationRecord,
         row: &Trade,
         ratio: Decimal,
+        days: &[Day<'_>],
     ) -> bool {
         if row.tells_split || self.holdings_tell_split(record, row, ratio) {
             return true;
         }
-        let Some(price) = price(row).filter(|_| !holds_total(row, ratio, SPLIT_ALIKE)) else {
+        let jump = within(ratio, OF_SPLIT) && !holds_total(row, ratio, SPLIT_ALIKE);
+        let Some(price) = price(row).filter(|_| jump) else {
             return false;
         };
-        let alike = |seen: &&Seen| {
-            let scaled = seen.scaled(company, row.date);
-            let ratio = scaled.and_then(|scaled| exact::divide(price, scaled));
-            ratio.is_some_and(|ratio| within(ratio, ALIKE))
-        };
-        let by_another = || {
-            let earlier = self.earlier.get(&row.security).into_iter();
-            let mut seen = earlier.flat_map(|known| known.trusted.iter().chain(&known.doubted));
-            seen.any(|seen| {
-                let near = days::between(seen.date, row.date).abs() <= SAME_PRICE_DAYS;
-                near && !record.people.contains(&seen.person) && alike(&seen)
-            })
-        };
-        let told_twice = || told_by_others(&record.rows, row, price) || by_another();
-        within(ratio, OF_SPLIT) && (told_twice() || self.are_many(row, alike))
-    }
-
-    fn are_many(&self, row: &Trade, alike: impl Fn(&&Seen) -> bool) -> bool {
-        let Some(earlier) = self.earlier.get(&row.security) else {
-            return false;
-        };
-        let both = earlier.trusted.iter().chain(&earlier.doubted);
-        let alike: Vec<&Seen> = both.filter(alike).collect();
-        let witnesses: HashSet<&PersonKey> = alike.iter().map(|seen| &seen.person).collect();
-        alike.len() >= MIN_EARLIER && witnesses.len() >= MIN_WITNESSES
+        let alike = |other: &Decimal| are_within(price, *other, ALIKE);
+        let last = || days.iter().rev().take_while(|day| alike(&day.price));
+        let told = || last().flat_map(|day| &day.rows);
+        let by_others = told().any(|(who, price)| alike(price) && !record.people.contains(who));
+        let own = record
+            .rows
+            .iter()
+            .filter(|own| own.security == row.security);
+        let own = own.filter_map(self::price);
+        let prices = told().map(|(_, price)| *price).chain(own).filter(alike);
+        let prices: BTreeSet<Decimal> = prices.collect();
+        last().any(|day| day.trusted) || (by_others && prices.len() >= MIN_PRICES)
     }
 
     /// Whether the holdings shrank (or grew) between this insider's filings as the price grew (or shrank): new shares for old.
@@ -244,13 +286,53 @@ impl Prices {
 }
 
 impl Seen {
-    /// The price as it would have been on another day, were it not for the market.
-    fn scaled(&self, company: &Company, day: Date) -> Option<Decimal> {
-        match self.date <= day {
-            true => exact::divide(self.price, company.split_ratio(self.date, day)?),
-            false => self.price.checked_mul(company.split_ratio(day, self.date)?),
+    /// The price of one day as it would have been on another, were it not for the market.
+    fn scaled(&self, company: &Company, date: Date, day: Date) -> Option<Decimal> {
+        match date <= day {
+            true => exact::divide(self.price, company.split_ratio(date, day)?),
+            false => self.price.checked_mul(company.split_ratio(day, date)?),
         }
     }
+}
+
+/// What is usual after some days: the middle one of their prices, or the middle two, either of which will do. What was doubted will do as
+/// far as it is like what is trusted, or two insiders told of it, on two days; without any that will, the middle of what is trusted.
+fn usual(days: &[Day<'_>]) -> Option<Vec<Decimal>> {
+    let will_do = |middle: &&Day<'_>| {
+        let alike = || {
+            let all = days.iter();
+            all.filter(|day| are_within(day.price, middle.price, OF_EARLIER))
+        };
+        let rows = alike().flat_map(|day| &day.rows);
+        let who: HashSet<&PersonKey> = rows.map(|(who, _)| *who).collect();
+        alike().any(|day| day.trusted)
+            || (alike().count() >= MIN_DAYS && who.len() >= MIN_WITNESSES)
+    };
+    let mut middle: Vec<&Day<'_>> = middle_of(days.iter());
+    middle.retain(will_do);
+    if middle.is_empty() {
+        middle = middle_of(days.iter().filter(|day| day.trusted));
+    }
+    (!middle.is_empty()).then(|| middle.iter().map(|day| day.price).collect())
+}
+
+/// The middle one of some days by price; of an even number the middle two.
+fn middle_of<'a, 'b>(days: impl Iterator<Item = &'a Day<'b>>) -> Vec<&'a Day<'b>> {
+    let mut days: Vec<&Day<'b>> = days.collect();
+    days.sort_by_key(|day| day.price);
+    let (from, to) = (days.len().saturating_sub(1) / 2, days.len() / 2 + 1);
+    days.get(from..to).unwrap_or_default().to_vec()
+}
+
+/// Whether these are three rows of two insiders.
+fn are_many<'a>(rows: impl Iterator<Item = &'a PersonKey>) -> bool {
+    let rows: Vec<&PersonKey> = rows.collect();
+    let witnesses: HashSet<&&PersonKey> = rows.iter().collect();
+    rows.len() >= MIN_EARLIER && witnesses.len() >= MIN_WITNESSES
+}
+
+fn are_within(one: Decimal, other: Decimal, most: Decimal) -> bool {
+    exact::divide(one, other).is_some_and(|ratio| within(ratio, most))
 }
 
 fn line(record: &DeclarationRecord, row: &Trade) -> Line {
@@ -312,21 +394,6 @@ fn holds_total(row: &Trade, of_usual: Decimal, most: Decimal) -> bool {
         .shares
         .and_then(|shares| exact::divide(of_usual, shares));
     each.is_some_and(|each| within(each, most))
-}
-
-/// Whether another row of the filing tells of the same price at a different share count, and the price does not grow with the count.
-fn told_by_others(rows: &[Trade], row: &Trade, price: Decimal) -> bool {
-    rows.iter().any(|other| {
-        let ratio = self::price(other).and_then(|other| exact::divide(price, other));
-        let Some((ratio, (own, others))) = ratio.zip(row.shares.zip(other.shares)) else {
-            return false;
-        };
-        let grows = exact::divide(own, others).and_then(|counts| exact::divide(ratio, counts));
-        other.security == row.security
-            && within(ratio, ALIKE)
-            && are_different(own, others)
-            && !grows.is_some_and(|grows| within(grows, SAME_RATIO))
-    })
 }
 
 fn are_different(one: Decimal, other: Decimal) -> bool {

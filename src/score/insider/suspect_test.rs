@@ -206,6 +206,15 @@ fn a_reverse_split_is_no_mistake() {
         let mut filings = earlier(&["0.11", "0.12", "0.1"]);
         filings.push(own(&[("5000", "2.75")]));
         change(&mut filings);
+        filings.extend([("2023-03-01", 5), ("2023-03-02", 6)].map(|(day, person)| {
+            let rows = vec![row("P", day, "700", "0.11")];
+            filing(
+                &format!("old {person}"),
+                &format!("{day}T20:00:00Z"),
+                &[person],
+                rows,
+            )
+        }));
         let found = suspicions(&said(&filings))[0].is_some();
         assert_eq!(found, suspect, "{filings:?}");
     };
@@ -217,24 +226,58 @@ fn a_reverse_split_is_no_mistake() {
         },
         false,
     );
-    // told twice: by this filing, or by another insider
-    let more = |shares: &str, price: &str| row("P", "2023-03-30", shares, price);
-    check(&|filings| filings[3].rows.push(more("30000", "2.6")), false);
-    check(&|filings| filings[3].rows.push(more("5001", "2.6")), true); // hardly another count
-    let other = |person: u32, price: &str| {
-        let at = "2023-03-31T15:00:00Z";
-        filing("other", at, &[person], vec![more("900", price)])
+    // three different prices of two insiders are the last that is told
+    let other = |person: u32, day: &str, price: &str| {
+        let rows = vec![row("P", day, &format!("90{person}"), price)];
+        let name = format!("other {person} {day} {price}");
+        filing(&name, &format!("{day}T20:00:00Z"), &[person], rows)
     };
-    check(&|filings| filings.push(other(2, "2.7")), false);
-    check(&|filings| filings.push(other(1, "2.7")), true);
+    let three = |prices: [&str; 3]| {
+        [
+            other(2, "2023-03-27", prices[0]),
+            other(3, "2023-03-27", prices[1]),
+            other(3, "2023-03-28", prices[2]),
+        ]
+    };
+    let told = || three(["2.7", "2.6", "2.9"]);
+    check(&|filings| filings.extend(told()), false);
+    check(&|filings| filings.extend_from_slice(&told()[..2]), false); // this filing's is the third
+    check(&|filings| filings.extend_from_slice(&told()[2..]), true);
+    check(&|filings| filings.extend(three(["2.75"; 3])), true); // one number over and over
+    let mine = |mut filing: Filing| {
+        filing.owners[0].id = Some("0000000001".into());
+        filing
+    };
+    check(&|filings| filings.extend(told().map(mine)), true);
+    // or one that is trusted, for it says why
+    let says = || noted(other(2, "2023-03-28", "2.9"), "Reverse split on 27 March");
+    check(&|filings| filings.push(says()), false);
+    // on a later day, or on the last one, shares were dealt in at the old price: no split is taken back
+    let after = |day| {
+        move |filings: &mut Vec<Filing>| {
+            filings.extend(told().into_iter().chain([other(4, day, "0.12")]))
+        }
+    };
+    check(&after("2023-03-29"), true);
+    check(&after("2023-03-28"), true);
+    check(&after("2023-03-24"), false);
+    // what one filing tells of all its rows is one mistake, or none
+    let more = |shares: &str, price: &str| row("P", "2023-03-30", shares, price);
+    check(&|filings| filings[3].rows.push(more("30000", "2.6")), true);
     // cents for dollars are no split
     check(
-        &|filings| filings[3] = own(&[("5000", "11"), ("9000", "11.2")]),
+        &|filings| {
+            filings.extend(three(["11.1", "10.8", "10.9"]));
+            filings[3] = own(&[("5000", "11")]);
+        },
         true,
     );
     // the price holds the total: 25 shares at 0.11
     check(
-        &|filings| filings[3] = own(&[("25", "2.75"), ("30", "2.8")]),
+        &|filings| {
+            filings.extend(told());
+            filings[3] = own(&[("25", "2.75")]);
+        },
         true,
     );
     // what is held shrank with the price

@@ -1,4 +1,5 @@
-//! Which kind of signal did well so far: direction, band and cluster, each with the record that was known before a filing's publication.
+//! Which kind of signal did well so far: market, direction, band and cluster, each with the record that was known before a filing's
+//! publication. What does well by one regulator's filings and one index may not by another's, so no market speaks for another.
 
 use std::collections::HashMap;
 
@@ -39,8 +40,10 @@ impl Kind {
 }
 
 /// What became of one signal after 90 days.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
+    /// Code of its market.
+    pub market: String,
     /// Of what kind it was.
     pub kind: Kind,
     /// The first moment at which anyone could know it.
@@ -74,18 +77,19 @@ struct Sum {
     winsorised: Decimal,
 }
 
-/// All that is known of all kinds, by moment.
+/// All that is known of all kinds of each market, by moment.
 #[derive(Clone, Debug, Default)]
-pub struct Tracks(HashMap<Kind, Vec<(Time, Sum)>>);
+pub struct Tracks(HashMap<String, HashMap<Kind, Vec<(Time, Sum)>>>);
 
 impl Tracks {
     /// From outcomes in any order.
     #[must_use]
     pub fn new(mut outcomes: Vec<Outcome>) -> Self {
         outcomes.sort_by_key(|outcome| outcome.known_at);
-        let mut tracks: HashMap<Kind, Vec<(Time, Sum)>> = HashMap::new();
+        let mut tracks: HashMap<String, HashMap<Kind, Vec<(Time, Sum)>>> = HashMap::new();
         for outcome in outcomes {
-            let track = tracks.entry(outcome.kind).or_default();
+            let kinds = tracks.entry(outcome.market).or_default();
+            let track = kinds.entry(outcome.kind).or_default();
             let mut sum = track.last().map(|(_, sum)| *sum).unwrap_or_default();
             let won = backtest::wins(outcome.kind.direction, outcome.excess);
             sum.n += 1;
@@ -97,10 +101,10 @@ impl Tracks {
         Tracks(tracks)
     }
 
-    /// What could be known of a kind before a moment; `None` where that was nothing.
+    /// What could be known of a market's kind before a moment; `None` where that was nothing.
     #[must_use]
-    pub fn before(&self, kind: Kind, at: Time) -> Option<Standing> {
-        let track = self.0.get(&kind)?;
+    pub fn before(&self, market: &str, kind: Kind, at: Time) -> Option<Standing> {
+        let track = self.0.get(market)?.get(&kind)?;
         let known = track.partition_point(|(known_at, _)| *known_at < at);
         let (_, sum) = track.get(known.checked_sub(1)?)?;
         let n = Decimal::from(sum.n);
@@ -129,6 +133,7 @@ mod tests {
 
     fn outcome(direction: Direction, at: i64, excess: i64) -> Outcome {
         Outcome {
+            market: "us".into(),
             kind: kind(direction),
             known_at: Time(at),
             excess: Decimal::new(excess, 2),
@@ -145,25 +150,28 @@ mod tests {
         ]);
         let buy = kind(Direction::Buy);
         assert_eq!(
-            tracks.before(buy, Time(10)),
+            tracks.before("us", buy, Time(10)),
             None,
             "known at that moment, not before it"
         );
-        let first = tracks.before(buy, Time(11)).unwrap();
+        let first = tracks.before("us", buy, Time(11)).unwrap();
         assert_eq!((first.n, first.wins), (1, 1));
         assert_eq!(
             first.winsorised_mean.0,
             Decimal::new(5, 1),
             "held to a half"
         );
-        let all = tracks.before(buy, Time(31)).unwrap();
+        let all = tracks.before("us", buy, Time(31)).unwrap();
         assert_eq!((all.n, all.wins), (3, 2));
         assert_eq!(all.win_rate.0, Decimal::new(6667, 4));
         assert!(all.win_rate_low < all.win_rate && all.win_rate < all.win_rate_high);
-        let sold = tracks.before(kind(Direction::Sell), Time(99)).unwrap();
+        let sold = tracks
+            .before("us", kind(Direction::Sell), Time(99))
+            .unwrap();
         assert_eq!(sold.wins, 1, "a sale wins when the share did worse");
         let strong = Kind::of(Direction::Buy, Tenths(700), false).unwrap();
-        assert_eq!(tracks.before(strong, Time(99)), None);
+        assert_eq!(tracks.before("us", strong, Time(99)), None);
+        assert_eq!(tracks.before("uk", buy, Time(99)), None, "another market");
         assert_eq!(Kind::of(Direction::Buy, Tenths(399), true), None);
     }
 
@@ -173,7 +181,7 @@ mod tests {
             all in prop::collection::vec((0..50_i64, -200..200_i64), 0..40), at in 0..60_i64,
         ) {
             let outcomes = all.iter().map(|(known, excess)| outcome(Direction::Buy, *known, *excess));
-            let standing = Tracks::new(outcomes.collect()).before(kind(Direction::Buy), Time(at));
+            let standing = Tracks::new(outcomes.collect()).before("us", kind(Direction::Buy), Time(at));
             let known = all.iter().filter(|(known, _)| *known < at);
             let summary = backtest::summary(Direction::Buy, known.map(|(_, excess)| Decimal::new(*excess, 2)));
             prop_assert_eq!(standing.map(|one| (one.n, one.wins, one.win_rate, one.win_rate_low, one.winsorised_mean)),

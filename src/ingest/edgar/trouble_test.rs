@@ -1,0 +1,70 @@
+//! What the follower does about filings that cannot be had: when one is to blame for itself, and when all have to wait.
+
+use super::{
+    follower_test::{World, at, filings, follower, number, numbers, reply},
+    protocol::{Event, Request, Step},
+};
+
+#[test]
+fn a_filing_in_trouble_by_itself_is_given_up_and_holds_nobody_up() {
+    for status in [302, 400, 410, 500, 503, 0] {
+        let mut world = World::default();
+        world.file(1, at(9, 0, 0));
+        for _ in 0..8 {
+            world.fault(&number(1), reply(status, ""));
+        }
+        for second in 1..60 {
+            world.file(1 + second, at(10, 5, second as i8));
+        }
+        let mut follower = follower();
+        let events = world.run(&mut follower, at(10, 0, 0), at(10, 30, 0));
+        assert_eq!(world.times(&number(1)), 8, "{status}");
+        assert_eq!(filings(&events), numbers(2..61));
+        let given_up = events.iter().filter_map(|event| match event {
+            Event::Rejected { accession, reason } => Some((accession.clone(), reason.as_str())),
+            _ => None,
+        });
+        let given_up: Vec<_> = given_up.collect();
+        let [(accession, reason)] = &given_up[..] else {
+            panic!("{status}: {given_up:?}");
+        };
+        assert!(*accession == number(1) && reason.ends_with(", 8 times"));
+        assert!(follower.is_caught_up(at(10, 30, 0)), "nothing is left");
+        let fetched = world.asked.iter().filter(|(time, request)| {
+            matches!(request, Request::Submission(_)) && *time > at(10, 6, 6)
+        });
+        let late: Vec<_> =
+            (fetched.filter(|(_, r)| *r != Request::Submission(number(1)))).collect();
+        assert!(
+            late.is_empty(),
+            "a look and the pace are all they waited for"
+        );
+        // the index names it again, and now it is there
+        let events = world.run(&mut follower, at(22, 30, 0), at(22, 31, 0));
+        assert_eq!(filings(&events), [number(1)]);
+        assert!(follower.state().done.contains_key(&number(1)));
+    }
+}
+
+#[test]
+fn while_nothing_comes_no_filing_is_to_blame() {
+    for status in [302, 503, 0] {
+        let mut world = World::default();
+        for n in 0..3 {
+            world.file(n, at(9, 0, n as i8));
+        }
+        let mut follower = follower();
+        let now = at(10, 0, 0);
+        let Step::Get(request, _) = follower.next(now) else {
+            panic!("the feed is due");
+        };
+        let answer = world.answer(&request, now);
+        follower.answer(request, &answer, now);
+        world.down = Some((at(19, 0, 0), status));
+        let events = world.run(&mut follower, now, at(20, 0, 0));
+        assert!(world.asked.len() > 40, "it went on asking");
+        assert_eq!(filings(&events).len(), 3, "{status}");
+        let given_up = |event: &Event| matches!(event, Event::Rejected { .. });
+        assert!(!events.iter().any(given_up), "{status}");
+    }
+}
