@@ -131,7 +131,6 @@ fn what_was_served_then_is_served_again() {
     // a day ends at its end
     let of_day = house.get(&format!("{path}?asOf={}", day(500)));
     assert_eq!(of_day["signal"], scored["signal"]);
-
     // and what is said of the company from now on changes nothing of it
     let before = now();
     let is = house.get(path);

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{ingest::sec::values, model::time::Time};
 
-const DAY: Date = date(2026, 8, 21); // a Friday
+pub(super) const DAY: Date = date(2026, 8, 21); // a Friday
 
 pub(super) fn at(hour: i8, minute: i8, second: i8) -> Time {
     values::eastern(DAY.at(hour, minute, second, 0)).unwrap()
@@ -30,7 +30,7 @@ pub(super) fn number(n: usize) -> String {
     format!("0001193125-26-{n:06}")
 }
 
-fn submission(accession: &str) -> String {
+pub(super) fn submission(accession: &str) -> String {
     format!(
         "<ACCEPTANCE-DATETIME>20260821120000\nACCESSION NUMBER:\t{accession}\n<XML>\n<ownershipDocument><documentType>4</documentType>\
          <issuerName>A</issuerName><reportingOwner><rptOwnerName>B</rptOwnerName></reportingOwner></ownershipDocument>\n</XML>\n"
@@ -176,7 +176,7 @@ pub(super) fn follower() -> Follower {
 }
 
 /// One that looks less often, for long days.
-fn patient(state: State) -> Follower {
+pub(super) fn patient(state: State) -> Follower {
     let manner = Manner {
         poll: Duration::from_secs(600),
         ..Manner::default()
@@ -304,37 +304,6 @@ fn half_a_body_is_fetched_again() {
     let events = world.run(&mut follower(), at(10, 0, 0), at(10, 5, 0));
     assert_eq!(filings(&events), [number(1)]);
     assert_eq!(world.times(&number(1)), 4);
-}
-
-#[test]
-fn what_never_comes_is_given_up() {
-    let mut world = World::default();
-    for n in 1..=3 {
-        world.file(n, at(9, 0, 0));
-    }
-    for _ in 0..20 {
-        world.fault(&number(1), reply(404, ""));
-        world.fault(&number(2), reply(200, submission(&number(9))));
-    }
-    let other = submission(&number(3)).replace(">4<", ">144<");
-    world.fault(&number(3), reply(200, other));
-    let mut follower = patient(State::new(DAY));
-    let events = world.run(&mut follower, at(10, 0, 0), at(12, 0, 0));
-    let reasons: BTreeMap<_, _> = events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Rejected { accession, reason } => Some((accession.clone(), reason.as_str())),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(reasons[&number(1)], "it cannot be had, 8 times");
-    assert!(
-        reasons[&number(2)].contains("0001193125-26-000009"),
-        "another filing"
-    );
-    assert!(reasons[&number(3)].contains("144"));
-    assert_eq!(world.times(&number(3)), 1, "it will not get better");
-    assert_eq!(follower.waiting(), 0);
 }
 
 #[test]

@@ -1,9 +1,45 @@
 //! What the follower does about filings that cannot be had: when one is to blame for itself, and when all have to wait.
 
+use std::collections::BTreeMap;
+
 use super::{
-    follower_test::{World, at, filings, follower, number, numbers, reply},
+    follower_test::{
+        DAY, World, at, filings, follower, number, numbers, patient, reply, submission,
+    },
     protocol::{Event, Request, Step},
+    state::State,
 };
+
+#[test]
+fn what_never_comes_is_given_up() {
+    let mut world = World::default();
+    for n in 1..=3 {
+        world.file(n, at(9, 0, 0));
+    }
+    for _ in 0..20 {
+        world.fault(&number(1), reply(404, ""));
+        world.fault(&number(2), reply(200, submission(&number(9))));
+    }
+    let other = submission(&number(3)).replace(">4<", ">144<");
+    world.fault(&number(3), reply(200, other));
+    let mut follower = patient(State::new(DAY));
+    let events = world.run(&mut follower, at(10, 0, 0), at(12, 0, 0));
+    let reasons: BTreeMap<_, _> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Rejected { accession, reason } => Some((accession.clone(), reason.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons[&number(1)], "it cannot be had, 8 times");
+    assert!(
+        reasons[&number(2)].contains("0001193125-26-000009"),
+        "another filing"
+    );
+    assert!(reasons[&number(3)].contains("144"));
+    assert_eq!(world.times(&number(3)), 1, "it will not get better");
+    assert_eq!(follower.waiting(), 0);
+}
 
 #[test]
 fn a_filing_in_trouble_by_itself_is_given_up_and_holds_nobody_up() {
