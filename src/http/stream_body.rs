@@ -71,7 +71,7 @@ impl StreamBody {
             let waits = match &piece {
                 Piece::Comment(_) => false,
                 Piece::Signal(..) => !self.held.is_empty() || self.is_muted(cx),
-                Piece::Control(_) | Piece::Last(_) => !self.held.is_empty(),
+                Piece::Control(_) | Piece::Heartbeat(_) | Piece::Last(_) => !self.held.is_empty(),
             };
             if waits && self.seat.ending().is_none() {
                 self.hold(piece);
@@ -82,10 +82,10 @@ impl StreamBody {
     }
 
     /// Keeps it for later. The stream sends no signals meanwhile: there are no more of them than fitted between it and the connection.
-    /// Of heartbeats that would follow each other, one is enough.
+    /// Of heartbeats that would follow each other, one is enough: until the next signal or gap, they say the same place.
     fn hold(&mut self, piece: Piece) {
-        let place = |piece: &Piece| matches!(piece, Piece::Control(_));
-        if !(place(&piece) && self.held.back().is_some_and(place)) {
+        let beats = |piece: &Piece| matches!(piece, Piece::Heartbeat(_));
+        if !(beats(&piece) && self.held.back().is_some_and(beats)) {
             self.held.push_back(piece);
         }
     }
@@ -95,7 +95,7 @@ impl StreamBody {
     fn may_follow(&mut self, piece: &Piece) -> bool {
         match piece {
             Piece::Comment(_) | Piece::Last(_) => true,
-            Piece::Control(_) => !self.left_out,
+            Piece::Control(_) | Piece::Heartbeat(_) => !self.left_out,
             Piece::Signal(..) => {
                 self.left_out |= self.seat.ending().is_some();
                 !self.left_out
@@ -129,7 +129,12 @@ impl Body for StreamBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let bytes = match std::task::ready!(self.poll_piece(cx)) {
             None => return Poll::Ready(None),
-            Some(Piece::Comment(bytes) | Piece::Control(bytes) | Piece::Last(bytes)) => bytes,
+            Some(
+                Piece::Comment(bytes)
+                | Piece::Control(bytes)
+                | Piece::Heartbeat(bytes)
+                | Piece::Last(bytes),
+            ) => bytes,
             Some(Piece::Signal(bytes, frame)) => {
                 // what was there before the stream is late by no fault of ours
                 if frame.read >= self.opened {
@@ -247,8 +252,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn nothing_that_tells_a_place_follows_a_signal_that_was_left_out() {
+    /// The end of a stream that takes these pieces and no more, and its seat.
+    async fn given(pieces: Vec<Piece>) -> (StreamBody, Arc<Seat>) {
         let (clock, metrics) = (Clock::from_fn(|| Time(0)), Metrics::default());
         let random = Random::from_fn(|bytes| bytes.fill(7));
         let hub = Hub::open(config(), Arc::new(EmptyLog), None, clock, random, metrics);
@@ -263,30 +268,37 @@ mod tests {
             Arc::downgrade(&transport),
             None,
         ));
+        let (out, taken) = mpsc::channel(8);
+        for piece in pieces {
+            out.send(piece).await.unwrap();
+        }
+        (StreamBody::new(taken, seat.clone(), transport, hub), seat)
+    }
+
+    fn bytes(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    fn signal() -> Piece {
         let row = LogRow {
             seq: 1,
             published_at: Time(0),
             body: "{}".into(),
         };
-        let signal = Arc::new(frame::Frame::new(
-            "e",
-            &row,
-            None,
-            std::time::Instant::now(),
-        ));
-        let (out, pieces) = mpsc::channel(8);
-        let bytes = |text: &'static str| Bytes::from_static(text.as_bytes());
-        for piece in [
+        let frame = frame::Frame::new("e", &row, None, std::time::Instant::now());
+        Piece::Signal(bytes("signal"), Arc::new(frame))
+    }
+
+    #[tokio::test]
+    async fn nothing_that_tells_a_place_follows_a_signal_that_was_left_out() {
+        let pieces = vec![
             Piece::Control(bytes("hello")),
-            Piece::Signal(bytes("signal"), signal),
-            Piece::Control(bytes("heartbeat")),
+            signal(),
+            Piece::Heartbeat(bytes("heartbeat")),
             Piece::Comment(frame::PING),
             Piece::Last(Ending::Superseded.frame()),
-        ] {
-            out.send(piece).await.unwrap();
-        }
-        drop(out);
-        let mut body = StreamBody::new(pieces, seat.clone(), transport, hub);
+        ];
+        let (mut body, seat) = given(pieces).await;
         let mut written = Vec::new();
         while let Some(Ok(next)) =
             std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
@@ -296,6 +308,28 @@ mod tests {
             seat.end(End::Error(Ending::Superseded));
         }
         let told = [bytes("hello"), frame::PING, Ending::Superseded.frame()];
+        assert_eq!(written, told);
+    }
+
+    #[tokio::test]
+    async fn a_gap_that_waits_behind_a_heartbeat_is_not_taken_for_one() {
+        let (mut body, _seat) = given(Vec::new()).await;
+        for piece in [
+            signal(),
+            Piece::Heartbeat(bytes("heartbeat")),
+            Piece::Heartbeat(bytes("heartbeat")),
+            Piece::Control(bytes("gap")),
+            Piece::Heartbeat(bytes("heartbeat")),
+        ] {
+            body.hold(piece);
+        }
+        let mut written = Vec::new();
+        while let Some(Ok(next)) =
+            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
+        {
+            written.push(next.into_data().unwrap());
+        }
+        let told = ["signal", "heartbeat", "gap", "heartbeat"].map(bytes);
         assert_eq!(written, told);
     }
 }

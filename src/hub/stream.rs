@@ -33,6 +33,8 @@ pub enum Piece {
     Comment(Bytes),
     /// What says where the stream stands: not to be written once a signal before it was left out.
     Control(Bytes),
+    /// The same, and nothing else: the latest says all that those before it do.
+    Heartbeat(Bytes),
     /// The last word, which says nothing of the place.
     Last(Bytes),
 }
@@ -228,7 +230,7 @@ impl<'a> Stream<'a> {
                 seq: until,
             };
             let last = frame::heartbeat(&at, self.hub.clock.now(), Some(self.matched));
-            if let Err(over) = self.send(Piece::Control(last)).await {
+            if let Err(over) = self.send(Piece::Heartbeat(last)).await {
                 return over;
             }
         }
@@ -265,7 +267,7 @@ impl<'a> Stream<'a> {
     async fn say(&mut self, comment: Comment) -> Result<(), Over> {
         self.send(Piece::Comment(comment.0)).await?;
         match comment.1 {
-            Some(heartbeat) => self.send(Piece::Control(heartbeat)).await,
+            Some(heartbeat) => self.send(Piece::Heartbeat(heartbeat)).await,
             None => Ok(()),
         }
     }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::{
     clients::{skip, succeed},
     cluster::Database,
+    harness::proxy::Proxy,
     place::DATABASE_URL,
     server::{Key, Server, until},
     wire::{PATIENCE, Stream, request},
@@ -287,4 +288,46 @@ fn two_nodes_behind_nginx_lose_nothing_when_one_restarts() {
         seq += 1;
         stream.expect_signal(&nodes[holder].publish_sample(seq));
     }
+}
+
+#[test]
+fn nginx_goes_on_to_the_other_node_where_one_cannot_reach_the_database() {
+    let database = Database::fresh();
+    let proxy = Proxy::to(database.address().parse().unwrap());
+    let by_proxy = database.url_at(proxy.address.port());
+    let node = |url: &str| {
+        Server::with(&[
+            (DATABASE_URL, url),
+            ("SIGCAST_HTTP__TRUSTED_PROXIES", r#"["127.0.0.1"]"#),
+        ])
+    };
+    let (cut, mut other) = (node(&by_proxy), node(&database.url));
+    let Some(nginx) = Nginx::before(&[&cut, &other], |config| config) else {
+        return skip("nginx", "not installed");
+    };
+    let key = other.alpha_key();
+    proxy.cut(true);
+    let silent = until(PATIENCE, || {
+        let ready = cut.admin("GET", "/readyz", "");
+        ready.text().contains("silent").then_some(())
+    });
+    assert!(silent.is_some(), "it is cut off");
+    let bearer = format!("Bearer {}", key.text);
+    let headers = [
+        ("authorization", bearer.as_str()),
+        ("accept", "text/event-stream"),
+        ("x-stream-takeover", "1"),
+    ];
+    for _ in 0..4 {
+        let list = request(nginx.address, "GET", "/api/signals", &headers[..1], b"");
+        assert_eq!(list.head.status, 200, "{}", list.text());
+        Stream::open(nginx.address, "", &headers).expect_hello();
+    }
+    // where neither can, a client of the stream is told to come back, and any other is refused
+    other.kill();
+    let mut stream = Stream::open(nginx.address, "", &headers);
+    assert_eq!(stream.head.status, 200);
+    stream.expect("bye");
+    let list = request(nginx.address, "GET", "/api/signals", &headers[..1], b"");
+    assert!(list.head.status >= 502, "{}", list.text());
 }
