@@ -5,7 +5,8 @@
 //! a [`State`] fetches what was under way once more, and misses nothing.
 //!
 //! A filing that keeps failing while other things come is given up after some attempts, and holds nobody up meanwhile. While nothing comes at
-//! all, no filing is to blame. What the feed named and nobody could have, the day's index names once more.
+//! all, no filing is to blame. What the feed named and nobody could have, the day's index names once more; until then it is tried now and
+//! again where the server did not say that it is not there: all of them may be in trouble while the feed goes on.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -31,8 +32,6 @@ use crate::{
 
 /// Filings that may wait to be fetched. The feed and the index wait meanwhile.
 const MAX_WAITING: usize = 50_000;
-/// The index of a day is there from about ten in the evening on, Eastern; 22:30 is asked for first.
-const INDEX_HOUR: (i8, i8) = (22, 30);
 /// A day that has no index when this many days have passed was a holiday.
 const HOLIDAY_AFTER_DAYS: i64 = 2;
 
@@ -52,6 +51,8 @@ struct Wanted {
     /// How much had come, of anything, at the last attempt.
     tried: Option<u64>,
     not_before: Time,
+    /// Said to be given up, and tried now and again.
+    resigned: bool,
 }
 
 /// A look at the feed that is under way.
@@ -136,8 +137,9 @@ impl Follower {
     /// Whether all is told that there is: the feed, and the index of every day that has one.
     #[must_use]
     pub fn is_caught_up(&self, now: Time) -> bool {
-        let indexed = self.index_absent || now < index_due(self.state.open_day);
-        self.looked && indexed && self.wanted.is_empty() && self.under_way == 0
+        let indexed = self.index_absent || now < index::due(self.state.open_day);
+        let resigned = self.wanted.values().all(|wanted| wanted.resigned);
+        self.looked && indexed && resigned && self.under_way == 0
     }
 
     /// Whether nothing has come for so long that whoever waits for an end should not wait on.
@@ -221,7 +223,7 @@ impl Follower {
             wake = wake.min(not_before);
         }
         if room && !self.index_under_way {
-            let due = self.next_index.max(index_due(self.state.open_day));
+            let due = self.next_index.max(index::due(self.state.open_day));
             if now >= due {
                 return Ok(Request::Index(self.state.open_day));
             }
@@ -396,21 +398,23 @@ impl Follower {
         // being told to wait is no fault of this filing, and neither is it where nothing else came since the last attempt
         let others_came = wanted.tried.is_none_or(|came| self.came > came);
         wanted.tried = Some(self.came);
-        if others_came && !reply.is_refusal() {
-            let pause = self
-                .manner
-                .attempt_pause
-                .saturating_mul(1 << wanted.attempts.min(16));
+        let pause = (self.manner.attempt_pause).saturating_mul(1 << wanted.attempts.min(16));
+        let pause = pause.max(reply.retry_after.unwrap_or_default());
+        wanted.not_before = after(now, pause.min(self.manner.limits.longest));
+        if !wanted.resigned && others_came && !reply.is_refusal() {
             wanted.attempts += 1;
-            wanted.not_before = after(now, pause.max(reply.retry_after.unwrap_or_default()));
             if wanted.attempts >= self.manner.attempts {
                 let reason = format!("{reason}, {} times", wanted.attempts);
                 events.push(Event::Rejected {
                     accession: accession.clone(),
                     reason,
                 });
-                self.give_up(accession, now);
-                return;
+                wanted.resigned =
+                    body.is_none() && !reply.is_absence() && wanted.index_day.is_none();
+                if !wanted.resigned {
+                    self.give_up(accession, now);
+                    return;
+                }
             }
         }
         self.queue.push_back(accession);
@@ -426,6 +430,9 @@ impl Follower {
         now: Time,
     ) {
         if let Some(known) = self.wanted.get_mut(&accession) {
+            if known.resigned && index_day.is_some() {
+                (known.resigned, known.attempts, known.not_before) = (false, 0, now);
+            }
             known.index_day = known.index_day.or(index_day);
             return;
         }
@@ -439,6 +446,7 @@ impl Follower {
             attempts: 0,
             tried: None,
             not_before: now,
+            resigned: false,
         };
         self.wanted.insert(accession, wanted);
     }
@@ -488,10 +496,4 @@ fn after(now: Time, pause: Duration) -> Time {
 
 fn day_start(day: Date) -> Option<Time> {
     values::eastern(day.at(0, 0, 0, 0))
-}
-
-/// When a day's index is first asked for.
-fn index_due(day: Date) -> Time {
-    let (hour, minute) = INDEX_HOUR;
-    values::eastern(day.at(hour, minute, 0, 0)).unwrap_or(Time(i64::MAX))
 }

@@ -49,7 +49,7 @@ struct Filed {
 pub(super) struct World {
     filed: Vec<Filed>,
     /// Answers given in place of the true ones, by what is asked for; the first first.
-    faults: BTreeMap<String, Vec<Reply>>,
+    pub(super) faults: BTreeMap<String, Vec<Reply>>,
     no_index: BTreeSet<Date>,
     /// Until then there is this answer to everything.
     pub(super) down: Option<(Time, u16)>,

@@ -6,7 +6,10 @@
 use jiff::civil::Date;
 
 use super::feed::is_followed;
-use crate::ingest::sec::{submission::decoded, values};
+use crate::{
+    ingest::sec::{submission::decoded, values},
+    model::time::Time,
+};
 
 /// Rows of one index that are looked at; a busy day has 20,000.
 const MAX_ROWS: usize = 500_000;
@@ -32,6 +35,15 @@ pub enum IndexError {
     /// Longer than any.
     #[error("a daily index of more than {MAX_ROWS} rows")]
     TooLong,
+}
+
+/// The index of a day is there from about ten in the evening on, Eastern; 22:30 is asked for first.
+const HOUR: (i8, i8) = (22, 30);
+
+/// When a day's index is first asked for.
+pub(super) fn due(day: Date) -> Time {
+    let (hour, minute) = HOUR;
+    values::eastern(day.at(hour, minute, 0, 0)).unwrap_or(Time(i64::MAX))
 }
 
 /// The path of a day's index on EDGAR's host.
