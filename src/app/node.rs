@@ -182,6 +182,8 @@ impl Node {
             metrics.http.clone(),
             metrics.encoder(),
             life.hard.clone(),
+            // half of the connections: the others are for all else
+            usize::try_from(settings.database.connections / 2).map_or(1, |half| half.max(1)),
         );
         let engines = engines.serve(&state, &life);
         let mut node = Node {

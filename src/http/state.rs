@@ -35,9 +35,6 @@ impl AdminToken {
     }
 }
 
-/// Openings of streams that ask the database at once: half of the connections that there are by default.
-const OPENINGS: usize = 8;
-
 /// Writes all metrics in the Prometheus text form.
 pub type EncodeMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
@@ -96,10 +93,11 @@ impl State {
         metrics: Metrics,
         encode_metrics: EncodeMetrics,
         ending: CancellationToken,
+        openings: usize,
     ) -> Arc<Self> {
         Arc::new(State {
             connects: Connects::new(config.connects_per_minute),
-            openings: Semaphore::new(OPENINGS),
+            openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),
             db,

@@ -152,7 +152,7 @@ async fn open_checked(
         Refusal::Taken(taken) => connection_limit(&taken),
         Refusal::Unavailable(error) => ApiError::unavailable(&error),
     })?;
-    let _turn = take_turn(state).await?;
+    let turn = take_turn(state).await?;
     // revoked while the seat was fought for? From here on, the access watcher knows this stream
     let holder = state
         .db
@@ -167,7 +167,10 @@ async fn open_checked(
         .head()
         .await
         .map_err(|e| ApiError::unavailable(&e))?;
+    // the end of a replay is settled once those who publish now have published: nobody is to wait with it
+    drop(turn);
     let replay = replay(state, &query).await?;
+    let _turn = take_turn(state).await?;
     let start = match start(state, headers, &query, &head, replay).await? {
         Some(start) => start,
         // a client that comes back after the end: 204 stops EventSource for good

@@ -142,12 +142,11 @@ impl Rows for Closes {
                 "more than a day ahead: there is no close of it",
             )
         });
-        for (at, symbol) in &self.closes {
-            let told = read(*at, symbol, close);
-            out.extend(match &ahead {
-                Some(ahead) => told.map(|_| Err(ahead.clone())),
-                None => told,
-            });
+        let mut closes = (self.closes.iter()).filter_map(|(at, symbol)| read(*at, symbol, close));
+        match ahead {
+            // once for the line, however many closes it has
+            Some(ahead) => out.extend(closes.next().map(|_| Err(ahead))),
+            None => out.extend(closes),
         }
         if let Some((at, symbol)) = &self.split {
             out.extend(read(*at, symbol, split));

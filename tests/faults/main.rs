@@ -36,6 +36,11 @@ fn is_long() -> bool {
     std::env::var("SIGCAST_FAULTS").is_ok_and(|size| size == "long")
 }
 
+/// Bounds on times are for quiet machines: with the full numbers.
+fn bound(quiet: std::time::Duration) -> std::time::Duration {
+    if is_long() { quiet } else { 8 * quiet }
+}
+
 /// So many in every test run, or so many where the full numbers are asked for.
 fn size(short: usize, long: usize) -> usize {
     if is_long() { long } else { short }

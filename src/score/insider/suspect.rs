@@ -110,6 +110,8 @@ impl Prices {
         published: Date,
     ) -> Vec<Option<Suspicion>> {
         let totals = totals_as_prices(&record.rows);
+        // what was dealt before is the same for all rows of a day
+        let mut known = HashMap::new();
         let judged = record.rows.iter().zip(totals).map(|(row, total)| {
             if is_wrong_way(record.direction, row.acquired) {
                 return Some(Suspicion::WrongDirection);
@@ -119,12 +121,14 @@ impl Prices {
                 let plausible = within(multiple, OF_CLOSE) || self.vouched(row, multiple);
                 return (!plausible).then_some(Suspicion::PriceAgainstClose);
             }
-            let days = self.days(company, row)?;
-            if let Some(usual) = usual(&days) {
+            let told = known
+                .entry((row.security.as_str(), row.date))
+                .or_insert_with(|| self.days(company, row).map(|days| (usual(&days), days)));
+            if let (Some(usual), days) = told.as_ref()? {
                 let ratios = usual.iter().map(|usual| exact::divide(price, *usual));
                 let ratios: Vec<Decimal> = ratios.collect::<Option<_>>()?;
                 let plausible = (ratios.iter()).any(|ratio| {
-                    within(*ratio, OF_EARLIER) || self.is_split(record, row, *ratio, &days)
+                    within(*ratio, OF_EARLIER) || self.is_split(record, row, *ratio, days)
                 });
                 return (!plausible).then_some(Suspicion::PriceAgainstEarlier);
             }
