@@ -373,17 +373,21 @@ pub async fn apply(leases: Arc<Leases>, stop: impl Future<Output = ()>) {
     loop {
         let waiting = tokio::select! {
             biased;
-            () = &mut stop => return,
+            () = &mut stop => return leases.applications.close(),
             waiting = leases.applications.take(MOST_APPLICATIONS) => waiting,
         };
         let (applicants, outcomes): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
+        let keys = applicants.iter().map(|one: &Applicant| one.key_id.clone());
+        let keys: Vec<String> = keys.collect();
         let applied = match leases.within(leases.store.apply(&applicants)).await {
             Ok(applied) => applied.into_iter().map(Ok).collect(),
             Err(error) => vec![Err(error); outcomes.len()],
         };
-        for (outcome, applied) in outcomes.into_iter().zip(applied) {
-            // whoever asked may have gone; the lease it got is let go with its seat
-            let _ = outcome.send(applied);
+        for ((key_id, outcome), applied) in keys.iter().zip(outcomes).zip(applied) {
+            // whoever asked may have gone: then nobody else lets go what it got
+            if let Err(Ok(Application::Granted { fence, .. })) = outcome.send(applied) {
+                leases.releases.add(key_id, fence);
+            }
         }
     }
 }

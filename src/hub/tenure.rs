@@ -24,6 +24,8 @@ pub struct Tenure {
     time: Stopwatch,
     /// In nanoseconds of `time`; `ALWAYS` where this node shares its database with nobody.
     until: AtomicU64,
+    /// The same by the last heartbeat, whatever was taken from the node since: 0 before the first.
+    reached: AtomicU64,
     mute_after: Duration,
     bell: Bell,
     round: Mutex<Round>,
@@ -84,6 +86,7 @@ impl Tenure {
         Tenure {
             time,
             until: AtomicU64::new(until),
+            reached: AtomicU64::new(until),
             mute_after,
             bell: Bell::default(),
             round: Mutex::default(),
@@ -100,7 +103,8 @@ impl Tenure {
     /// Whether the node is muted since no heartbeat has reached the database for so long: what needs the database will not get far.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
-        self.until.load(Ordering::Acquire) != 0 && self.is_muted()
+        let reached = self.reached.load(Ordering::Acquire);
+        reached != 0 && self.is_muted() && nanos(self.now()) >= reached
     }
 
     /// Now, on the clock that it is counted by.
@@ -124,6 +128,7 @@ impl Tenure {
     /// A heartbeat that began at `start` has succeeded, and nothing can have been taken from the node since.
     pub fn extend(&self, start: Duration) {
         let until = nanos(start.saturating_add(self.mute_after));
+        self.reached.fetch_max(until, Ordering::AcqRel);
         self.until.fetch_max(until, Ordering::AcqRel);
         self.bell.ring();
     }

@@ -172,11 +172,13 @@ impl LeaseStore for Member {
             let fences: Vec<i64> = leases.iter().map(|ended| ended.fence.0).collect();
             let ages = leases.iter().map(|ended| ages_text(&ended.takeovers));
             let ages: Vec<String> = ages.collect();
+            // locked in the order in which applications lock
             let sql = "update leases set node = null, takeovers = array(
                            select clock_timestamp() - cast(age as bigint) * interval '1 millisecond'
                            from unnest(string_to_array(ended.ages, ',')) as age)
                        from unnest($2::text[], $3::bigint[], $4::text[]) as ended (key_id, fence, ages)
-                       where node = $1 and leases.key_id = ended.key_id and leases.fence = ended.fence";
+                       where node = $1 and leases.key_id = ended.key_id and leases.fence = ended.fence
+                           and leases.key_id in (select key_id from leases where key_id = any($2) order by key_id for update)";
             sqlx::query(sql)
                 .bind(&*self.id)
                 .bind(keys)

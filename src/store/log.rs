@@ -204,7 +204,8 @@ impl Db {
     }
 
     /// Names the log anew where it has lost what is said. What nodes hold by leases and duties, and know of each other, may have been
-    /// lost with it: all of them look through what they have, and whoever runs engines begins again from what is stored.
+    /// lost with it: all of them look through what they have, and whoever runs engines begins again from what is stored. `rename_log` in
+    /// `migrations/postgres` does the same for who restores a database while no node runs.
     async fn name_anew(&self, lost: &Lost, epoch: &str) -> StoreResult<()> {
         let mut tx = self.begin().await?;
         let row = lost.row.as_ref();
@@ -233,6 +234,8 @@ impl Db {
 
     /// From here on, whatever is published is so at `time` or later: a row's time is taken before its commit, at most as early as the head's.
     async fn settle_before(&self, time: Time) -> StoreResult<()> {
+        // rows have whole milliseconds, and none may come that is earlier than `time` by less than one
+        let time = time.plus(999).to_whole_ms();
         let head = query_scalar::<i64>("select published_at from log_head");
         if head.fetch_one(self).await? >= time.0 {
             return Ok(());
@@ -240,7 +243,7 @@ impl Db {
         let mut tx = self.begin().await?;
         // waits for whoever publishes now
         query("update log_head set published_at = $1 where only_row = 1 and published_at < $1")
-            .bind(time.to_whole_ms().0)
+            .bind(time.0)
             .execute(&mut tx)
             .await?;
         self.commit_quietly(tx).await
@@ -272,10 +275,10 @@ impl Tx {
         // locks the counter: whoever publishes beside us waits here, and sees our ids
         let lock = match self.is_shared() {
             false => "update log_head set seq = seq where only_row = 1 returning seq, published_at",
-            // all nodes wait for who has it: one that is cut off in the middle has it no longer than its leases
+            // all nodes wait for who has it: one that is cut off in the middle has it for 4 s at the most
             true => {
-                "update log_head set seq = seq where only_row = 1
-                 returning seq, published_at, set_config('idle_in_transaction_session_timeout', '4s', true)"
+                "select seq, published_at, set_config('idle_in_transaction_session_timeout', '4s', true)
+                 from log_head where only_row = 1 for update"
             }
         };
         let (seq, last_at): (i64, i64) = query_as(lock).fetch_one(&mut *self).await?;
@@ -373,10 +376,9 @@ impl Db {
             query_scalar("update log_tail set oldest = oldest where only_row = 1 returning oldest")
                 .fetch_one(&mut tx)
                 .await?;
-        // from the tail on: what is removed already stays in the index for a while, and would be looked through each time
+        // `seq` has no hole and its times never fall: no more rows than these are looked at, whatever there is to remove
         let removed: Vec<i64> = query_scalar(
-            "delete from signals where seq in
-             (select seq from signals where seq >= $1 and published_at < $2 order by seq limit $3) returning seq",
+            "delete from signals where seq >= $1 and seq < $1 + $3 and published_at < $2 returning seq",
         )
         .bind(oldest)
         .bind(time.0)

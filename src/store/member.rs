@@ -14,7 +14,7 @@ use super::{
     db::{Db, Pools, Tx},
     error::{StoreError, StoreResult},
     patience::Patience,
-    postgres::{PING, is_there},
+    postgres::is_there,
     sql::query_scalar,
 };
 use crate::model::lease::Era;
@@ -39,8 +39,8 @@ pub struct Member {
     patience: Arc<Patience>,
 }
 
-/// How long each of its connections is asked that is in doubt: all of them within the time that one heartbeat has. They are not just
-/// replaced, as a server that has much to do takes longer for new ones.
+/// How long one of its connections is asked that is in doubt, or that is given back: heartbeats have one alone, and the next waits
+/// meanwhile. It is not just replaced, as a server that has much to do takes longer for new ones.
 const QUICK: Duration = Duration::from_millis(300);
 /// A heartbeat under way. Given up after more than this, its connection is in doubt, and all others of its time.
 const IN_TIME: Duration = Duration::from_secs(1);
@@ -111,14 +111,14 @@ impl Db {
                 })
                 .before_acquire(move |connection, meta| {
                     let doubted = suspicion.doubts(meta.age);
-                    let suspected = suspicion.suspects(meta.age);
+                    let suspected = suspicion.suspects(meta.idle_for);
                     Box::pin(async move {
                         Ok(!doubted && (!suspected || is_there(connection, QUICK).await))
                     })
                 })
                 // whoever gave up waiting gives back a connection that may never answer
                 .after_release(|connection, _| {
-                    Box::pin(async move { Ok(is_there(connection, PING).await) })
+                    Box::pin(async move { Ok(is_there(connection, QUICK).await) })
                 })
         };
         let pool = made(Arc::default()).max_connections(CONNECTIONS);

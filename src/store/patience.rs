@@ -59,9 +59,9 @@ impl Patience {
         is_older(age, &self.broken)
     }
 
-    /// Whether a connection of this age is to be asked first.
-    pub(crate) fn suspects(&self, age: Duration) -> bool {
-        is_older(age, &self.suspicion)
+    /// Whether a connection that lies idle for so long is to be asked first. One that was given back since has answered.
+    pub(crate) fn suspects(&self, idle_for: Duration) -> bool {
+        is_older(idle_for, &self.suspicion)
     }
 
     /// What comes of it, in time.

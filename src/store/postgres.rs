@@ -176,7 +176,7 @@ pub(crate) async fn open(config: &Config) -> StoreResult<Opened> {
         })
         .before_acquire(move |connection, meta| {
             let doubted = suspicion.doubts(meta.age);
-            let surely = meta.idle_for < SURELY_THERE && !suspicion.suspects(meta.age);
+            let surely = meta.idle_for < SURELY_THERE && !suspicion.suspects(meta.idle_for);
             Box::pin(async move { Ok(!doubted && (surely || is_there(connection, PING).await)) })
         })
         // whoever gave up waiting for an answer gives back a connection that may never answer again: the pool must not wait either

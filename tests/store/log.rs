@@ -365,6 +365,10 @@ async fn what_is_settled_stays_so(fresh: Fresh) {
     db.publish(&signals([3]), at(8)).await.unwrap();
     assert_eq!(db.settled_before(at(10)).await.unwrap(), 2);
     assert_eq!(db.settled_before(at(11)).await.unwrap(), 3);
+    // up to a moment and with it, as a replay asks
+    assert_eq!(db.settled_before(at(20).plus(1)).await.unwrap(), 3);
+    db.publish(&signals([4]), at(20)).await.unwrap();
+    assert_eq!(db.settled_before(at(20).plus(1)).await.unwrap(), 3);
 }
 
 async fn a_log_that_lost_rows_is_named_anew_by_one(fresh: Fresh) {
