@@ -381,3 +381,24 @@ pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) 
     );
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<A, B, C, D, E, R>(_: impl Fn(A, B, C, D, E) -> R) -> usize {
+        size_of::<R>()
+    }
+
+    #[test]
+    fn what_opens_a_stream_is_small() {
+        type Of<T> = &'static T;
+        let opens =
+            |state: Of<Arc<State>>, socket: Of<Arc<Socket>>, client, uri: Of<Uri>, headers| {
+                open_checked(state, socket, client, uri, headers)
+            };
+        // thousands may come at once, and what each takes for a moment is room that streams keep others from
+        let size = size(opens);
+        assert!(size <= 4_096, "{size} bytes");
+    }
+}

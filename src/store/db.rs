@@ -213,12 +213,13 @@ impl Db {
             committed: false,
             log: false,
         };
+        // boxed, as whoever waits for this, a request for its stream, would be as large as all that making a connection takes: 30 kB
         let begun = match &self.0.pools {
             Pools::Sqlite { write, .. } => {
-                Begun::Sqlite(write.begin_with("begin immediate").await?)
+                Begun::Sqlite(Box::pin(write.begin_with("begin immediate")).await?)
             }
             Pools::Postgres { pool, patience, .. } => {
-                let begun = patience.of(pool.begin()).await?;
+                let begun = patience.of(Box::pin(pool.begin())).await?;
                 Begun::Postgres(begun, patience.clone())
             }
         };
