@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt as _,
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::Path,
     process::{Child, Command, Output, Stdio},
     time::Duration,
@@ -118,6 +118,14 @@ fn an_error_of_the_database_is_said_once() {
 /// A demo whose temporary folder is in `at`, once it has spoken.
 fn demo(at: &Path) -> (Child, std::sync::mpsc::Receiver<String>) {
     let mut command: Command = sigcast();
+    let as_in_a_terminal = || {
+        // these tests may be run by one that ignores it, as under nohup, and what is ignored stays so
+        // SAFETY: one system call, which may be made between fork and exec
+        unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
+        Ok(())
+    };
+    // SAFETY: as above; nothing is allocated
+    let command = unsafe { command.pre_exec(as_in_a_terminal) };
     let mut child = command
         .args(["demo", "--listen", "127.0.0.1:0", "--speed", "20"])
         .env("TMPDIR", at)
