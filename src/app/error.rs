@@ -70,6 +70,9 @@ pub enum StartError {
     /// More requests to EDGAR than the SEC allows.
     #[error(transparent)]
     EdgarPace(#[from] PaceError),
+    /// The threads of streams.
+    #[error("the threads that write to streams cannot be started")]
+    Threads(#[source] io::Error),
     /// Signals of the operating system.
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),

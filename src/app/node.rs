@@ -33,6 +33,7 @@ use crate::{
         node::Hub,
         pulse, reader,
         seat::End,
+        shards::Shards,
     },
     ingest::insider::intake::{Intake, When},
     model::{
@@ -61,6 +62,7 @@ pub struct Node {
     keeper: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
     leases: Option<Arc<Leases>>,
+    shards: Option<Arc<Shards>>,
     /// Ends this node's heartbeats.
     beats: CancellationToken,
     lock: DirLock,
@@ -186,6 +188,18 @@ impl Node {
             usize::try_from(settings.database.connections / 2).map_or(1, |half| half.max(1)),
         );
         let engines = engines.serve(&state, &life);
+        let shards = settings.stream.direct.then(|| {
+            let threads = settings.stream.shards;
+            Shards::start(
+                &hub,
+                if threads == 0 {
+                    system::cores()
+                } else {
+                    threads
+                },
+            )
+        });
+        let shards = shards.transpose().map_err(StartError::Threads)?;
         let mut node = Node {
             address,
             admin_address,
@@ -197,6 +211,7 @@ impl Node {
             keeper: tokio::spawn(keeper.run()),
             background: Vec::new(),
             leases,
+            shards,
             beats: CancellationToken::new(),
             lock,
         };
@@ -272,6 +287,7 @@ impl Node {
             cap,
             unanswered_for: Duration::from_secs(settings.stream.unanswered_seconds.max(1)),
             hub_metrics: metrics.hub.clone(),
+            shards: None,
             metrics: None,
             soft,
             hard: self.life.hard.clone(),
@@ -284,6 +300,7 @@ impl Node {
             settings.http.clone(),
         );
         main_server.metrics = Some(metrics.http.clone());
+        main_server.shards = self.shards.clone();
         // the admin listener answers for as long as the process lives: a drain wants to be watched
         let admin_server = server(
             router::admin(self.state.clone()),
@@ -326,8 +343,12 @@ impl Node {
             lock,
             leases,
             beats,
+            shards,
             ..
         } = self;
+        if let Some(shards) = shards {
+            shards.stop();
+        }
         let db = state.db.clone();
         drop(state);
         engines.end().await;

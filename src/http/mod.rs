@@ -39,6 +39,8 @@ pub mod guard;
 
 pub mod stream_body;
 
+pub mod leaving;
+
 mod stream_start;
 
 pub mod stream;

@@ -2,8 +2,9 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpStream},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -15,13 +16,16 @@ use axum::{
     body::{Body, Bytes, HttpBody},
 };
 use hyper::{
-    Request, Response,
+    Request, Response, Version,
     body::{Frame, Incoming, SizeHint},
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    net::TcpListener,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
@@ -29,17 +33,22 @@ use super::{
     config::{Config, MAX_HEAD_BYTES, MAX_HEAD_FIELDS},
     connections::{Connections, CountedAddress},
     guard::AboveCap,
+    leaving::Exit,
     metrics::{Metrics, RefusedLabel},
     proxies::Proxies,
 };
 use crate::hub::{
     self,
+    shard::Bare,
+    shards::Shards,
     socket::{Socket, SocketIo},
     transport::Transport as _,
 };
 
 /// Connections above the cap that are still told so.
 const TOLD: usize = 64;
+/// How long the first frame of a stream may wait for a peer that reads nothing.
+const GREETED_WITHIN: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// While accepting fails, it is said this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -58,6 +67,8 @@ pub struct Server {
     pub unanswered_for: Duration,
     /// For latencies.
     pub hub_metrics: hub::metrics::Metrics,
+    /// Where its streams go, if they leave hyper.
+    pub shards: Option<Arc<Shards>>,
     /// For its connections, where they are counted.
     pub metrics: Option<Metrics>,
     /// Cancelled: no new connections.
@@ -74,6 +85,17 @@ struct Accepted {
     connections: Arc<Connections>,
     /// Above a cap already, for this reason.
     above: Option<&'static str>,
+    /// How it may leave hyper.
+    exit: Option<Exit>,
+}
+
+/// What a connection in hyper has come to.
+enum Step {
+    Ended(hyper::Result<()>),
+    /// Its stream's first frame has left.
+    Leaves(Bare<Socket>),
+    /// Its stream's first frame waits for the peer.
+    Greets,
 }
 
 impl Server {
@@ -82,10 +104,21 @@ impl Server {
         let server = Arc::new(self);
         let connections = Arc::new(Connections::default());
         let mut complained: Option<Instant> = None;
+        let register = |listener: std::net::TcpListener| {
+            // SAFETY: it keeps its descriptor, and is owned by what is made of it.
+            unsafe { AsyncFd::register(listener) }.map_err(io::Error::from)
+        };
+        let listener = match listener.into_std().and_then(register) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "the listener cannot be looked at");
+                return;
+            }
+        };
         loop {
             let accepted = tokio::select! {
                 () = server.soft.cancelled() => return,
-                accepted = listener.accept() => accepted,
+                accepted = listener.async_io(Interest::READABLE, |listener| listener.accept()) => accepted,
             };
             match accepted {
                 Ok((tcp, peer)) => server.clone().admit(tcp, peer, &connections),
@@ -124,19 +157,31 @@ impl Server {
         if all > self.cap.saturating_add(TOLD) {
             return;
         }
-        let Ok(socket) = Socket::new(tcp, peer, self.unanswered_for) else {
+        let socket = tcp
+            .set_nonblocking(true)
+            .and_then(|()| Socket::new(tcp, peer, self.unanswered_for));
+        let Ok(socket) = socket else {
             return;
         };
+        let exit = self.shards.clone().map(Exit::new);
         let accepted = Accepted {
             socket,
             connections: connections.clone(),
             above,
+            exit: exit.clone(),
         };
         let tracker = self.tracker.clone();
         tracker.spawn(async move {
-            let _counted = (counted, of_address);
-            let _open = self.metrics.as_ref().map(Metrics::open_connection);
-            self.serve(accepted).await;
+            let open = self.metrics.as_ref().map(Metrics::open_connection);
+            let counted = (counted, of_address, open, self.tracker.token());
+            let left = self.serve(&accepted).await;
+            if let (Some(mut stream), Some(exit)) = (left, exit) {
+                let before = std::mem::replace(&mut stream.keep, Box::new(()));
+                stream.keep = Box::new((counted, before));
+                exit.go(stream);
+            } else {
+                accepted.socket.close();
+            }
         });
     }
 
@@ -163,33 +208,56 @@ impl Server {
         }
     }
 
-    async fn serve(&self, accepted: Accepted) {
+    /// Until its end, or until its stream leaves.
+    async fn serve(&self, accepted: &Accepted) -> Option<Bare<Socket>> {
         let socket = &accepted.socket;
-        let io = TokioIo::new(SocketIo::new(socket.clone(), self.hub_metrics.clone()));
-        let service = service_fn(|request| self.answer(&accepted, request));
-        let connection = http1::Builder::new()
+        let io = SocketIo::new(socket.clone(), self.hub_metrics.clone());
+        let io = TokioIo::new(io.ok()?);
+        let service = service_fn(|request| Box::pin(self.answer(accepted, request)));
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_secs(self.config.header_seconds.max(1)))
             .max_headers(MAX_HEAD_FIELDS)
             // the head's limit as well: it must be whole within the buffer
             .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(io, service);
-        tokio::pin!(connection);
-        let mut told = false;
+        let (mut told, mut greets) = (false, false);
         loop {
-            tokio::select! {
+            let step = poll_fn(|cx| {
+                let ended = connection.poll_without_shutdown(cx);
+                match (ended, &accepted.exit) {
+                    (Poll::Ready(ended), _) => Poll::Ready(Step::Ended(ended)),
+                    (Poll::Pending, Some(exit)) if exit.is_leaving() => match exit.ready() {
+                        Some(stream) => Poll::Ready(Step::Leaves(stream)),
+                        None if !greets => Poll::Ready(Step::Greets),
+                        None => Poll::Pending,
+                    },
+                    (Poll::Pending, _) => Poll::Pending,
+                }
+            });
+            let step = tokio::select! {
                 biased;
-                () = socket.killed() => return,
+                () = socket.killed() => return None,
                 // kept connections are answered throughout the drain; then each ends with what it is doing
                 () = self.hard.cancelled(), if !told => {
                     told = true;
-                    connection.as_mut().graceful_shutdown();
+                    Pin::new(&mut connection).graceful_shutdown();
+                    continue;
                 }
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, peer = %socket.peer(), "connection ended");
-                    }
-                    return;
+                step = step => step,
+                // nothing was read of many answers before it
+                () = tokio::time::sleep(GREETED_WITHIN), if greets => return None,
+            };
+            match step {
+                Step::Greets => greets = true,
+                Step::Leaves(stream) => return Some(stream),
+                Step::Ended(Ok(())) => {
+                    let _ = socket.shut_down();
+                    return None;
+                }
+                Step::Ended(Err(error)) => {
+                    tracing::debug!(%error, peer = %socket.peer(), "connection ended");
+                    return None;
                 }
             }
         }
@@ -218,7 +286,19 @@ impl Server {
         if above.is_some() {
             request.extensions_mut().insert(AboveCap);
         }
+        // only there does a body come in chunks
+        let exit = accepted.exit.as_ref();
+        let exit = exit.filter(|_| request.version() == Version::HTTP_11);
+        if let Some(exit) = exit {
+            request.extensions_mut().insert(exit.clone());
+        }
         let Ok(response) = self.router.clone().oneshot(request).await;
+        if let Some(exit) = exit {
+            // its body stays behind
+            if exit.is_leaving() {
+                exit.keep(counted.take());
+            }
+        }
         Ok(response.map(|body| Counting {
             body,
             _counted: counted,

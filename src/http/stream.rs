@@ -17,7 +17,9 @@ use utoipa::ToSchema;
 use super::{
     access,
     error::{ApiError, ApiResult},
-    guard, reply,
+    guard,
+    leaving::Exit,
+    reply,
     state::State,
     stream_body::StreamBody,
     stream_start::{LAST_EVENT_ID, Start, replay, start},
@@ -27,9 +29,11 @@ use crate::{
     hub::{
         frame::{self, Hello},
         leases::Refusal,
+        outlet::Outlet,
         ring::Lineage,
         seat::Seat,
         seats::{SeatGuard, Taken},
+        shard::Bare,
         socket::Socket,
         stream::{self, Opening, Replay},
         transport::Transport,
@@ -78,6 +82,7 @@ pub async fn open(
     Shared(state): Shared<Arc<State>>,
     Extension(socket): Extension<Arc<Socket>>,
     Extension(client): Extension<ClientAddress>,
+    exit: Option<Extension<Exit>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -89,7 +94,7 @@ pub async fn open(
         holder.check_stream(&state.plans, state.clock.now())?;
         return Ok(reply::stream_head(Body::empty()));
     }
-    match open_checked(&state, &socket, client, &uri, &headers).await {
+    match open_checked(&state, &socket, client, exit, &uri, &headers).await {
         Err(error)
             if error.status() == StatusCode::SERVICE_UNAVAILABLE && reply::comes_back(&headers) =>
         {
@@ -103,6 +108,7 @@ async fn open_checked(
     state: &Arc<State>,
     socket: &Arc<Socket>,
     client: ClientAddress,
+    exit: Option<Extension<Exit>>,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> ApiResult {
@@ -180,7 +186,7 @@ async fn open_checked(
         .becomes_stream()
         .map_err(|e| ApiError::internal(&e))?;
     Ok(hand_over(
-        state, socket, seat, &holder, query, start, replay, log, &head, ticket,
+        state, socket, exit, seat, &holder, query, start, replay, log, &head, ticket,
     ))
 }
 
@@ -188,6 +194,7 @@ async fn open_checked(
 fn hand_over(
     state: &Arc<State>,
     socket: &Arc<Socket>,
+    exit: Option<Extension<Exit>>,
     seat: SeatGuard,
     holder: &Holder,
     query: StreamQuery,
@@ -215,7 +222,7 @@ fn hand_over(
         seq: start.at,
     });
     let opening = Opening {
-        hello: frame::hello(&hello, state.retry_ms(), stands.as_ref()),
+        hello: Some(frame::hello(&hello, state.retry_ms(), stands.as_ref())),
         gap: start.gap,
         at: start.at,
         log,
@@ -223,19 +230,35 @@ fn hand_over(
         heartbeat: query.heartbeat,
         replay,
         retry_ms: state.retry_ms(),
-        phase: state.random.balanced(),
+        next_ping: stream::first_ping(&hub.config, state.random.balanced()),
+        matched: 0,
     };
     tracing::info!(
         key = %seat.key_id, connection = seat.connection, peer = %seat.peer, after = opening.at, "stream opened"
     );
+    let opened = Instant::now();
+    if let Some(Extension(exit)) = exit {
+        let body = exit.leave(Bare {
+            seat,
+            socket: socket.clone(),
+            opening,
+            opened,
+            keep: Box::new(ticket),
+        });
+        let mut head = reply::stream_head(body);
+        // it is the connection's last answer
+        let close = header::HeaderValue::from_static("close");
+        head.headers_mut().insert(header::CONNECTION, close);
+        return head;
+    }
     let (out, pieces) = mpsc::channel(hub.config.pending_frames.max(1));
-    let body = StreamBody::new(pieces, seat.shared(), socket.clone(), hub.clone());
+    let outlet = Outlet::new(pieces, seat.shared(), socket.clone(), hub.clone(), opened);
     let socket = socket.clone();
     tokio::spawn(async move {
         let _ticket = ticket;
         stream::run(hub, seat, socket, opening, out).await;
     });
-    reply::stream_head(Body::new(body))
+    reply::stream_head(Body::new(StreamBody(outlet)))
 }
 
 /// Waits until few others ask the database for their openings: of thousands that come back at once, each waits, and none is refused for
@@ -395,7 +418,7 @@ mod tests {
         type Of<T> = &'static T;
         let opens =
             |state: Of<Arc<State>>, socket: Of<Arc<Socket>>, client, uri: Of<Uri>, headers| {
-                open_checked(state, socket, client, uri, headers)
+                open_checked(state, socket, client, None, uri, headers)
             };
         // thousands may come at once, and what each takes for a moment is room that streams keep others from
         let size = size(opens);

@@ -2,15 +2,21 @@
 
 pub mod config;
 
-pub mod metrics;
+pub mod chunk;
 
 pub mod frame;
+
+pub mod latency;
+
+pub mod metrics;
 
 pub mod bell;
 
 pub mod ring;
 
 pub mod transport;
+
+pub mod greeting;
 
 pub mod socket;
 
@@ -37,3 +43,15 @@ pub mod catch_up;
 pub mod lag;
 
 pub mod stream;
+
+pub mod outlet;
+
+pub mod lane;
+
+pub mod ping;
+
+pub mod shard;
+
+mod bare;
+
+pub mod shards;

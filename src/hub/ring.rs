@@ -4,8 +4,9 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering, fence},
     },
+    task::Waker,
 };
 
 use super::{
@@ -35,6 +36,14 @@ pub struct Lineage {
     pub epoch: Arc<str>,
 }
 
+impl Lineage {
+    /// Whether it is the same log, by the same name.
+    #[must_use]
+    pub fn is(&self, other: &Lineage) -> bool {
+        self.age == other.age
+    }
+}
+
 #[derive(Debug)]
 struct Held {
     epoch: Arc<str>,
@@ -53,6 +62,8 @@ pub struct Ring {
     /// Changes while `frames` is held.
     age: AtomicU64,
     bell: Bell,
+    /// Threads that read it, each for many streams.
+    threads: RwLock<Vec<Waker>>,
 }
 
 impl Ring {
@@ -70,7 +81,22 @@ impl Ring {
             max_bytes,
             head: AtomicI64::new(head),
             bell: Bell::default(),
+            threads: RwLock::default(),
         }
+    }
+
+    /// From here on, a thread is woken at every new head.
+    pub fn wake(&self, thread: Waker) {
+        let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
+        threads.push(thread);
+    }
+
+    fn tell(&self) {
+        // a thread that goes to sleep says so, then looks at the head; here it is the other way round
+        fence(Ordering::SeqCst);
+        let threads = self.threads.read().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().for_each(Waker::wake_by_ref);
+        self.bell.ring();
     }
 
     /// Adds frames that follow the head without a hole, and wakes the streams.
@@ -97,7 +123,7 @@ impl Ring {
             }
         }
         self.head.store(last, Ordering::Release);
-        self.bell.ring();
+        self.tell();
     }
 
     /// Forgets all: the log went back, and has another name by now. Streams are told so.
@@ -109,7 +135,7 @@ impl Ring {
             self.age.fetch_add(1, Ordering::AcqRel);
             self.head.store(head, Ordering::Release);
         }
-        self.bell.ring();
+        self.tell();
     }
 
     /// The log that it stands in, and the last seq read from it.

@@ -1,9 +1,10 @@
 //! A connection's socket: shared with its seat, so that a holder can be probed, and counted byte by byte.
 
 use std::{
-    io,
-    net::SocketAddr,
-    os::fd::AsRawFd,
+    io::{self, IoSlice, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    ops::Deref,
+    os::fd::{AsRawFd, RawFd},
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,13 +16,13 @@ use std::{
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
     sync::Notify,
 };
 
 use super::{
     frame::{Accepted, Frame},
+    greeting::Greeting,
     metrics::Metrics,
     transport::{Condition, Transport},
 };
@@ -31,6 +32,9 @@ const STREAM_BUFFER: usize = 32 * 1024;
 /// Of answers: a whole page. With less than two of the path's segments, each waits for the reader's delayed acknowledgement (40 ms) of the
 /// one before; on one machine a segment has 64 kB.
 const ANSWER_BUFFER: usize = 256 * 1024;
+
+/// Bytes that the client of a stream may send after its request: there is nothing to say.
+pub const MOST_RECEIVED: usize = 64 * 1024;
 
 /// What is measured of a frame when its bytes leave.
 #[derive(Debug)]
@@ -51,10 +55,19 @@ pub struct Socket {
     killed: Notify,
     /// Frames handed over whose bytes have not left yet.
     marks: Mutex<Vec<Mark>>,
+    /// What is to have left before the connection is taken from hyper.
+    greeting: Mutex<Option<Box<Greeting>>>,
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.tcp.as_raw_fd()
+    }
 }
 
 impl Socket {
-    /// Takes an accepted connection and sets its options: no Nagle, a bounded send buffer, and dead peers found within `unanswered_for`.
+    /// Takes an accepted connection, which must not block, and sets its options: no Nagle, a bounded send buffer, and dead peers found
+    /// within `unanswered_for`.
     pub fn new(
         tcp: TcpStream,
         peer: SocketAddr,
@@ -77,6 +90,7 @@ impl Socket {
             closed: AtomicBool::new(false),
             killed: Notify::new(),
             marks: Mutex::new(Vec::new()),
+            greeting: Mutex::new(None),
         };
         socket.let_system_give_up(true)?;
         Ok(Arc::new(socket))
@@ -135,6 +149,43 @@ impl Socket {
     pub async fn killed(&self) {
         self.killed.notified().await;
     }
+
+    /// From here on, looks for this to leave.
+    pub fn expect(&self, greeting: Greeting) {
+        let mut held = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Some(Box::new(greeting));
+    }
+
+    /// Whether what was looked for has left.
+    #[must_use]
+    pub fn has_greeted(&self) -> bool {
+        let mut held = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take_if(|greeting| greeting.has_left()).is_some()
+    }
+
+    /// Ends the sending side.
+    pub fn shut_down(&self) -> io::Result<()> {
+        self.tcp.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Notes the end: whoever looks at it from outside knows that nobody writes any more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes what the system takes now.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = (&self.tcp).write(bytes)?;
+        // by one thread at a time: the one that runs the stream
+        let written = self.written.load(Ordering::Relaxed) + taken as u64;
+        self.written.store(written, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    /// Reads what has come; 0 at the end.
+    pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        (&self.tcp).read(into)
+    }
 }
 
 impl Transport for Socket {
@@ -187,55 +238,73 @@ impl Transport for Socket {
     }
 }
 
-/// The socket as hyper reads and writes it.
+/// The socket as a task reads and writes it: hyper's, or a stream's.
 #[derive(Debug)]
 pub struct SocketIo {
-    socket: Arc<Socket>,
+    ready: AsyncFd<Arc<Socket>>,
     metrics: Metrics,
 }
 
 impl SocketIo {
-    /// Wraps a socket.
-    #[must_use]
-    pub fn new(socket: Arc<Socket>, metrics: Metrics) -> Self {
-        SocketIo { socket, metrics }
+    /// Has the runtime look at a socket.
+    pub fn new(socket: Arc<Socket>, metrics: Metrics) -> io::Result<Self> {
+        // SAFETY: the socket keeps its descriptor, and stays as long as what is made of it here.
+        let ready = unsafe { AsyncFd::register(socket) }?;
+        Ok(SocketIo { ready, metrics })
     }
 
-    fn wrote(&self, bytes: usize) {
-        self.socket
-            .written
-            .fetch_add(bytes as u64, Ordering::Relaxed);
-        let mut marks = self
-            .socket
-            .marks
+    fn socket(&self) -> &Socket {
+        self.ready.get_ref()
+    }
+
+    /// Writes all of these bytes.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let write = |socket: &Arc<Socket>| (&socket.tcp).write(bytes);
+            let taken = self.ready.async_io(Interest::WRITABLE, write).await?;
+            self.wrote(&[IoSlice::new(bytes)], taken);
+            bytes = &bytes[taken..];
+        }
+        Ok(())
+    }
+
+    /// Resolves when the peer sends no more, or what it has no reason to.
+    pub async fn ended(&self) -> io::Result<()> {
+        let mut received = 0;
+        while received < MOST_RECEIVED {
+            let mut buffer = [0; 1024];
+            let read = |socket: &Arc<Socket>| socket.read(&mut buffer);
+            match self.ready.async_io(Interest::READABLE, read).await? {
+                0 => return Ok(()),
+                more => received += more,
+            }
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    fn wrote(&self, slices: &[IoSlice<'_>], bytes: usize) {
+        let socket = self.socket();
+        socket.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(greeting) = &mut *socket
+            .greeting
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner)
+        {
+            greeting.wrote(slices, bytes);
+        }
+        let mut marks = socket.marks.lock().unwrap_or_else(PoisonError::into_inner);
         for mark in marks.drain(..) {
-            let since_read = mark.read.elapsed();
-            self.metrics.delivery.observe(since_read.as_secs_f64());
-            if let Some(age) = mark.age {
-                let since_published = age + since_read;
-                self.metrics
-                    .publishing
-                    .observe(since_published.as_secs_f64());
-            }
-            if let Some(accepted) = mark.accepted {
-                self.metrics
-                    .detection
-                    .observe(accepted.at.elapsed().as_secs_f64());
-                if let Some(sighted) = accepted.sighted {
-                    self.metrics
-                        .feed_to_frame
-                        .observe(sighted.elapsed().as_secs_f64());
-                }
-            }
+            self.metrics
+                .delivered(mark.read, mark.age, mark.accepted, 1, Instant::now());
         }
     }
 }
 
-impl Drop for SocketIo {
-    fn drop(&mut self) {
-        self.socket.closed.store(true, Ordering::Relaxed);
+impl Deref for SocketIo {
+    type Target = Socket;
+
+    fn deref(&self) -> &Socket {
+        self.socket()
     }
 }
 
@@ -246,14 +315,13 @@ impl AsyncRead for SocketIo {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.socket.tcp.poll_read_ready(cx))?;
-            match self.socket.tcp.try_read(into.initialize_unfilled()) {
-                Ok(bytes) => {
-                    into.advance(bytes);
+            let mut ready = ready!(self.ready.poll_read_ready(cx))?;
+            match ready.try_io(|socket| socket.get_ref().read(into.initialize_unfilled())) {
+                Ok(read) => {
+                    into.advance(read?);
                     return Poll::Ready(Ok(()));
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
+                Err(_would_block) => {}
             }
         }
     }
@@ -265,23 +333,23 @@ impl AsyncWrite for SocketIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.socket.tcp.poll_write_ready(cx))?;
-            match self.socket.tcp.try_write_vectored(slices) {
-                Ok(bytes) => {
-                    self.wrote(bytes);
+            let mut ready = ready!(self.ready.poll_write_ready(cx))?;
+            match ready.try_io(|socket| (&socket.get_ref().tcp).write_vectored(slices)) {
+                Ok(written) => {
+                    let bytes = written?;
+                    self.wrote(slices, bytes);
                     return Poll::Ready(Ok(bytes));
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
+                Err(_would_block) => {}
             }
         }
     }
@@ -295,6 +363,6 @@ impl AsyncWrite for SocketIo {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&self.socket.tcp).shutdown(std::net::Shutdown::Write))
+        Poll::Ready(self.socket().shut_down())
     }
 }

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     catch_up::{Cursor, Step},
+    config::Config,
     frame::{self, Ending, Frame, Gap, GapReason},
     lag::Lag,
     metrics::CloseLabel,
@@ -64,8 +65,8 @@ impl Replay {
 /// How a stream begins.
 #[derive(Debug)]
 pub struct Opening {
-    /// The first frame.
-    pub hello: Bytes,
+    /// The first frame; `None` where it has been said.
+    pub hello: Option<Bytes>,
     /// A hole that is already known.
     pub gap: Option<Gap>,
     /// After which seq, ...
@@ -80,19 +81,65 @@ pub struct Opening {
     pub replay: Option<Replay>,
     /// `retry:` of a `bye`.
     pub retry_ms: u32,
-    /// Seconds by which this stream's pings are off the others', −1 to 1 times the spread.
-    pub phase: f64,
+    /// When the first ping is due.
+    pub next_ping: Instant,
+    /// Signals sent before.
+    pub matched: u64,
 }
 
 /// How long the last word may wait for a client that does not read.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// Why the loop below ended.
-enum Over {
+/// Why a stream ends.
+#[derive(Debug)]
+pub enum Over {
     /// Something to say, then the end.
     Say(&'static str, Bytes),
     /// The client is gone, or cannot be told.
     Silent(&'static str),
+}
+
+impl Over {
+    /// What becomes of a stream that is ended from outside.
+    #[must_use]
+    pub fn by(end: End, retry_ms: u32) -> Self {
+        match end {
+            End::Error(ending) => Over::Say(ending.code(), ending.frame()),
+            End::Gone => Over::Silent("holder_gone"),
+            End::Unreachable => Over::Silent("unreachable"),
+            End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
+            End::Closed => Over::Say(
+                "closed_by_operator",
+                frame::bye("closed_by_operator", retry_ms),
+            ),
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Over::Say(reason, _) | Over::Silent(reason) => reason,
+        }
+    }
+}
+
+/// When the first ping of a stream is due that begins now. `phase`: by how much of the spread it is off the others', −1 to 1.
+#[must_use]
+pub fn first_ping(config: &Config, phase: f64) -> Instant {
+    let seconds = config.ping_seconds as f64;
+    let spread = phase * (config.ping_spread_seconds as f64).min(seconds / 2.0);
+    Instant::now() + Duration::from_secs_f64((seconds + spread).max(0.05))
+}
+
+/// Counts a stream that is over. Its seat may still be held.
+pub fn note_end(hub: &Hub, seat: &SeatGuard, reason: &'static str) {
+    hub.metrics.streams.dec();
+    hub.metrics
+        .closes
+        .get_or_create(&CloseLabel { reason })
+        .inc();
+    tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
 }
 
 /// Runs a stream until it ends; the seat is freed on return. `out` leads to the connection.
@@ -104,17 +151,54 @@ pub async fn run(
     out: mpsc::Sender<Piece>,
 ) {
     hub.metrics.streams.inc();
-    let mut stream = Stream::new(&hub, &seat, &opening, &out);
-    let over = stream.live().await;
-    let (reason, last) = match over {
-        Over::Say(reason, last) => (reason, Some(last)),
-        Over::Silent(reason) => (reason, None),
+    let over = Stream::new(&hub, &seat, &opening, &out).until_over().await;
+    end(&hub, &seat, &*socket, over, &out).await;
+}
+
+/// Runs a stream until it has all there is, or ends. Where it goes on from, if it does.
+pub async fn catch_up(
+    hub: &Arc<Hub>,
+    seat: &SeatGuard,
+    socket: &dyn Transport,
+    opening: Opening,
+    out: mpsc::Sender<Piece>,
+) -> Option<Opening> {
+    let mut stream = Stream::new(hub, seat, &opening, &out);
+    match stream.until_live().await {
+        Ok(()) => {
+            let (at, log) = (stream.cursor.at(), stream.cursor.log());
+            let (matched, next_ping) = (stream.matched, stream.next_ping);
+            drop(stream);
+            Some(Opening {
+                hello: None,
+                gap: None,
+                at,
+                log,
+                matched,
+                next_ping,
+                ..opening
+            })
+        }
+        Err(over) => {
+            drop(stream);
+            end(hub, seat, socket, over, &out).await;
+            None
+        }
+    }
+}
+
+async fn end(
+    hub: &Hub,
+    seat: &SeatGuard,
+    socket: &dyn Transport,
+    over: Over,
+    out: &mpsc::Sender<Piece>,
+) {
+    note_end(hub, seat, over.reason());
+    let last = match over {
+        Over::Say(_, last) => Some(last),
+        Over::Silent(_) => None,
     };
-    hub.metrics.streams.dec();
-    hub.metrics
-        .closes
-        .get_or_create(&CloseLabel { reason })
-        .inc();
     // the seat may be another's by now: one try to tell, without waiting for a reader that does not read; one that reads slowly
     // has ended of itself, and may take as long as a reader may pause
     let patience = match seat.ending() {
@@ -130,7 +214,6 @@ pub async fn run(
     if !told {
         socket.kill();
     }
-    tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
 }
 
 /// A comment, and the event beside it, if any: each is a frame of its own.
@@ -164,19 +247,15 @@ impl<'a> Stream<'a> {
         opening: &'a Opening,
         out: &'a mpsc::Sender<Piece>,
     ) -> Self {
-        let config = &hub.config;
-        let spread = opening.phase
-            * (config.ping_spread_seconds as f64).min(config.ping_seconds as f64 / 2.0);
-        let first = (config.ping_seconds as f64 + spread).max(0.05);
-        let now = Instant::now();
+        let patience = Duration::from_secs(hub.config.lag_seconds.max(1));
         Stream {
             cursor: Cursor::new(hub.clone(), opening.log.clone(), opening.at),
             sent_at: opening.at,
             sent_in: opening.log.epoch.clone(),
             told: opening.at,
-            matched: 0,
-            next_ping: now + Duration::from_secs_f64(first),
-            lag: Lag::new(Duration::from_secs(config.lag_seconds.max(1)), now),
+            matched: opening.matched,
+            next_ping: opening.next_ping,
+            lag: Lag::new(patience, Instant::now()),
             replay_last: opening.replay.and_then(|replay| replay.last),
             pace: None,
             hub,
@@ -186,39 +265,51 @@ impl<'a> Stream<'a> {
         }
     }
 
-    async fn live(&mut self) -> Over {
+    async fn until_over(&mut self) -> Over {
         if let Err(over) = self.greet().await {
             return over;
         }
         loop {
-            if let Some(last) = self.replay_last
-                && self.cursor.at() >= last
-            {
-                return self.end_replay(last).await;
-            }
-            if self.cursor.at() >= self.hub.ring.head() {
-                self.lag.rest();
-            }
-            // what has happened wins over what could be sent
-            let step = tokio::select! {
-                biased;
-                over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return over,
-                () = self.seat.probe_asked() => Err(Comment(frame::PROBE, None)),
-                () = sleep_until(self.next_ping) => Err(self.ping()),
-                last = last_of_replay(self.hub, self.opening.replay), if self.replay_last.is_none() => {
-                    self.replay_last = Some(last);
-                    continue;
-                }
-                step = self.cursor.next() => Ok(step),
-            };
-            let done = match step {
-                Err(comment) => self.say(comment).await,
-                Ok(Step::Gap(gap)) => self.send_gap(&gap).await,
-                Ok(Step::Frames(frames)) => self.send_frames(frames).await,
-            };
-            if let Err(over) = done {
+            if let Err(over) = self.step().await {
                 return over;
             }
+        }
+    }
+
+    /// Until there is nothing more to be read; a replay is never that far.
+    async fn until_live(&mut self) -> Result<(), Over> {
+        self.greet().await?;
+        while self.opening.replay.is_some() || !self.cursor.is_live() {
+            self.step().await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self) -> Result<(), Over> {
+        if let Some(last) = self.replay_last
+            && self.cursor.at() >= last
+        {
+            return Err(self.end_replay(last).await);
+        }
+        if self.cursor.at() >= self.hub.ring.head() {
+            self.lag.rest();
+        }
+        // what has happened wins over what could be sent
+        let step = tokio::select! {
+            biased;
+            over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return Err(over),
+            () = self.seat.probe_asked() => Err(Comment(frame::PROBE, None)),
+            () = sleep_until(self.next_ping) => Err(self.ping()),
+            last = last_of_replay(self.hub, self.opening.replay), if self.replay_last.is_none() => {
+                self.replay_last = Some(last);
+                return Ok(());
+            }
+            step = self.cursor.next() => Ok(step),
+        };
+        match step {
+            Err(comment) => self.say(comment).await,
+            Ok(Step::Gap(gap)) => self.send_gap(&gap).await,
+            Ok(Step::Frames(frames)) => self.send_frames(frames).await,
         }
     }
 
@@ -241,8 +332,9 @@ impl<'a> Stream<'a> {
     }
 
     async fn greet(&mut self) -> Result<(), Over> {
-        self.send(Piece::Control(self.opening.hello.clone()))
-            .await?;
+        if let Some(hello) = &self.opening.hello {
+            self.send(Piece::Control(hello.clone())).await?;
+        }
         if let Some(gap) = &self.opening.gap {
             self.send(Piece::Control(frame::gap(&self.opening.log.epoch, gap)))
                 .await?;
@@ -419,13 +511,7 @@ async fn interruption(
         });
         tokio::select! {
             biased;
-            end = seat.ended() => return match end {
-                End::Error(ending) => Over::Say(ending.code(), ending.frame()),
-                End::Gone => Over::Silent("holder_gone"),
-                End::Unreachable => Over::Silent("unreachable"),
-                End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
-                End::Closed => Over::Say("closed_by_operator", frame::bye("closed_by_operator", retry_ms)),
-            },
+            end = seat.ended() => return Over::by(end, retry_ms),
             () = out.closed() => return Over::Silent("client_gone"),
             () = seat.lapse_moved() => {}
             () = tokio::time::sleep(Duration::from_micros(left as u64)) => {}
