@@ -55,3 +55,6 @@ pub mod shard;
 mod bare;
 
 pub mod shards;
+
+#[cfg(test)]
+mod shard_test;

@@ -139,7 +139,7 @@ impl Shards {
                 runtime: runtime.clone(),
             };
             let named = std::thread::Builder::new().name(format!("streams-{number}"));
-            let running = named.spawn(move || thread.run())?;
+            let running = named.spawn(move || thread.run_on())?;
             shards.threads().push(running);
         }
         Ok(shards)
@@ -199,6 +199,21 @@ struct Thread {
 }
 
 impl Thread {
+    /// Runs until it is stopped. A fault in one stream must not end those of all others for ever: they are closed, and come back.
+    fn run_on(&mut self) {
+        loop {
+            let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run()));
+            if run.is_ok() {
+                return;
+            }
+            let streams = self.shard.len();
+            tracing::error!(streams, "a fault in a thread of streams: these are closed");
+            let metrics = &self.shards.hub.metrics;
+            metrics.streams.dec_by(streams as i64);
+            self.shard = Shard::new(self.shards.hub.clone(), self.inbox.clone());
+        }
+    }
+
     fn run(&mut self) {
         let mut events = Events::with_capacity(EVENTS);
         let mut looked = Instant::now();
