@@ -27,7 +27,6 @@ impl Exit {
     }
 
     /// The stream leaves as soon as its first frame has; the body that says it.
-    #[must_use]
     pub fn leave(&self, mut stream: Bare<Socket>) -> Body {
         let hello = stream.opening.hello.take().unwrap_or_default();
         stream.socket.expect(greeting::Greeting::new(&hello));

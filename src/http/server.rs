@@ -93,7 +93,7 @@ struct Accepted {
 enum Step {
     Ended(hyper::Result<()>),
     /// Its stream's first frame has left.
-    Leaves(Bare<Socket>),
+    Leaves(Box<Bare<Socket>>),
     /// Its stream's first frame waits for the peer.
     Greets,
 }
@@ -228,7 +228,7 @@ impl Server {
                 match (ended, &accepted.exit) {
                     (Poll::Ready(ended), _) => Poll::Ready(Step::Ended(ended)),
                     (Poll::Pending, Some(exit)) if exit.is_leaving() => match exit.ready() {
-                        Some(stream) => Poll::Ready(Step::Leaves(stream)),
+                        Some(stream) => Poll::Ready(Step::Leaves(Box::new(stream))),
                         None if !greets => Poll::Ready(Step::Greets),
                         None => Poll::Pending,
                     },
@@ -250,7 +250,7 @@ impl Server {
             };
             match step {
                 Step::Greets => greets = true,
-                Step::Leaves(stream) => return Some(stream),
+                Step::Leaves(stream) => return Some(*stream),
                 Step::Ended(Ok(())) => {
                     let _ = socket.shut_down();
                     return None;

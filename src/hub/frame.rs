@@ -49,7 +49,7 @@ impl Frame {
         let data = wire(row);
         let facets = Facets::of(&row.body);
         let named = |name: EventName| {
-            Chunk::of(&format!(
+            Chunk::of(format!(
                 "event: {}\ndata: {data}\nid: {epoch}-{}\n\n",
                 name.word(),
                 row.seq

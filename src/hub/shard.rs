@@ -59,7 +59,7 @@ pub enum Left<W> {
     /// It has to catch up: first the rest of a frame, then from its place on.
     Behind {
         /// The stream.
-        bare: Bare<W>,
+        bare: Box<Bare<W>>,
         /// What is left of a frame that it has in part.
         rest: Vec<u8>,
     },
@@ -369,6 +369,7 @@ impl<W: Wire> Shard<W> {
     }
 
     fn leave_behind(&mut self, bare: Bare<W>, rest: Vec<u8>) {
+        let bare = Box::new(bare);
         self.left.push(Left::Behind { bare, rest });
     }
 

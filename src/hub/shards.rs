@@ -315,7 +315,8 @@ impl Thread {
                 .deregister(&mut SourceFd(&socket.as_raw_fd()));
             match left {
                 Left::Behind { bare, rest } => {
-                    self.runtime.spawn(self.shards.clone().catch_up(bare, rest));
+                    self.runtime
+                        .spawn(self.shards.clone().catch_up(*bare, rest));
                 }
                 Left::Over { socket, rest, keep } => {
                     let metrics = self.shards.hub.metrics.clone();
