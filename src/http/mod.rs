@@ -14,6 +14,10 @@ pub mod error;
 
 pub mod reply;
 
+pub mod batch;
+
+pub mod caller;
+
 pub mod callers;
 
 #[cfg(test)]

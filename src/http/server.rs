@@ -101,10 +101,10 @@ enum Step {
 impl Server {
     /// Accepts until the soft token is cancelled; the listening socket is closed on return.
     pub async fn run(self, listener: TcpListener) {
-        let server = Arc::new(self);
         let connections = Arc::new(Connections::default());
         let mut complained: Option<Instant> = None;
         let register = |listener: std::net::TcpListener| {
+            Socket::prepare(&listener, self.unanswered_for)?;
             // SAFETY: it keeps its descriptor, and is owned by what is made of it.
             unsafe { AsyncFd::register(listener) }.map_err(io::Error::from)
         };
@@ -115,6 +115,7 @@ impl Server {
                 return;
             }
         };
+        let server = Arc::new(self);
         loop {
             let accepted = tokio::select! {
                 () = server.soft.cancelled() => return,

@@ -11,7 +11,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::{SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     guard,
     leaving::Exit,
     reply,
-    state::State,
+    state::{Look, State},
     stream_body::StreamBody,
     stream_start::{LAST_EVENT_ID, Start, replay, start},
 };
@@ -90,7 +90,8 @@ pub async fn open(
     if method == Method::HEAD {
         // what a GET would begin with, without taking the seat
         StreamQuery::parse(uri.query().unwrap_or_default())?;
-        let holder = guard::holder(&state, &headers).await?;
+        let look = look(&state).await?;
+        let holder = guard::holder(&state, &headers, look.access).await?;
         holder.check_stream(&state.plans, state.clock.now())?;
         return Ok(reply::stream_head(Body::empty()));
     }
@@ -122,16 +123,16 @@ async fn open_checked(
             "together with since or last_event_id: where the replay begins",
         ));
     }
-    let turn = take_turn(state).await?;
+    let before = look(state).await?;
     let (holder, ticket) = match query.ticket.take() {
         Some(ticket) => {
+            let _turn = guard::take_turn(state).await?;
             let hash = ticket_hash(ticket.reveal());
             let (holder, spent) = spend_ticket(state, hash, resumes).await?;
-            (holder, Some(spent))
+            (Arc::new(holder), Some(spent))
         }
-        None => (guard::holder(state, headers).await?, None),
+        None => (guard::holder(state, headers, before.access).await?, None),
     };
-    drop(turn);
     holder.check_stream(&state.plans, state.clock.now())?;
     let often = state.connects.admit(&holder.key.id, Instant::now());
     often.map_err(too_many_connects)?;
@@ -158,25 +159,22 @@ async fn open_checked(
         Refusal::Taken(taken) => connection_limit(&taken),
         Refusal::Unavailable(error) => ApiError::unavailable(&error),
     })?;
-    let turn = take_turn(state).await?;
     // revoked while the seat was fought for? From here on, the access watcher knows this stream
-    let holder = state
-        .db
-        .holder_by_key_id(&holder.key.id)
-        .await?
-        .ok_or_else(ApiError::invalid_key)?;
+    let now = look(state).await?;
+    let holder = match now.access == before.access {
+        true => holder,
+        false => {
+            let _turn = guard::take_turn(state).await?;
+            let holder = state.db.holder_by_key_id(&holder.key.id).await?;
+            Arc::new(holder.ok_or_else(ApiError::invalid_key)?)
+        }
+    };
     holder.check_stream(&state.plans, state.clock.now())?;
     seat.set_lapse(access::lapse(&holder));
 
-    let (log, head) = state
-        .hub
-        .head()
-        .await
-        .map_err(|e| ApiError::unavailable(&e))?;
+    let Look { log, head, .. } = now;
     // the end of a replay is settled once those who publish now have published: nobody is to wait with it
-    drop(turn);
     let replay = replay(state, &query).await?;
-    let _turn = take_turn(state).await?;
     let start = match start(state, headers, &query, &head, replay).await? {
         Some(start) => start,
         // a client that comes back after the end: 204 stops EventSource for good
@@ -261,13 +259,11 @@ fn hand_over(
     reply::stream_head(Body::new(StreamBody(outlet)))
 }
 
-/// Waits until few others ask the database for their openings: of thousands that come back at once, each waits, and none is refused for
-/// want of a connection. A seat that is waited for is no part of it.
-async fn take_turn(state: &State) -> Result<SemaphorePermit<'_>, ApiError> {
-    let turn = state.openings.acquire().await;
+/// How the database is now. At once an error, where that has not been known for so long that this node is silent.
+async fn look(state: &State) -> ApiResult<Look> {
+    let look = state.look().await;
     guard::check_reach(state)?;
-    // proof: it is never closed
-    turn.map_err(|error| ApiError::internal(&error))
+    look.map_err(|error| ApiError::unavailable(&error))
 }
 
 /// 400 for a word that is neither yes nor no: a client that wanted the seat would wait for it in vain.
@@ -375,7 +371,8 @@ pub struct NewTicket {
     responses((status = 200, description = "The ticket", body = NewTicket)),
 )]
 pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> ApiResult {
-    let holder = guard::holder(&state, &headers).await?;
+    let look = look(&state).await?;
+    let holder = guard::holder(&state, &headers, look.access).await?;
     let now = state.clock.now();
     holder.check_stream(&state.plans, now)?;
     let text = format!(

@@ -25,6 +25,10 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn written(&self) -> u64;
     /// What the system knows of it now; `None` where it does not say.
     fn condition(&self) -> Option<Condition>;
+    /// Whether the peer has all that was written, as far as that is cheaply known.
+    fn is_at_rest(&self) -> bool {
+        false
+    }
     /// Whether this side has ended it.
     fn is_closed(&self) -> bool;
     /// Ends it without waiting for the peer.
