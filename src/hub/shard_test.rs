@@ -220,7 +220,7 @@ impl World {
             };
             Frame::new("e", &row, None, std::time::Instant::now())
         });
-        self.hub.ring.push(frames.collect());
+        self.hub.ring.push(frames.collect(), |_| ());
         let seqs = first..first + count as i64;
         self.published.extend(seqs.map(|seq| (seq, token)));
     }
