@@ -30,7 +30,6 @@ use crate::{
         ring::Lineage,
         seat::Seat,
         seats::{SeatGuard, Taken},
-        socket::Socket,
         stream::{self, Opening, Replay},
         transport::Transport,
     },
@@ -76,7 +75,7 @@ pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
 )]
 pub async fn open(
     Shared(state): Shared<Arc<State>>,
-    Extension(socket): Extension<Arc<Socket>>,
+    Extension(socket): Extension<Arc<dyn Transport>>,
     Extension(client): Extension<ClientAddress>,
     method: Method,
     uri: Uri,
@@ -101,7 +100,7 @@ pub async fn open(
 
 async fn open_checked(
     state: &Arc<State>,
-    socket: &Arc<Socket>,
+    socket: &Arc<dyn Transport>,
     client: ClientAddress,
     uri: &Uri,
     headers: &HeaderMap,
@@ -137,14 +136,13 @@ async fn open_checked(
         Claim::Fresh
     };
     let connection = state.hub.seats.next_connection();
-    let transport: Arc<dyn Transport> = socket.clone();
     let seat = Seat::new(
         holder.key.id.clone(),
         holder.account.id.clone(),
         connection,
         state.clock.now(),
         client,
-        Arc::downgrade(&transport),
+        Arc::downgrade(socket),
         access::lapse(&holder),
     );
     let taken = state.hub.take_seat(seat, claim).await;
@@ -187,7 +185,7 @@ async fn open_checked(
 #[expect(clippy::too_many_arguments, reason = "the sum of what was decided")]
 fn hand_over(
     state: &Arc<State>,
-    socket: &Arc<Socket>,
+    socket: &Arc<dyn Transport>,
     seat: SeatGuard,
     holder: &Holder,
     query: StreamQuery,
@@ -394,7 +392,7 @@ mod tests {
     fn what_opens_a_stream_is_small() {
         type Of<T> = &'static T;
         let opens =
-            |state: Of<Arc<State>>, socket: Of<Arc<Socket>>, client, uri: Of<Uri>, headers| {
+            |state: Of<Arc<State>>, socket: Of<Arc<dyn Transport>>, client, uri: Of<Uri>, headers| {
                 open_checked(state, socket, client, uri, headers)
             };
         // thousands may come at once, and what each takes for a moment is room that streams keep others from

@@ -6,6 +6,8 @@ pub mod metrics;
 
 pub mod frame;
 
+pub mod mark;
+
 pub mod bell;
 
 pub mod ring;

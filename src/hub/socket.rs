@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use socket2::{SockRef, TcpKeepalive};
@@ -21,7 +21,8 @@ use tokio::{
 };
 
 use super::{
-    frame::{Accepted, Frame},
+    frame::Frame,
+    mark::Mark,
     metrics::Metrics,
     transport::{Condition, Transport},
 };
@@ -31,14 +32,6 @@ const STREAM_BUFFER: usize = 32 * 1024;
 /// Of answers: a whole page. With less than two of the path's segments, each waits for the reader's delayed acknowledgement (40 ms) of the
 /// one before; on one machine a segment has 64 kB.
 const ANSWER_BUFFER: usize = 256 * 1024;
-
-/// What is measured of a frame when its bytes leave.
-#[derive(Debug)]
-struct Mark {
-    accepted: Option<Accepted>,
-    age: Option<Duration>,
-    read: Instant,
-}
 
 /// One accepted connection.
 #[derive(Debug)]
@@ -80,11 +73,6 @@ impl Socket {
         };
         socket.let_system_give_up(true)?;
         Ok(Arc::new(socket))
-    }
-
-    /// From here on it carries a stream: little waits in it.
-    pub fn becomes_stream(&self) -> io::Result<()> {
-        SockRef::from(&self.tcp).set_send_buffer_size(STREAM_BUFFER)
     }
 
     /// Bytes sent that the peer has not acknowledged; `None` where the system does not say.
@@ -131,6 +119,13 @@ impl Socket {
         None
     }
 
+    /// The first byte that the peer sends, which stays to be read; `None` where it ends the connection before.
+    pub async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let read = self.tcp.peek(&mut byte).await?;
+        Ok((read > 0).then_some(byte[0]))
+    }
+
     /// Resolves when the connection was killed.
     pub async fn killed(&self) {
         self.killed.notified().await;
@@ -171,6 +166,10 @@ impl Transport for Socket {
         self.unanswered_for
     }
 
+    fn becomes_stream(&self) -> io::Result<()> {
+        SockRef::from(&self.tcp).set_send_buffer_size(STREAM_BUFFER)
+    }
+
     fn let_system_give_up(&self, may: bool) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         SockRef::from(&self.tcp).set_tcp_user_timeout(may.then_some(self.unanswered_for))?;
@@ -179,11 +178,7 @@ impl Transport for Socket {
 
     fn mark(&self, frame: &Frame) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        marks.push(Mark {
-            accepted: frame.accepted,
-            age: frame.age,
-            read: frame.read,
-        });
+        marks.push(Mark::of(frame));
     }
 }
 
@@ -211,24 +206,7 @@ impl SocketIo {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         for mark in marks.drain(..) {
-            let since_read = mark.read.elapsed();
-            self.metrics.delivery.observe(since_read.as_secs_f64());
-            if let Some(age) = mark.age {
-                let since_published = age + since_read;
-                self.metrics
-                    .publishing
-                    .observe(since_published.as_secs_f64());
-            }
-            if let Some(accepted) = mark.accepted {
-                self.metrics
-                    .detection
-                    .observe(accepted.at.elapsed().as_secs_f64());
-                if let Some(sighted) = accepted.sighted {
-                    self.metrics
-                        .feed_to_frame
-                        .observe(sighted.elapsed().as_secs_f64());
-                }
-            }
+            mark.leaves(&self.metrics);
         }
     }
 }

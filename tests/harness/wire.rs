@@ -4,9 +4,11 @@ use std::{
     collections::VecDeque,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use serde_json::Value;
 
 /// How long a test waits for what must come.
@@ -15,7 +17,42 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// A connection and what was read too far.
 pub struct Wire {
     socket: TcpStream,
+    /// Where TLS is spoken.
+    tls: Option<Box<rustls::ClientConnection>>,
     read: Vec<u8>,
+}
+
+/// Where TLS is spoken, by whom.
+static SECURE: Mutex<Vec<(SocketAddr, CertificateDer<'static>)>> = Mutex::new(Vec::new());
+
+/// From here on connections to this address speak TLS and trust this certificate, or, without one, plain HTTP.
+pub fn secure(address: SocketAddr, certificate: Option<CertificateDer<'static>>) {
+    let mut secure = SECURE.lock().unwrap();
+    secure.retain(|(known, _)| *known != address);
+    secure.extend(certificate.map(|certificate| (address, certificate)));
+}
+
+/// A TLS client for whoever has this certificate, with the protocols that it offers.
+pub fn trusting(certificate: CertificateDer<'static>, protocols: &[&[u8]]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+    config
+}
+
+fn session(to: SocketAddr) -> Option<Box<rustls::ClientConnection>> {
+    let secure = SECURE.lock().unwrap();
+    let (_, certificate) = secure.iter().find(|(known, _)| *known == to)?;
+    let config = Arc::new(trusting(certificate.clone(), &[b"http/1.1"]));
+    let name = "localhost".try_into().unwrap();
+    let session = rustls::ClientConnection::new(config, name);
+    Some(Box::new(session.unwrap()))
 }
 
 /// An answer's first lines.
@@ -76,7 +113,7 @@ impl Wire {
     pub fn sip(&mut self, most: usize) -> Option<usize> {
         let mut piece = vec![0; most];
         self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        match self.socket.read(&mut piece) {
+        match self.read_some(&mut piece) {
             Ok(0) | Err(_) => None,
             Ok(n) => {
                 self.read.extend_from_slice(&piece[..n]);
@@ -96,9 +133,18 @@ impl Wire {
 
     pub fn over(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
+        let tls = socket.peer_addr().ok().and_then(session);
         Wire {
             socket,
+            tls,
             read: Vec::new(),
+        }
+    }
+
+    fn read_some(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match &mut self.tls {
+            None => self.socket.read(into),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).read(into),
         }
     }
 
@@ -109,7 +155,7 @@ impl Wire {
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
-        self.socket.write_all(bytes).unwrap();
+        self.try_send(bytes).unwrap();
     }
 
     /// Sends a request head with these headers, `host` before them, and no body.
@@ -118,7 +164,10 @@ impl Wire {
     }
 
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.write_all(bytes)
+        match &mut self.tls {
+            None => self.socket.write_all(bytes),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).write_all(bytes),
+        }
     }
 
     pub fn head(&mut self) -> Head {
@@ -231,7 +280,7 @@ impl Wire {
         let left = left.max(Duration::from_millis(1));
         self.socket.set_read_timeout(Some(left))?;
         let mut piece = [0; 16 * 1024];
-        match self.socket.read(&mut piece)? {
+        match self.read_some(&mut piece)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
                 self.read.extend_from_slice(&piece[..n]);

@@ -10,7 +10,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-use harness::{ON_POSTGRES, cluster, place, server, wire};
+use harness::{ON_POSTGRES, certificate, cluster, place, server, wire};
 
 mod insider_data;
 mod insider_lists;
@@ -41,6 +41,7 @@ mod logs;
 mod manager;
 mod metrics;
 mod on_postgres;
+mod on_tls;
 mod openapi;
 mod quota;
 mod real_clients;
@@ -55,3 +56,4 @@ mod stdout;
 mod stream;
 mod tail;
 mod tls;
+mod tls_server;
