@@ -11,7 +11,7 @@ pub const ON_TLS: bool = false;
 pub mod cluster;
 
 #[cfg(target_os = "linux")]
-mod vanish;
+pub mod vanish;
 
 pub mod certificate;
 

@@ -30,6 +30,7 @@ mod edge;
 mod engines;
 mod filings;
 mod hostile;
+mod http2;
 mod ingest;
 mod insider_api;
 mod insider_pages;

@@ -1,0 +1,596 @@
+//! Many streams on one HTTP/2 connection: each with a seat, a pace and an end of its own.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use h2::{
+    Reason, RecvStream,
+    client::{Builder, SendRequest},
+};
+use http::{HeaderMap, Request, Response};
+use hyper::body::Bytes;
+use rustls::pki_types::CertificateDer;
+use serde_json::{Value, json};
+use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+
+use super::{
+    server::{Key, Server, sample, until},
+    wire::{PATIENCE, trusting},
+};
+
+const GONE: &str = "sigcast_stream_closes_total{reason=\"holder_gone\"}";
+const SLOW: &str = "sigcast_stream_closes_total{reason=\"slow_consumer\"}";
+
+fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let whole = async { timeout(6 * PATIENCE, test).await };
+    runtime.unwrap().block_on(whole).expect("an end in time")
+}
+
+/// One connection.
+struct Client {
+    to: SocketAddr,
+    send: SendRequest<Bytes>,
+    /// Ends with the connection.
+    driver: JoinHandle<Result<(), h2::Error>>,
+}
+
+/// An answer, read as it comes.
+struct Answer {
+    head: Response<()>,
+    body: RecvStream,
+    /// All of it so far.
+    read: String,
+}
+
+async fn tls(to: SocketAddr, trust: &CertificateDer<'static>) -> (TcpStream, TlsOver) {
+    let tcp = TcpStream::connect(to).await.unwrap();
+    tcp.set_nodelay(true).unwrap();
+    let connector = std::sync::Arc::new(trusting(trust.clone(), &[b"h2"]));
+    let over = tokio_rustls::TlsConnector::from(connector);
+    let same = tcp.into_std().unwrap();
+    let (one, other) = (same.try_clone().unwrap(), same);
+    let over = over.connect(
+        "localhost".try_into().unwrap(),
+        TcpStream::from_std(other).unwrap(),
+    );
+    let over = over.await.unwrap();
+    assert_eq!(over.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    (TcpStream::from_std(one).unwrap(), over)
+}
+
+type TlsOver = tokio_rustls::client::TlsStream<TcpStream>;
+
+impl Client {
+    async fn connect(server: &Server) -> Self {
+        Self::with_window(server, 1 << 20).await
+    }
+
+    /// With so much room for each stream, and plenty for all of them.
+    async fn with_window(server: &Server, window: u32) -> Self {
+        let trust = &server.certificate.as_ref().unwrap().der;
+        Self::over(tls(server.main, trust).await.1, server.main, window).await
+    }
+
+    async fn over(io: TlsOver, to: SocketAddr, window: u32) -> Self {
+        let (send, connection) = Builder::new()
+            .initial_window_size(window)
+            .initial_connection_window_size(1 << 24)
+            .handshake(io)
+            .await
+            .unwrap();
+        Client {
+            to,
+            send,
+            driver: tokio::spawn(connection),
+        }
+    }
+
+    fn request(&self, path: &str, headers: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::get(format!("https://localhost:{}{path}", self.to.port()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap()
+    }
+
+    async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = self.request(path, headers);
+        let send = &mut self.send;
+        std::future::poll_fn(|cx| send.poll_ready(cx)).await.unwrap();
+        let (answer, _) = send.send_request(request, true).unwrap();
+        let answer = timeout(PATIENCE, answer).await.expect("a head in time");
+        let (head, body) = answer.unwrap().into_parts();
+        Answer {
+            head: Response::from_parts(head, ()),
+            body,
+            read: String::new(),
+        }
+    }
+
+    async fn stream(&mut self, key: &Key, query: &str, headers: &[(&str, &str)]) -> Answer {
+        let bearer = format!("Bearer {}", key.text);
+        let mut all = vec![("authorization", bearer.as_str())];
+        all.extend(headers);
+        self.get(&format!("/api/signals/stream{query}"), &all).await
+    }
+
+    /// A stream that must be granted.
+    async fn listen(&mut self, key: &Key, headers: &[(&str, &str)]) -> Answer {
+        let mut stream = self.stream(key, "", headers).await;
+        stream.expect("event: hello").await;
+        stream
+    }
+}
+
+impl Answer {
+    fn status(&self) -> u16 {
+        self.head.status().as_u16()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.head.headers()
+    }
+
+    /// Reads one piece, and makes room for as much; `None` at the end.
+    async fn more(&mut self) -> Option<Result<(), h2::Error>> {
+        let bytes = match self.body.data().await? {
+            Ok(bytes) => bytes,
+            Err(error) => return Some(Err(error)),
+        };
+        self.read.push_str(std::str::from_utf8(&bytes).unwrap());
+        let made = self.body.flow_control().release_capacity(bytes.len());
+        Some(made)
+    }
+
+    /// Reads on until this has come.
+    async fn expect(&mut self, text: &str) {
+        let found = timeout(PATIENCE, async {
+            while !self.read.contains(text) {
+                let more = self.more().await;
+                more.unwrap_or_else(|| panic!("it ended without `{text}`: {}", self.read))
+                    .unwrap_or_else(|e| panic!("{e} in place of `{text}`: {}", self.read));
+            }
+        });
+        let found = found.await;
+        assert!(found.is_ok(), "no `{text}` in {}", self.read);
+    }
+
+    /// Reads to its end: an orderly one, or a reset.
+    async fn end(&mut self) -> Result<(), h2::Error> {
+        let all = async {
+            while let Some(more) = self.more().await {
+                more?;
+            }
+            Ok(())
+        };
+        timeout(PATIENCE, all).await.expect("an end in time")
+    }
+
+    async fn json(&mut self) -> Value {
+        self.end().await.unwrap();
+        serde_json::from_str(&self.read).unwrap()
+    }
+
+    /// The places of all signals that have come.
+    fn seqs(&self) -> Vec<u64> {
+        let lines = self.read.lines();
+        let data = lines.filter_map(|line| line.strip_prefix("data: "));
+        data.filter_map(|data| serde_json::from_str::<Value>(data).ok())
+            .filter(|data| data["signal_type"].is_string())
+            .map(|data| data["seq"].as_u64().unwrap())
+            .collect()
+    }
+
+    fn last_id(&self) -> String {
+        let last = self.read.lines().rev().find_map(|line| line.strip_prefix("id: "));
+        last.unwrap().to_owned()
+    }
+}
+
+fn heavy(n: u32) -> Value {
+    let mut signal = sample(n);
+    signal["note"] = json!("x".repeat(20_000));
+    signal
+}
+
+fn server(settings: &[(&str, &str)]) -> Server {
+    Server::with_tls(settings)
+}
+
+#[test]
+fn streams_and_requests_share_a_connection() {
+    let server = server(&[("SIGCAST_STREAM__PING_SECONDS", "1")]);
+    let keys: Vec<_> = (0..5).map(|_| server.alpha_key()).collect();
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let mut streams = Vec::new();
+        for key in &keys {
+            streams.push(client.listen(key, &[]).await);
+        }
+        for stream in &streams {
+            let field = |name: &str| stream.headers()[name].to_str().unwrap();
+            assert_eq!(field("content-type"), "text/event-stream; charset=utf-8");
+            assert_eq!(field("cache-control"), "no-store");
+            assert!(!stream.headers().contains_key("connection"));
+            assert!(stream.headers().contains_key("x-request-id"));
+        }
+        let id = server.publish_sample(1);
+        for stream in &mut streams {
+            stream.expect(&id).await;
+            stream.expect(": ping\n").await;
+        }
+        let bearer = format!("Bearer {}", keys[0].text);
+        let mut list = client
+            .get("/api/signals?limit=1", &[("authorization", &bearer)])
+            .await;
+        assert_eq!(list.status(), 200);
+        assert_eq!(list.json().await["items"][0]["id"], id.as_str());
+        let mut refused = client.get("/api/signals", &[]).await;
+        assert_eq!(refused.status(), 401);
+        assert_eq!(refused.json().await["error"]["code"], "missing_api_key");
+        let open = server.admin("GET", "/v1/connections", "").ok_json();
+        assert_eq!(open["total"], 5);
+        assert_eq!(server.metric("sigcast_connections"), 1);
+    });
+}
+
+#[test]
+fn a_revocation_ends_the_stream_of_its_key_alone() {
+    let server = server(&[]);
+    let (one, other) = (server.alpha_key(), server.alpha_key());
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let mut ended = client.listen(&one, &[]).await;
+        let mut stays = client.listen(&other, &[]).await;
+        server.admin("DELETE", &format!("/v1/keys/{}", one.id), "");
+        ended.expect("\"code\":\"key_revoked\"").await;
+        ended.end().await.unwrap();
+        let id = server.publish_sample(1);
+        stays.expect(&id).await;
+        assert!(ended.seqs().is_empty());
+        assert_eq!(client.stream(&one, "", &[]).await.status(), 401);
+    });
+}
+
+#[test]
+fn a_seat_is_kept_by_who_lives_and_taken_over_by_who_returns() {
+    let server = server(&[]);
+    let (key, other) = (server.alpha_key(), server.alpha_key());
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let mut holder = client.listen(&key, &[]).await;
+        let mut beside = client.listen(&other, &[]).await;
+        let begun = Instant::now();
+        let mut second = client.stream(&key, "", &[]).await;
+        assert_eq!(second.status(), 429);
+        assert_eq!(second.json().await["error"]["code"], "connection_limit");
+        assert!(begun.elapsed() < Duration::from_secs(3), "decided in time");
+        holder.expect(": probe\n").await;
+
+        let id = holder.last_id();
+        let mut next = client.listen(&key, &[("last-event-id", &id)]).await;
+        holder.expect("\"code\":\"superseded\"").await;
+        holder.end().await.unwrap();
+        let id = server.publish_sample(1);
+        next.expect(&id).await;
+        beside.expect(&id).await;
+    });
+}
+
+#[test]
+fn who_has_vanished_gives_its_seat_to_who_comes() {
+    let server = server(&[]);
+    let key = server.alpha_key();
+    run(async {
+        let trust = &server.certificate.as_ref().unwrap().der;
+        let (tcp, io) = tls(server.main, trust).await;
+        let mut lost = Client::over(io, server.main, 1 << 20).await;
+        let _stream = lost.listen(&key, &[]).await;
+        crate::harness::vanish::vanish(&tcp.into_std().unwrap());
+        let mut client = Client::connect(&server).await;
+        let begun = Instant::now();
+        let second = client.stream(&key, "", &[]).await;
+        assert_eq!(second.status(), 200);
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(1900), "it was probed: {took:?}");
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        assert_eq!(server.metric(GONE), 1);
+    });
+}
+
+#[test]
+fn who_shuts_one_window_gives_up_that_seat_and_no_other() {
+    let server = server(&[]);
+    let (key, other) = (server.alpha_key(), server.alpha_key());
+    run(async {
+        let mut client = Client::with_window(&server, 16_000).await;
+        let mut shut = client.listen(&key, &[]).await;
+        let mut beside = client.listen(&other, &[]).await;
+        server.publish_all((1..=3).map(heavy));
+        beside.expect("\"seq\":3").await;
+        let begun = Instant::now();
+        let mut second = client.stream(&key, "", &[]).await;
+        assert_eq!(second.status(), 200);
+        assert!(begun.elapsed() >= Duration::from_millis(1900));
+        assert_eq!(server.metric(GONE), 1);
+        let reset = shut.end().await.unwrap_err();
+        assert_eq!(reset.reason(), Some(Reason::CANCEL), "{reset}");
+        let id = server.publish_sample(9);
+        second.expect(&id).await;
+        beside.expect(&id).await;
+    });
+}
+
+/// One stream that is not read beside one that is.
+fn not_read(then: impl AsyncFn(&Server, &mut Answer)) {
+    let server = server(&[("SIGCAST_STREAM__WRITE_STALL_SECONDS", "1")]);
+    let (key, other) = (server.alpha_key(), server.alpha_key());
+    const SIGNALS: u32 = 40;
+    run(async {
+        let mut client = Client::with_window(&server, 16_000).await;
+        let mut slow = client.listen(&key, &[]).await;
+        let mut beside = client.listen(&other, &[]).await;
+        let begun = Instant::now();
+        server.publish_all((1..=SIGNALS).map(heavy));
+        beside.expect(&format!("\"seq\":{SIGNALS}")).await;
+        // what others are sent, and acknowledge, is no sign of life of this stream
+        let mut n = SIGNALS;
+        while server.metric(SLOW) == 0 {
+            n += 1;
+            let id = server.publish_sample(n);
+            beside.expect(&id).await;
+            assert!(begun.elapsed() < PATIENCE, "it must be ended");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        assert!(begun.elapsed() >= Duration::from_secs(1));
+        then(&server, &mut slow).await;
+
+        let had = slow.seqs();
+        assert!(had.len() < n as usize, "{had:?}");
+        let id = slow.last_id();
+        let mut back = client.listen(&key, &[("last-event-id", &id)]).await;
+        back.expect(&format!("\"seq\":{n},")).await;
+        let all: Vec<u64> = had.into_iter().chain(back.seqs()).collect();
+        assert_eq!(all, (1..=u64::from(n)).collect::<Vec<_>>(), "each once");
+        let id = server.publish_sample(n + 1);
+        beside.expect(&id).await;
+        assert_eq!(server.metric(SLOW), 1);
+    });
+}
+
+#[test]
+fn a_stream_that_is_read_again_in_time_is_told_why_it_was_ended() {
+    not_read(async |_, slow| {
+        slow.expect("\"code\":\"slow_consumer\"").await;
+        slow.end().await.unwrap();
+    });
+}
+
+#[test]
+fn a_stream_that_is_never_read_is_reset_alone() {
+    not_read(async |server, slow| {
+        let reset = until(PATIENCE, || {
+            let open = server.admin("GET", "/v1/connections", "").ok_json();
+            (open["total"] == 1).then_some(())
+        });
+        assert!(reset.is_some(), "its seat is free");
+        // longer than its last bytes may wait for a window
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let reset = slow.end().await.unwrap_err();
+        assert_eq!(reset.reason(), Some(Reason::CANCEL), "{reset}");
+    });
+}
+
+#[test]
+fn a_stream_that_is_read_a_little_at_a_time_is_left_alone() {
+    let server = server(&[("SIGCAST_STREAM__WRITE_STALL_SECONDS", "1")]);
+    let key = server.alpha_key();
+    run(async {
+        let mut client = Client::with_window(&server, 8_000).await;
+        let mut slow = client.listen(&key, &[]).await;
+        server.publish_all((1..=6).map(heavy));
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(4) {
+            if let Ok(more) = timeout(Duration::from_millis(100), slow.more()).await {
+                more.unwrap().unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+        slow.expect("\"seq\":6").await;
+        assert_eq!(slow.seqs(), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(server.metric(SLOW), 0);
+    });
+}
+
+#[test]
+fn an_answer_that_nobody_takes_is_given_up_and_the_connection_goes_on() {
+    let server = server(&[("SIGCAST_STREAM__UNANSWERED_SECONDS", "1")]);
+    let key = server.alpha_key();
+    let bearer = format!("Bearer {}", key.text);
+    server.publish_all((1..=5).map(heavy));
+    run(async {
+        let mut client = Client::with_window(&server, 8_000).await;
+        let mut beside = client.listen(&key, &[]).await;
+        let headers = [("authorization", bearer.as_str()), ("accept-encoding", "identity")];
+        let mut list = client.get("/api/signals?limit=5&after=0", &headers).await;
+        assert_eq!(list.status(), 200);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let reset = list.end().await.unwrap_err();
+        assert_eq!(reset.reason(), Some(Reason::CANCEL), "{reset}");
+        let id = server.publish_sample(9);
+        beside.expect(&id).await;
+    });
+}
+
+#[test]
+fn a_client_that_drops_a_stream_frees_its_seat_at_once() {
+    let server = server(&[]);
+    let (key, other) = (server.alpha_key(), server.alpha_key());
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let mut beside = client.listen(&other, &[]).await;
+        for _ in 0..20 {
+            let stream = client.listen(&key, &[]).await;
+            drop(stream);
+            let gone = until(PATIENCE, || {
+                let open = server.admin("GET", "/v1/connections", "").ok_json();
+                (open["total"] == 1).then_some(())
+            });
+            assert!(gone.is_some());
+        }
+        let id = server.publish_sample(1);
+        beside.expect(&id).await;
+    });
+}
+
+#[test]
+fn a_drain_says_bye_to_each_stream_and_then_to_the_connection() {
+    let mut server = server(&[("SIGCAST_HTTP__DRAIN_SECONDS", "2")]);
+    let keys: Vec<_> = (0..3).map(|_| server.alpha_key()).collect();
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let mut streams = Vec::new();
+        for key in &keys {
+            streams.push(client.listen(key, &[]).await);
+        }
+        server.terminate();
+        for stream in &mut streams {
+            stream.expect("event: bye").await;
+            assert!(stream.read.rsplit_once("event: bye").unwrap().1.contains("retry: "));
+            stream.end().await.unwrap();
+        }
+        let ended = timeout(PATIENCE, &mut client.driver).await;
+        ended.expect("the connection ends").unwrap().expect("in order");
+        assert_eq!(server.exit_within(PATIENCE).code(), Some(0));
+    });
+}
+
+#[test]
+fn a_kept_connection_is_answered_during_a_drain() {
+    let server = server(&[("SIGCAST_HTTP__DRAIN_SECONDS", "3")]);
+    let keys: Vec<_> = (0..4).map(|_| server.alpha_key()).collect();
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let mut late = Client::connect(&server).await;
+        assert_eq!(late.get("/livez", &[]).await.status(), 200);
+        let mut streams = Vec::new();
+        for key in &keys[1..] {
+            streams.push(client.listen(key, &[]).await);
+        }
+        server.terminate();
+        let closed = until(PATIENCE, || std::net::TcpStream::connect(server.main).err());
+        assert!(closed.is_some());
+        let mut stream = late
+            .stream(&keys[0], "", &[("accept", "text/event-stream")])
+            .await;
+        assert_eq!(stream.status(), 200);
+        assert!(!stream.headers().contains_key("connection"));
+        stream.expect("event: bye").await;
+        stream.end().await.unwrap();
+        // it is told to go, as HTTP/1.1 would have it by `connection: close`
+        let ended = timeout(PATIENCE, &mut late.driver).await;
+        ended.expect("the connection ends").unwrap().expect("in order");
+    });
+}
+
+#[test]
+fn a_head_has_the_limits_of_any_other() {
+    let server = server(&[]);
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let names: Vec<String> = (0..70).map(|n| format!("x-{n}")).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "1")).collect();
+        assert_eq!(client.get("/livez", &many).await.status(), 431);
+        assert_eq!(client.get("/livez", &many[..50]).await.status(), 200);
+        let long = "x".repeat(20_000);
+        assert_eq!(client.get("/livez", &[("x-long", &long)]).await.status(), 431);
+        let mut twice = client.get("/api/signals", &[("host", "other.example")]).await;
+        assert_eq!(twice.status(), 400);
+        assert_eq!(twice.json().await["error"]["code"], "bad_request");
+    });
+}
+
+#[test]
+fn a_connection_above_the_cap_is_told_so_and_ends() {
+    let server = server(&[("SIGCAST_HTTP__MAX_CONNECTIONS", "1")]);
+    let key = server.alpha_key();
+    run(async {
+        let mut first = Client::connect(&server).await;
+        let mut stream = first.listen(&key, &[]).await;
+        let mut second = Client::connect(&server).await;
+        let mut refused = second.get("/api/signals", &[]).await;
+        assert_eq!(refused.status(), 503);
+        assert!(!refused.headers().contains_key("connection"));
+        assert_eq!(refused.json().await["error"]["code"], "overloaded");
+        let ended = timeout(PATIENCE, &mut second.driver).await;
+        ended.expect("the connection ends").unwrap().expect("in order");
+        let id = server.publish_sample(1);
+        stream.expect(&id).await;
+    });
+}
+
+#[test]
+fn a_connection_with_nothing_under_way_ends_and_one_with_a_stream_stays() {
+    let server = server(&[("SIGCAST_HTTP__HEADER_SECONDS", "1")]);
+    let key = server.alpha_key();
+    run(async {
+        let mut used = Client::connect(&server).await;
+        let mut stream = used.listen(&key, &[]).await;
+        let mut idle = Client::connect(&server).await;
+        assert_eq!(idle.get("/livez", &[]).await.status(), 200);
+        let begun = Instant::now();
+        let ended = timeout(PATIENCE, &mut idle.driver).await;
+        ended.expect("the connection ends").unwrap().expect("in order");
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(900), "{took:?}");
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let id = server.publish_sample(1);
+        stream.expect(&id).await;
+    });
+}
+
+#[test]
+fn streams_beyond_the_limit_of_a_connection_wait_for_their_turn() {
+    let server = server(&[]);
+    let key = server.alpha_key();
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let _stream = client.listen(&key, &[]).await;
+        assert_eq!(client.send.current_max_send_streams(), 128);
+    });
+}
+
+#[test]
+fn who_opens_and_resets_by_the_hundred_is_shut_out() {
+    let server = server(&[]);
+    let key = server.alpha_key();
+    let bearer = format!("Bearer {}", key.text);
+    run(async {
+        let mut healthy = Client::connect(&server).await;
+        let mut stream = healthy.listen(&key, &[]).await;
+        let mut hostile = Client::connect(&server).await;
+        let headers = [("authorization", bearer.as_str())];
+        'flood: for _ in 0..200 {
+            for _ in 0..50 {
+                let request = hostile.request("/api/signals", &headers);
+                let Ok((answer, mut sent)) = hostile.send.send_request(request, true) else {
+                    break 'flood;
+                };
+                sent.send_reset(Reason::CANCEL);
+                drop(answer);
+            }
+            tokio::task::yield_now().await;
+        }
+        let ended = timeout(PATIENCE, &mut hostile.driver).await;
+        let error = ended.expect("the connection ends").unwrap().unwrap_err();
+        assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM), "{error}");
+        let id = server.publish_sample(1);
+        stream.expect(&id).await;
+    });
+}
