@@ -4,7 +4,8 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use super::edgar::ClientError;
 use crate::{
-    http::tls::TlsError, ingest::edgar::config::PaceError, model::log::LogUnavailable, store::error::StoreError,
+    http::tls::TlsError, ingest::edgar::config::PaceError, model::log::LogUnavailable,
+    store::error::StoreError,
 };
 
 /// A start that failed; the message says what to do.

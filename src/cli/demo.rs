@@ -13,7 +13,11 @@ use super::{
     signal_line::signal_line,
 };
 use crate::{
-    app::{life::{Hangup, Life}, node::Node, system},
+    app::{
+        life::{Hangup, Life},
+        node::Node,
+        system,
+    },
     config::settings::Settings,
     hub::{
         catch_up::{Cursor, Step},

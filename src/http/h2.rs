@@ -252,7 +252,9 @@ mod tests {
             }
             let request = with_host(request.body(()).unwrap());
             let hosts = request.headers().get_all(header::HOST).iter();
-            hosts.map(|host| host.to_str().unwrap().to_owned()).collect::<Vec<_>>()
+            hosts
+                .map(|host| host.to_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
         };
         assert_eq!(hosts("https://a.example/x", &[]), ["a.example"]);
         assert_eq!(hosts("https://a.example/x", &["a.example"]), ["a.example"]);

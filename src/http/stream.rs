@@ -392,9 +392,11 @@ mod tests {
     fn what_opens_a_stream_is_small() {
         type Of<T> = &'static T;
         let opens =
-            |state: Of<Arc<State>>, socket: Of<Arc<dyn Transport>>, client, uri: Of<Uri>, headers| {
-                open_checked(state, socket, client, uri, headers)
-            };
+            |state: Of<Arc<State>>,
+             socket: Of<Arc<dyn Transport>>,
+             client,
+             uri: Of<Uri>,
+             headers| { open_checked(state, socket, client, uri, headers) };
         // thousands may come at once, and what each takes for a moment is room that streams keep others from
         let size = size(opens);
         assert!(size <= 4_096, "{size} bytes");

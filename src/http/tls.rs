@@ -283,7 +283,10 @@ mod tests {
     #[test]
     fn files_gone_bad_leave_what_was_read_before() {
         let folder = files(&made().cert.pem(), "");
-        let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+        let (cert, key) = (
+            folder.path().join("cert.pem"),
+            folder.path().join("key.pem"),
+        );
         let write = |made: &Made<rcgen::KeyPair>| {
             fs::write(&cert, made.cert.pem()).unwrap();
             fs::write(&key, made.signing_key.serialize_pem()).unwrap();

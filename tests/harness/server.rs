@@ -73,7 +73,14 @@ impl Server {
     /// With settings, and TLS for its clients, whatever else is said.
     pub fn with_tls(settings: &[(&str, &str)]) -> Self {
         let certificate = Some(Certificate::new());
-        Self::all_of(Place::new(), settings, "127.0.0.1:0", None, &[], certificate)
+        Self::all_of(
+            Place::new(),
+            settings,
+            "127.0.0.1:0",
+            None,
+            &[],
+            certificate,
+        )
     }
 
     /// With flags of `serve`, and settings.

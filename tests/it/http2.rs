@@ -25,7 +25,9 @@ const GONE: &str = "sigcast_stream_closes_total{reason=\"holder_gone\"}";
 const SLOW: &str = "sigcast_stream_closes_total{reason=\"slow_consumer\"}";
 
 fn run<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread()
+    // connections go on while a test waits for something else
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build();
     let whole = async { timeout(6 * PATIENCE, test).await };
@@ -102,7 +104,9 @@ impl Client {
     async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Answer {
         let request = self.request(path, headers);
         let send = &mut self.send;
-        std::future::poll_fn(|cx| send.poll_ready(cx)).await.unwrap();
+        std::future::poll_fn(|cx| send.poll_ready(cx))
+            .await
+            .unwrap();
         let (answer, _) = send.send_request(request, true).unwrap();
         let answer = timeout(PATIENCE, answer).await.expect("a head in time");
         let (head, body) = answer.unwrap().into_parts();
@@ -118,6 +122,17 @@ impl Client {
         let mut all = vec![("authorization", bearer.as_str())];
         all.extend(headers);
         self.get(&format!("/api/signals/stream{query}"), &all).await
+    }
+
+    /// The server must end the connection, and blame nobody.
+    async fn expect_end(&mut self) {
+        let ended = timeout(PATIENCE, &mut self.driver).await;
+        let ended = ended.expect("the connection ends").unwrap();
+        // a farewell of the client's may have met a closed socket
+        assert!(
+            ended.as_ref().is_ok() || ended.as_ref().is_err_and(h2::Error::is_io),
+            "{ended:?}"
+        );
     }
 
     /// A stream that must be granted.
@@ -188,7 +203,11 @@ impl Answer {
     }
 
     fn last_id(&self) -> String {
-        let last = self.read.lines().rev().find_map(|line| line.strip_prefix("id: "));
+        let last = self
+            .read
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("id: "));
         last.unwrap().to_owned()
     }
 }
@@ -298,7 +317,10 @@ fn who_has_vanished_gives_its_seat_to_who_comes() {
         let second = client.stream(&key, "", &[]).await;
         assert_eq!(second.status(), 200);
         let took = begun.elapsed();
-        assert!(took >= Duration::from_millis(1900), "it was probed: {took:?}");
+        assert!(
+            took >= Duration::from_millis(1900),
+            "it was probed: {took:?}"
+        );
         assert!(took < Duration::from_secs(3), "{took:?}");
         assert_eq!(server.metric(GONE), 1);
     });
@@ -313,7 +335,7 @@ fn who_shuts_one_window_gives_up_that_seat_and_no_other() {
         let mut shut = client.listen(&key, &[]).await;
         let mut beside = client.listen(&other, &[]).await;
         server.publish_all((1..=3).map(heavy));
-        beside.expect("\"seq\":3").await;
+        beside.expect("-3\n\n").await;
         let begun = Instant::now();
         let mut second = client.stream(&key, "", &[]).await;
         assert_eq!(second.status(), 200);
@@ -331,14 +353,14 @@ fn who_shuts_one_window_gives_up_that_seat_and_no_other() {
 fn not_read(then: impl AsyncFn(&Server, &mut Answer)) {
     let server = server(&[("SIGCAST_STREAM__WRITE_STALL_SECONDS", "1")]);
     let (key, other) = (server.alpha_key(), server.alpha_key());
-    const SIGNALS: u32 = 40;
+    const SIGNALS: u32 = 6;
     run(async {
         let mut client = Client::with_window(&server, 16_000).await;
         let mut slow = client.listen(&key, &[]).await;
         let mut beside = client.listen(&other, &[]).await;
         let begun = Instant::now();
         server.publish_all((1..=SIGNALS).map(heavy));
-        beside.expect(&format!("\"seq\":{SIGNALS}")).await;
+        beside.expect(&format!("-{SIGNALS}\n\n")).await;
         // what others are sent, and acknowledge, is no sign of life of this stream
         let mut n = SIGNALS;
         while server.metric(SLOW) == 0 {
@@ -355,7 +377,7 @@ fn not_read(then: impl AsyncFn(&Server, &mut Answer)) {
         assert!(had.len() < n as usize, "{had:?}");
         let id = slow.last_id();
         let mut back = client.listen(&key, &[("last-event-id", &id)]).await;
-        back.expect(&format!("\"seq\":{n},")).await;
+        back.expect(&format!("-{n}\n\n")).await;
         let all: Vec<u64> = had.into_iter().chain(back.seqs()).collect();
         assert_eq!(all, (1..=u64::from(n)).collect::<Vec<_>>(), "each once");
         let id = server.publish_sample(n + 1);
@@ -402,7 +424,7 @@ fn a_stream_that_is_read_a_little_at_a_time_is_left_alone() {
             }
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
-        slow.expect("\"seq\":6").await;
+        slow.expect("-6\n\n").await;
         assert_eq!(slow.seqs(), [1, 2, 3, 4, 5, 6]);
         assert_eq!(server.metric(SLOW), 0);
     });
@@ -417,8 +439,11 @@ fn an_answer_that_nobody_takes_is_given_up_and_the_connection_goes_on() {
     run(async {
         let mut client = Client::with_window(&server, 8_000).await;
         let mut beside = client.listen(&key, &[]).await;
-        let headers = [("authorization", bearer.as_str()), ("accept-encoding", "identity")];
-        let mut list = client.get("/api/signals?limit=5&after=0", &headers).await;
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("accept-encoding", "identity"),
+        ];
+        let mut list = client.get("/api/signals?limit=5", &headers).await;
         assert_eq!(list.status(), 200);
         tokio::time::sleep(Duration::from_secs(3)).await;
         let reset = list.end().await.unwrap_err();
@@ -462,11 +487,17 @@ fn a_drain_says_bye_to_each_stream_and_then_to_the_connection() {
         server.terminate();
         for stream in &mut streams {
             stream.expect("event: bye").await;
-            assert!(stream.read.rsplit_once("event: bye").unwrap().1.contains("retry: "));
+            assert!(
+                stream
+                    .read
+                    .rsplit_once("event: bye")
+                    .unwrap()
+                    .1
+                    .contains("retry: ")
+            );
             stream.end().await.unwrap();
         }
-        let ended = timeout(PATIENCE, &mut client.driver).await;
-        ended.expect("the connection ends").unwrap().expect("in order");
+        client.expect_end().await;
         assert_eq!(server.exit_within(PATIENCE).code(), Some(0));
     });
 }
@@ -494,8 +525,7 @@ fn a_kept_connection_is_answered_during_a_drain() {
         stream.expect("event: bye").await;
         stream.end().await.unwrap();
         // it is told to go, as HTTP/1.1 would have it by `connection: close`
-        let ended = timeout(PATIENCE, &mut late.driver).await;
-        ended.expect("the connection ends").unwrap().expect("in order");
+        late.expect_end().await;
     });
 }
 
@@ -509,8 +539,13 @@ fn a_head_has_the_limits_of_any_other() {
         assert_eq!(client.get("/livez", &many).await.status(), 431);
         assert_eq!(client.get("/livez", &many[..50]).await.status(), 200);
         let long = "x".repeat(20_000);
-        assert_eq!(client.get("/livez", &[("x-long", &long)]).await.status(), 431);
-        let mut twice = client.get("/api/signals", &[("host", "other.example")]).await;
+        assert_eq!(
+            client.get("/livez", &[("x-long", &long)]).await.status(),
+            431
+        );
+        let mut twice = client
+            .get("/api/signals", &[("host", "other.example")])
+            .await;
         assert_eq!(twice.status(), 400);
         assert_eq!(twice.json().await["error"]["code"], "bad_request");
     });
@@ -528,8 +563,7 @@ fn a_connection_above_the_cap_is_told_so_and_ends() {
         assert_eq!(refused.status(), 503);
         assert!(!refused.headers().contains_key("connection"));
         assert_eq!(refused.json().await["error"]["code"], "overloaded");
-        let ended = timeout(PATIENCE, &mut second.driver).await;
-        ended.expect("the connection ends").unwrap().expect("in order");
+        second.expect_end().await;
         let id = server.publish_sample(1);
         stream.expect(&id).await;
     });
@@ -545,8 +579,7 @@ fn a_connection_with_nothing_under_way_ends_and_one_with_a_stream_stays() {
         let mut idle = Client::connect(&server).await;
         assert_eq!(idle.get("/livez", &[]).await.status(), 200);
         let begun = Instant::now();
-        let ended = timeout(PATIENCE, &mut idle.driver).await;
-        ended.expect("the connection ends").unwrap().expect("in order");
+        idle.expect_end().await;
         let took = begun.elapsed();
         assert!(took >= Duration::from_millis(900), "{took:?}");
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -589,7 +622,9 @@ fn who_opens_and_resets_by_the_hundred_is_shut_out() {
         }
         let ended = timeout(PATIENCE, &mut hostile.driver).await;
         let error = ended.expect("the connection ends").unwrap().unwrap_err();
-        assert_eq!(error.reason(), Some(Reason::ENHANCE_YOUR_CALM), "{error}");
+        // what it went on to send may have met a closed socket before it read why
+        let told = error.reason() == Some(Reason::ENHANCE_YOUR_CALM);
+        assert!(told || error.is_io(), "{error}");
         let id = server.publish_sample(1);
         stream.expect(&id).await;
     });

@@ -38,7 +38,13 @@ fn given(server: &Server) -> Vec<u8> {
 fn refused(flags: &[&str]) -> String {
     let data = tempfile::tempdir().unwrap();
     let output = sigcast()
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin-listen",
+            "127.0.0.1:0",
+        ])
         .arg("--data-dir")
         .arg(data.path())
         .args(flags)
@@ -58,9 +64,15 @@ fn a_start_with_files_that_cannot_be_used_says_which_and_why() {
     let said = refused(&["--tls-key", &key]);
     assert!(said.contains("http.tls_cert"), "{said}");
     let said = refused(&["--tls-cert", &cert, "--tls-key", &strange]);
-    assert!(said.contains(&strange) && said.contains("is not that"), "{said}");
+    assert!(
+        said.contains(&strange) && said.contains("is not that"),
+        "{said}"
+    );
     let said = refused(&["--tls-cert", "/nowhere.pem", "--tls-key", &key]);
-    assert!(said.contains("/nowhere.pem") && said.contains("No such file"), "{said}");
+    assert!(
+        said.contains("/nowhere.pem") && said.contains("No such file"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -72,7 +84,11 @@ fn keys_of_every_spelling_are_read() {
         &["genrsa", "-traditional", "2048"],
         &["genpkey", "-algorithm", "ed25519"],
     ];
-    let marks = ["BEGIN EC PRIVATE KEY", "BEGIN RSA PRIVATE KEY", "BEGIN PRIVATE KEY"];
+    let marks = [
+        "BEGIN EC PRIVATE KEY",
+        "BEGIN RSA PRIVATE KEY",
+        "BEGIN PRIVATE KEY",
+    ];
     for (way, mark) in ways.iter().zip(marks) {
         let made = succeed(Command::new("openssl").args(*way));
         let Ok(made) = made else {
@@ -110,7 +126,9 @@ fn a_hangup_brings_a_new_certificate_and_ends_nothing() {
     let strange = Certificate::new();
     fs::copy(strange.key(), certificate(&server).key()).unwrap();
     server.hang_up();
-    let said = until(PATIENCE, || server.stderr().contains("stay as they were").then_some(()));
+    let said = until(PATIENCE, || {
+        server.stderr().contains("stay as they were").then_some(())
+    });
     assert!(said.is_some(), "{}", server.stderr());
     assert!(server.stderr().contains("key.pem"), "{}", server.stderr());
     assert_eq!(given(&server), first);
@@ -119,7 +137,9 @@ fn a_hangup_brings_a_new_certificate_and_ends_nothing() {
     secure(server.main, Some(certificate(&server).der.clone()));
     server.hang_up();
     let second = certificate(&server).der.to_vec();
-    let said = until(PATIENCE, || server.stderr().contains("read again").then_some(()));
+    let said = until(PATIENCE, || {
+        server.stderr().contains("read again").then_some(())
+    });
     assert!(said.is_some(), "{}", server.stderr());
     assert_eq!(given(&server), second);
     assert_ne!(first, second);
@@ -151,14 +171,18 @@ fn handshakes_that_never_end_are_freed_in_time() {
         wire.send(bytes);
         slow.push(wire);
     }
-    let counted = until(PATIENCE, || (server.metric("sigcast_connections") == 3).then_some(()));
+    let counted = until(PATIENCE, || {
+        (server.metric("sigcast_connections") == 3).then_some(())
+    });
     assert!(counted.is_some(), "they count as connections");
     for mut wire in slow {
         wire.expect_end(PATIENCE);
     }
     let took = begun.elapsed();
     assert!(took >= Duration::from_millis(900), "{took:?}");
-    let freed = until(PATIENCE, || (server.metric("sigcast_connections") == 0).then_some(()));
+    let freed = until(PATIENCE, || {
+        (server.metric("sigcast_connections") == 0).then_some(())
+    });
     assert!(freed.is_some());
 }
 
@@ -197,7 +221,9 @@ fn curl_reads_the_stream_by_either_protocol() {
         }
         assert_eq!(said.contains("transfer-encoding"), protocol == "--http1.1");
         assert!(!said.to_lowercase().contains("\nconnection:"), "{said}");
-        let output = curl(&server, &key, protocol, "/api/signals").output().unwrap();
+        let output = curl(&server, &key, protocol, "/api/signals")
+            .output()
+            .unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(said.contains(version) && said.contains(&id), "{said}");
         assert_eq!(output.status.code(), Some(0), "{said}");
@@ -220,7 +246,11 @@ fn across_a_restart(name: &str, mut command: Command) {
     let (said, aside) = <(Arc<Mutex<String>>, Arc<Mutex<String>>)>::default();
     collect(child.stdout.take().unwrap(), said.clone());
     collect(child.stderr.take().unwrap(), aside.clone());
-    let says = |what: &str| until(3 * PATIENCE, || said.lock().unwrap().contains(what).then_some(()));
+    let says = |what: &str| {
+        until(3 * PATIENCE, || {
+            said.lock().unwrap().contains(what).then_some(())
+        })
+    };
     let mut all = Vec::new();
     let mut seen = says("connected").is_some();
     for n in 1..=3 {
@@ -239,7 +269,11 @@ fn across_a_restart(name: &str, mut command: Command) {
     let said = said.lock().unwrap();
     let words: Vec<&str> = said.lines().collect();
     assert!(seen, "{name}: {said}\n{}", aside.lock().unwrap());
-    let ids: Vec<&str> = words.iter().copied().filter(|word| word.starts_with("0000")).collect();
+    let ids: Vec<&str> = words
+        .iter()
+        .copied()
+        .filter(|word| word.starts_with("0000"))
+        .collect();
     assert_eq!(ids, all, "{name}: each once, in order");
     assert!(words.contains(&"version 2"), "{name}: {said}");
     assert!(words.contains(&"beside 200"), "{name}: {said}");
@@ -279,7 +313,14 @@ fn tail_reads_the_servers_own_tls() {
     let key = server.alpha_key();
     let id = server.publish_sample(1);
     let mut tail = sigcast()
-        .args(["tail", "--json", "--since", "2020-01-01", "--url", &server.url()])
+        .args([
+            "tail",
+            "--json",
+            "--since",
+            "2020-01-01",
+            "--url",
+            &server.url(),
+        ])
         .arg("--ca-file")
         .arg(certificate(&server).cert())
         .env("SIGCAST_KEY", &key.text)
