@@ -15,6 +15,8 @@ pub mod vanish;
 
 pub mod certificate;
 
+pub mod secure;
+
 pub mod wire;
 
 pub mod place;

@@ -22,7 +22,8 @@ use super::{
     ON_TLS,
     certificate::Certificate,
     place::{DATABASE_URL, Place, sigcast},
-    wire::{Reply, Stream, request, secure},
+    secure::secure,
+    wire::{Reply, Stream, request},
 };
 
 const READY_WITHIN: Duration = Duration::from_secs(20);

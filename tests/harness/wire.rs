@@ -4,55 +4,20 @@ use std::{
     collections::VecDeque,
     io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
-    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use serde_json::Value;
+
+use super::secure::Line;
 
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection and what was read too far.
 pub struct Wire {
-    socket: TcpStream,
-    /// Where TLS is spoken.
-    tls: Option<Box<rustls::ClientConnection>>,
+    line: Line,
     read: Vec<u8>,
-}
-
-/// Where TLS is spoken, by whom.
-static SECURE: Mutex<Vec<(SocketAddr, CertificateDer<'static>)>> = Mutex::new(Vec::new());
-
-/// From here on connections to this address speak TLS and trust this certificate, or, without one, plain HTTP.
-pub fn secure(address: SocketAddr, certificate: Option<CertificateDer<'static>>) {
-    let mut secure = SECURE.lock().unwrap();
-    secure.retain(|(known, _)| *known != address);
-    secure.extend(certificate.map(|certificate| (address, certificate)));
-}
-
-/// A TLS client for whoever has this certificate, with the protocols that it offers.
-pub fn trusting(certificate: CertificateDer<'static>, protocols: &[&[u8]]) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add(certificate).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
-    config
-}
-
-fn session(to: SocketAddr) -> Option<Box<rustls::ClientConnection>> {
-    let secure = SECURE.lock().unwrap();
-    let (_, certificate) = secure.iter().find(|(known, _)| *known == to)?;
-    let config = Arc::new(trusting(certificate.clone(), &[b"http/1.1"]));
-    let name = "localhost".try_into().unwrap();
-    let session = rustls::ClientConnection::new(config, name);
-    Some(Box::new(session.unwrap()))
 }
 
 /// An answer's first lines.
@@ -112,8 +77,8 @@ impl Wire {
     /// Reads up to so many bytes, whatever they are; `None` at the end or a reset.
     pub fn sip(&mut self, most: usize) -> Option<usize> {
         let mut piece = vec![0; most];
-        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        match self.read_some(&mut piece) {
+        self.line.tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        match self.line.read(&mut piece) {
             Ok(0) | Err(_) => None,
             Ok(n) => {
                 self.read.extend_from_slice(&piece[..n]);
@@ -133,25 +98,16 @@ impl Wire {
 
     pub fn over(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
-        let tls = socket.peer_addr().ok().and_then(session);
         Wire {
-            socket,
-            tls,
+            line: Line::over(socket),
             read: Vec::new(),
-        }
-    }
-
-    fn read_some(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        match &mut self.tls {
-            None => self.socket.read(into),
-            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).read(into),
         }
     }
 
     /// From here on the peer vanishes from the network.
     #[cfg(target_os = "linux")]
     pub fn vanish(&self) {
-        super::vanish::vanish(&self.socket);
+        super::vanish::vanish(&self.line.tcp);
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
@@ -164,10 +120,7 @@ impl Wire {
     }
 
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match &mut self.tls {
-            None => self.socket.write_all(bytes),
-            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).write_all(bytes),
-        }
+        self.line.write_all(bytes)
     }
 
     pub fn head(&mut self) -> Head {
@@ -278,9 +231,9 @@ impl Wire {
     fn more(&mut self, deadline: Instant) -> io::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = left.max(Duration::from_millis(1));
-        self.socket.set_read_timeout(Some(left))?;
+        self.line.tcp.set_read_timeout(Some(left))?;
         let mut piece = [0; 16 * 1024];
-        match self.read_some(&mut piece)? {
+        match self.line.read(&mut piece)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
                 self.read.extend_from_slice(&piece[..n]);
@@ -382,7 +335,7 @@ impl Stream {
 
     /// Ends the connection with a reset.
     pub fn reset(&self) {
-        super::proxy::reset(&self.wire.socket);
+        super::proxy::reset(&self.wire.line.tcp);
     }
 
     /// The refusal's body.

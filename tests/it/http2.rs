@@ -2,23 +2,17 @@
 
 use std::{
     future::Future,
-    net::SocketAddr,
     time::{Duration, Instant},
 };
 
-use h2::{
-    Reason, RecvStream,
-    client::{Builder, SendRequest},
-};
-use http::{HeaderMap, Request, Response};
-use hyper::body::Bytes;
-use rustls::pki_types::CertificateDer;
+use h2::Reason;
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+use tokio::time::timeout;
 
 use super::{
-    server::{Key, Server, sample, until},
-    wire::{PATIENCE, trusting},
+    http2_client::{Answer, Client, tls},
+    server::{Server, sample, until},
+    wire::PATIENCE,
 };
 
 const GONE: &str = "sigcast_stream_closes_total{reason=\"holder_gone\"}";
@@ -32,184 +26,6 @@ fn run<T>(test: impl Future<Output = T>) -> T {
         .build();
     let whole = async { timeout(6 * PATIENCE, test).await };
     runtime.unwrap().block_on(whole).expect("an end in time")
-}
-
-/// One connection.
-struct Client {
-    to: SocketAddr,
-    send: SendRequest<Bytes>,
-    /// Ends with the connection.
-    driver: JoinHandle<Result<(), h2::Error>>,
-}
-
-/// An answer, read as it comes.
-struct Answer {
-    head: Response<()>,
-    body: RecvStream,
-    /// All of it so far.
-    read: String,
-}
-
-async fn tls(to: SocketAddr, trust: &CertificateDer<'static>) -> (TcpStream, TlsOver) {
-    let tcp = TcpStream::connect(to).await.unwrap();
-    tcp.set_nodelay(true).unwrap();
-    let connector = std::sync::Arc::new(trusting(trust.clone(), &[b"h2"]));
-    let over = tokio_rustls::TlsConnector::from(connector);
-    let same = tcp.into_std().unwrap();
-    let (one, other) = (same.try_clone().unwrap(), same);
-    let over = over.connect(
-        "localhost".try_into().unwrap(),
-        TcpStream::from_std(other).unwrap(),
-    );
-    let over = over.await.unwrap();
-    assert_eq!(over.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    (TcpStream::from_std(one).unwrap(), over)
-}
-
-type TlsOver = tokio_rustls::client::TlsStream<TcpStream>;
-
-impl Client {
-    async fn connect(server: &Server) -> Self {
-        Self::with_window(server, 1 << 20).await
-    }
-
-    /// With so much room for each stream, and plenty for all of them.
-    async fn with_window(server: &Server, window: u32) -> Self {
-        let trust = &server.certificate.as_ref().unwrap().der;
-        Self::over(tls(server.main, trust).await.1, server.main, window).await
-    }
-
-    async fn over(io: TlsOver, to: SocketAddr, window: u32) -> Self {
-        let (send, connection) = Builder::new()
-            .initial_window_size(window)
-            .initial_connection_window_size(1 << 24)
-            .handshake(io)
-            .await
-            .unwrap();
-        Client {
-            to,
-            send,
-            driver: tokio::spawn(connection),
-        }
-    }
-
-    fn request(&self, path: &str, headers: &[(&str, &str)]) -> Request<()> {
-        let mut request = Request::get(format!("https://localhost:{}{path}", self.to.port()));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        request.body(()).unwrap()
-    }
-
-    async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let request = self.request(path, headers);
-        let send = &mut self.send;
-        std::future::poll_fn(|cx| send.poll_ready(cx))
-            .await
-            .unwrap();
-        let (answer, _) = send.send_request(request, true).unwrap();
-        let answer = timeout(PATIENCE, answer).await.expect("a head in time");
-        let (head, body) = answer.unwrap().into_parts();
-        Answer {
-            head: Response::from_parts(head, ()),
-            body,
-            read: String::new(),
-        }
-    }
-
-    async fn stream(&mut self, key: &Key, query: &str, headers: &[(&str, &str)]) -> Answer {
-        let bearer = format!("Bearer {}", key.text);
-        let mut all = vec![("authorization", bearer.as_str())];
-        all.extend(headers);
-        self.get(&format!("/api/signals/stream{query}"), &all).await
-    }
-
-    /// The server must end the connection, and blame nobody.
-    async fn expect_end(&mut self) {
-        let ended = timeout(PATIENCE, &mut self.driver).await;
-        let ended = ended.expect("the connection ends").unwrap();
-        // a farewell of the client's may have met a closed socket
-        assert!(
-            ended.as_ref().is_ok() || ended.as_ref().is_err_and(h2::Error::is_io),
-            "{ended:?}"
-        );
-    }
-
-    /// A stream that must be granted.
-    async fn listen(&mut self, key: &Key, headers: &[(&str, &str)]) -> Answer {
-        let mut stream = self.stream(key, "", headers).await;
-        stream.expect("event: hello").await;
-        stream
-    }
-}
-
-impl Answer {
-    fn status(&self) -> u16 {
-        self.head.status().as_u16()
-    }
-
-    fn headers(&self) -> &HeaderMap {
-        self.head.headers()
-    }
-
-    /// Reads one piece, and makes room for as much; `None` at the end.
-    async fn more(&mut self) -> Option<Result<(), h2::Error>> {
-        let bytes = match self.body.data().await? {
-            Ok(bytes) => bytes,
-            Err(error) => return Some(Err(error)),
-        };
-        self.read.push_str(std::str::from_utf8(&bytes).unwrap());
-        let made = self.body.flow_control().release_capacity(bytes.len());
-        Some(made)
-    }
-
-    /// Reads on until this has come.
-    async fn expect(&mut self, text: &str) {
-        let found = timeout(PATIENCE, async {
-            while !self.read.contains(text) {
-                let more = self.more().await;
-                more.unwrap_or_else(|| panic!("it ended without `{text}`: {}", self.read))
-                    .unwrap_or_else(|e| panic!("{e} in place of `{text}`: {}", self.read));
-            }
-        });
-        let found = found.await;
-        assert!(found.is_ok(), "no `{text}` in {}", self.read);
-    }
-
-    /// Reads to its end: an orderly one, or a reset.
-    async fn end(&mut self) -> Result<(), h2::Error> {
-        let all = async {
-            while let Some(more) = self.more().await {
-                more?;
-            }
-            Ok(())
-        };
-        timeout(PATIENCE, all).await.expect("an end in time")
-    }
-
-    async fn json(&mut self) -> Value {
-        self.end().await.unwrap();
-        serde_json::from_str(&self.read).unwrap()
-    }
-
-    /// The places of all signals that have come.
-    fn seqs(&self) -> Vec<u64> {
-        let lines = self.read.lines();
-        let data = lines.filter_map(|line| line.strip_prefix("data: "));
-        data.filter_map(|data| serde_json::from_str::<Value>(data).ok())
-            .filter(|data| data["signal_type"].is_string())
-            .map(|data| data["seq"].as_u64().unwrap())
-            .collect()
-    }
-
-    fn last_id(&self) -> String {
-        let last = self
-            .read
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix("id: "));
-        last.unwrap().to_owned()
-    }
 }
 
 fn heavy(n: u32) -> Value {

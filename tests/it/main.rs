@@ -10,7 +10,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-use harness::{ON_POSTGRES, certificate, cluster, place, server, wire};
+use harness::{ON_POSTGRES, certificate, cluster, place, secure, server, wire};
 
 mod insider_data;
 mod insider_lists;
@@ -31,6 +31,7 @@ mod engines;
 mod filings;
 mod hostile;
 mod http2;
+mod http2_client;
 mod ingest;
 mod insider_api;
 mod insider_pages;

@@ -15,8 +15,9 @@ use super::{
     certificate::Certificate,
     clients::{python_with, skip, succeed},
     place::sigcast,
+    secure::{secure, trusting},
     server::{Key, Server, collect, until},
-    wire::{PATIENCE, Wire, secure, trusting},
+    wire::{PATIENCE, Wire},
 };
 
 fn certificate(server: &Server) -> &Certificate {
