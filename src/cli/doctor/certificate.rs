@@ -150,11 +150,14 @@ mod tests {
         let found = own(&config, Time(0)).unwrap();
         assert_eq!(found.level, Level::Fail);
         assert!(found.found.contains("cert.pem"), "{found:?}");
-        let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        std::fs::write(&config.tls_cert, made.cert.pem()).unwrap();
-        std::fs::write(&config.tls_key, made.signing_key.serialize_pem()).unwrap();
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2049, 2, 3);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        std::fs::write(&config.tls_cert, made.pem()).unwrap();
+        std::fs::write(&config.tls_key, key.serialize_pem()).unwrap();
         assert_eq!(own(&config, Time(0)).unwrap().level, Level::Ok);
-        let end = valid_until(made.cert.der()).unwrap();
+        let end = valid_until(made.der()).unwrap();
         let late = end.plus(-3 * Time::DAY);
         assert_eq!(own(&config, late).unwrap().level, Level::Warn);
     }
