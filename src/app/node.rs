@@ -27,6 +27,7 @@ use crate::{
         router,
         server::Server,
         state::{AdminToken, State},
+        tls::Tls,
     },
     hub::{
         leases::{self, Leases},
@@ -56,6 +57,8 @@ pub struct Node {
     pub state: Arc<State>,
     /// The admin token, and whether it is new.
     pub token: data_dir::Token,
+    /// Set where clients connect by TLS.
+    pub tls: Option<Arc<Tls>>,
     life: Life,
     drain: Duration,
     engines: Engines,
@@ -111,6 +114,7 @@ impl Node {
         let mut metrics = Metrics::default();
         let edgar = settings.edgar.follow.then(|| Site::new(&settings.edgar));
         let edgar = edgar.transpose()?;
+        let tls = Tls::load(&settings.http)?.map(Arc::new);
         let dir = &settings.server.data_dir;
         data_dir::create(dir)?;
         // before anything of the other server's is touched
@@ -206,6 +210,7 @@ impl Node {
             drain: Duration::from_secs(settings.http.drain_seconds),
             state,
             token,
+            tls,
             life,
             engines,
             keeper: tokio::spawn(keeper.run()),
@@ -282,6 +287,7 @@ impl Node {
         metrics.http.connections_max.set(system::as_gauge(cap));
         let server = |router, soft, cap, config| Server {
             router,
+            tls: None,
             proxies: Proxies::new(&settings.http.trusted_proxies),
             config,
             cap,
@@ -301,6 +307,7 @@ impl Node {
         );
         main_server.metrics = Some(metrics.http.clone());
         main_server.shards = self.shards.clone();
+        main_server.tls = self.tls.clone();
         // the admin listener answers for as long as the process lives: a drain wants to be watched
         let admin_server = server(
             router::admin(self.state.clone()),
@@ -312,6 +319,9 @@ impl Node {
                 ..settings.http.clone()
             },
         );
+        if let Some(tls) = self.tls.clone() {
+            tokio::spawn(renew_certificates(tls, self.life.clone()));
+        }
         tokio::spawn(main_server.run(main));
         tokio::spawn(admin_server.run(admin));
     }
@@ -372,6 +382,23 @@ fn farewell(state: &Arc<State>, drain: Duration) {
             tokio::time::sleep(after).await;
             seat.end(End::Drain);
         });
+    }
+}
+
+/// Reads certificate and key again whenever that is asked for.
+async fn renew_certificates(tls: Arc<Tls>, life: Life) {
+    loop {
+        tokio::select! {
+            () = life.hard.cancelled() => return,
+            () = life.renew.notified() => {}
+        }
+        match tls.reload() {
+            Ok(()) => tracing::info!("certificate and key were read again"),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(tracing::field::display);
+                tracing::error!(%error, cause, "certificate and key stay as they were");
+            }
+        }
     }
 }
 

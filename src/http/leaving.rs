@@ -1,11 +1,21 @@
 //! The way out of hyper: a stream's first frame is hyper's to write; after it, the bare socket is the hub's.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use axum::body::Body;
 
 use super::stream_body::Greeting;
-use crate::hub::{greeting, shard::Bare, shards::Shards, socket::Socket};
+use crate::hub::{
+    greeting,
+    seats::SeatGuard,
+    shard::{Bare, Keep},
+    shards::Shards,
+    socket::Socket,
+    stream::Opening,
+};
 
 /// Of one connection, which may leave with its stream.
 #[derive(Clone)]
@@ -13,24 +23,39 @@ pub struct Exit(Arc<Leaving>);
 
 struct Leaving {
     shards: Arc<Shards>,
+    socket: Arc<Socket>,
     stream: Mutex<Option<Bare<Socket>>>,
 }
 
 impl Exit {
     /// Leads to the shards.
     #[must_use]
-    pub fn new(shards: Arc<Shards>) -> Self {
+    pub fn new(shards: Arc<Shards>, socket: Arc<Socket>) -> Self {
         Exit(Arc::new(Leaving {
             shards,
+            socket,
             stream: Mutex::default(),
         }))
     }
 
     /// The stream leaves as soon as its first frame has; the body that says it.
-    pub fn leave(&self, mut stream: Bare<Socket>) -> Body {
-        let hello = stream.opening.hello.take().unwrap_or_default();
-        stream.socket.expect(greeting::Greeting::new(&hello));
-        *self.stream() = Some(stream);
+    pub fn leave(
+        &self,
+        seat: SeatGuard,
+        mut opening: Opening,
+        opened: Instant,
+        keep: Keep,
+    ) -> Body {
+        let hello = opening.hello.take().unwrap_or_default();
+        let socket = self.0.socket.clone();
+        socket.expect(greeting::Greeting::new(&hello));
+        *self.stream() = Some(Bare {
+            seat,
+            socket,
+            opening,
+            opened,
+            keep,
+        });
         Body::new(Greeting::new(hello))
     }
 

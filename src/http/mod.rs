@@ -8,6 +8,14 @@ pub mod proxies;
 
 pub mod connections;
 
+pub mod tls;
+
+pub mod h2_stream;
+
+pub mod h2_body;
+
+pub mod h2;
+
 pub mod connects;
 
 pub mod error;

@@ -33,8 +33,6 @@ use crate::{
         ring::Lineage,
         seat::Seat,
         seats::{SeatGuard, Taken},
-        shard::Bare,
-        socket::Socket,
         stream::{self, Opening, Replay},
         transport::Transport,
     },
@@ -80,7 +78,7 @@ pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
 )]
 pub async fn open(
     Shared(state): Shared<Arc<State>>,
-    Extension(socket): Extension<Arc<Socket>>,
+    Extension(socket): Extension<Arc<dyn Transport>>,
     Extension(client): Extension<ClientAddress>,
     exit: Option<Extension<Exit>>,
     method: Method,
@@ -107,7 +105,7 @@ pub async fn open(
 
 async fn open_checked(
     state: &Arc<State>,
-    socket: &Arc<Socket>,
+    socket: &Arc<dyn Transport>,
     client: ClientAddress,
     exit: Option<Extension<Exit>>,
     uri: &Uri,
@@ -144,14 +142,13 @@ async fn open_checked(
         Claim::Fresh
     };
     let connection = state.hub.seats.next_connection();
-    let transport: Arc<dyn Transport> = socket.clone();
     let seat = Seat::new(
         holder.key.id.clone(),
         holder.account.id.clone(),
         connection,
         state.clock.now(),
         client,
-        Arc::downgrade(&transport),
+        Arc::downgrade(socket),
         access::lapse(&holder),
     );
     let taken = state.hub.take_seat(seat, claim).await;
@@ -191,7 +188,7 @@ async fn open_checked(
 #[expect(clippy::too_many_arguments, reason = "the sum of what was decided")]
 fn hand_over(
     state: &Arc<State>,
-    socket: &Arc<Socket>,
+    socket: &Arc<dyn Transport>,
     exit: Option<Extension<Exit>>,
     seat: SeatGuard,
     holder: &Holder,
@@ -236,13 +233,7 @@ fn hand_over(
     );
     let opened = Instant::now();
     if let Some(Extension(exit)) = exit {
-        let body = exit.leave(Bare {
-            seat,
-            socket: socket.clone(),
-            opening,
-            opened,
-            keep: Box::new(ticket),
-        });
+        let body = exit.leave(seat, opening, opened, Box::new(ticket));
         let mut head = reply::stream_head(body);
         // it is the connection's last answer
         let close = header::HeaderValue::from_static("close");
@@ -414,9 +405,11 @@ mod tests {
     fn what_opens_a_stream_is_small() {
         type Of<T> = &'static T;
         let opens =
-            |state: Of<Arc<State>>, socket: Of<Arc<Socket>>, client, uri: Of<Uri>, headers| {
-                open_checked(state, socket, client, None, uri, headers)
-            };
+            |state: Of<Arc<State>>,
+             socket: Of<Arc<dyn Transport>>,
+             client,
+             uri: Of<Uri>,
+             headers| { open_checked(state, socket, client, None, uri, headers) };
         // thousands may come at once, and what each takes for a moment is room that streams keep others from
         let size = size(opens);
         assert!(size <= 4_096, "{size} bytes");

@@ -1,9 +1,6 @@
 //! What the hub counts; `telemetry` registers it.
 
-use std::{
-    sync::atomic::AtomicI64,
-    time::{Duration, Instant},
-};
+use std::{sync::atomic::AtomicI64, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -11,7 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{frame::Accepted, latency::Latency};
+use super::latency::Latency;
 
 /// Why a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,30 +68,6 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Counts a signal that has left now to so many streams: when it was read from the log, how old it was then, and what fired it.
-    pub fn delivered(
-        &self,
-        read: Instant,
-        age: Option<Duration>,
-        accepted: Option<Accepted>,
-        streams: u64,
-        now: Instant,
-    ) {
-        let since_read = now.saturating_duration_since(read);
-        self.delivery.observe(since_read, streams);
-        if let Some(age) = age {
-            self.publishing.observe(age + since_read, streams);
-        }
-        if let Some(accepted) = accepted {
-            let since = now.saturating_duration_since(accepted.at);
-            self.detection.observe(since, streams);
-            if let Some(sighted) = accepted.sighted {
-                let since = now.saturating_duration_since(sighted);
-                self.feed_to_frame.observe(since, streams);
-            }
-        }
-    }
-
     /// Puts all of them into a registry.
     pub fn register(&self, to: &mut Registry) {
         to.register("streams", "Open streams", self.streams.clone());

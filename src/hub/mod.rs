@@ -10,6 +10,8 @@ pub mod latency;
 
 pub mod metrics;
 
+pub mod mark;
+
 pub mod bell;
 
 pub mod ring;

@@ -19,6 +19,7 @@ use super::{
     chunk::{self, Chunk},
     frame,
     lane::Lane,
+    mark::Mark,
     node::Hub,
     ping::Pings,
     ring::{Lineage, RingRead},
@@ -357,8 +358,7 @@ impl<W: Wire> Shard<W> {
             }
             if frame.read >= bare.opened {
                 let now = std::time::Instant::now();
-                let metrics = &self.hub.metrics;
-                metrics.delivered(frame.read, frame.age, frame.accepted, 1, now);
+                Mark::of(frame).leaves(&self.hub.metrics, 1, now);
             }
         }
         if bare.opening.at < self.at {
@@ -573,7 +573,7 @@ impl<W: Wire> Shard<W> {
         let (metrics, now) = (&self.hub.metrics, std::time::Instant::now());
         metrics.frames.inc_by(streams * (to - from));
         for frame in lane.since(from) {
-            metrics.delivered(frame.read, frame.age, frame.accepted, streams, now);
+            Mark::of(frame).leaves(metrics, streams, now);
         }
     }
 

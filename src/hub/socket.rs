@@ -21,8 +21,9 @@ use tokio::{
 };
 
 use super::{
-    frame::{Accepted, Frame},
+    frame::Frame,
     greeting::Greeting,
+    mark::Mark,
     metrics::Metrics,
     transport::{Condition, Transport},
 };
@@ -35,14 +36,6 @@ const ANSWER_BUFFER: usize = 256 * 1024;
 
 /// Bytes that the client of a stream may send after its request: there is nothing to say.
 pub const MOST_RECEIVED: usize = 64 * 1024;
-
-/// What is measured of a frame when its bytes leave.
-#[derive(Debug)]
-struct Mark {
-    accepted: Option<Accepted>,
-    age: Option<Duration>,
-    read: Instant,
-}
 
 /// One accepted connection.
 #[derive(Debug)]
@@ -105,11 +98,6 @@ impl Socket {
             greeting: Mutex::new(None),
         };
         Ok(Arc::new(socket))
-    }
-
-    /// From here on it carries a stream: little waits in it.
-    pub fn becomes_stream(&self) -> io::Result<()> {
-        SockRef::from(&self.tcp).set_send_buffer_size(STREAM_BUFFER)
     }
 
     /// Bytes sent that the peer has not acknowledged; `None` where the system does not say.
@@ -245,6 +233,10 @@ impl Transport for Socket {
         self.unanswered_for
     }
 
+    fn becomes_stream(&self) -> io::Result<()> {
+        SockRef::from(&self.tcp).set_send_buffer_size(STREAM_BUFFER)
+    }
+
     fn let_system_give_up(&self, may: bool) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         SockRef::from(&self.tcp).set_tcp_user_timeout(may.then_some(self.unanswered_for))?;
@@ -253,11 +245,7 @@ impl Transport for Socket {
 
     fn mark(&self, frame: &Frame) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        marks.push(Mark {
-            accepted: frame.accepted,
-            age: frame.age,
-            read: frame.read,
-        });
+        marks.push(Mark::of(frame));
     }
 }
 
@@ -278,6 +266,14 @@ impl SocketIo {
 
     fn socket(&self) -> &Socket {
         self.ready.get_ref()
+    }
+
+    /// The first byte that the peer sends, which stays to be read; `None` where it ends the connection before.
+    pub async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let peek = |socket: &Arc<Socket>| socket.tcp.peek(&mut byte);
+        let read = self.ready.async_io(Interest::READABLE, peek).await?;
+        Ok((read > 0).then_some(byte[0]))
     }
 
     /// Writes all of these bytes.
@@ -317,8 +313,7 @@ impl SocketIo {
         }
         let mut marks = socket.marks.lock().unwrap_or_else(PoisonError::into_inner);
         for mark in marks.drain(..) {
-            self.metrics
-                .delivered(mark.read, mark.age, mark.accepted, 1, Instant::now());
+            mark.leaves(&self.metrics, 1, Instant::now());
         }
     }
 }

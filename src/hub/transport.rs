@@ -17,7 +17,7 @@ pub struct Condition {
     pub heard: Option<Duration>,
 }
 
-/// One accepted connection: a socket, or what stands for one in a simulation.
+/// What carries a stream: a connection's socket, one of many streams of an HTTP/2 connection, or what stands for one in a simulation.
 pub trait Transport: fmt::Debug + Send + Sync {
     /// The other side's address.
     fn peer(&self) -> SocketAddr;
@@ -33,6 +33,10 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn is_closed(&self) -> bool;
     /// Ends it without waiting for the peer.
     fn kill(&self);
+    /// From here on it carries a stream: little is to wait in it.
+    fn becomes_stream(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// How long a peer may leave written bytes without any answer.
     fn unanswered_for(&self) -> Duration;
     /// Whether the system ends the connection where written bytes are not taken for too long. It also ends those that take them
