@@ -64,9 +64,10 @@ pub fn greeting() -> Vec<u8> {
         "event: hello\ndata: {{\"user_id\":\"{nobody}\",\"key_id\":\"{nobody}\",\"plan\":\"bench\",\"epoch\":\"{EPOCH}\",\"seq\":0,\
          \"resumed_from\":null,\"ping_seconds\":25,\"server_time\":\"{PUBLISHED_AT}\"}}\nretry: 2000\nid: {EPOCH}-0\n\n"
     );
-    let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n\
+    let mut bytes =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n\
         transfer-encoding: chunked\r\n\r\n"
-        .to_vec();
+            .to_vec();
     bytes.extend(chunk(&hello));
     bytes
 }

@@ -117,8 +117,8 @@ fn compare(args: &Args) -> io::Result<()> {
 
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let found = Found::look(&wanted, folder);
-    let (peers, absent): (Vec<Peer>, Vec<Peer>) = (wanted.into_iter())
-        .partition(|peer| found.missing(*peer).is_none());
+    let (peers, absent): (Vec<Peer>, Vec<Peer>) =
+        (wanted.into_iter()).partition(|peer| found.missing(*peer).is_none());
     let skipped: Vec<String> = (absent.into_iter())
         .map(|peer| format!("{peer}: {}", found.missing(peer).unwrap_or_default()))
         .collect();

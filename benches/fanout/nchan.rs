@@ -9,10 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    peers::Setting,
-    process::Process,
-};
+use crate::{peers::Setting, process::Process};
 
 const PROGRAMS: [&str; 3] = [
     "/usr/sbin/nginx",

@@ -102,13 +102,7 @@ impl Results {
         })
     }
 
-    fn spread(
-        &self,
-        figure: Figure,
-        peer: Peer,
-        metric: Metric,
-        streams: usize,
-    ) -> Option<Spread> {
+    fn spread(&self, figure: Figure, peer: Peer, metric: Metric, streams: usize) -> Option<Spread> {
         let samples = self.of(figure, peer, metric);
         let of_size = samples.filter(|sample| sample.streams == streams);
         Spread::of(of_size.map(|sample| sample.value).collect())
@@ -169,10 +163,16 @@ impl Results {
             .filter_map(|aim| Some((aim, self.seen(aim)?)))
             .collect();
         if !judged.is_empty() {
-            text.push_str("\n| sigcast | seen | must | | aim | |\n| --- | --- | --- | --- | --- | --- |\n");
+            text.push_str(
+                "\n| sigcast | seen | must | | aim | |\n| --- | --- | --- | --- | --- | --- |\n",
+            );
         }
         for (aim, seen) in judged {
-            let sign = if aim.metric == Metric::Share { "≥" } else { "≤" };
+            let sign = if aim.metric == Metric::Share {
+                "≥"
+            } else {
+                "≤"
+            };
             let word = |bound| match aim.meets(seen.median, bound) {
                 true => "yes",
                 false => "**no**",

@@ -11,7 +11,7 @@ use crate::{
     figures::{Figure, Metric, Placement},
     peers::{Found, Peer, Server, Setting},
     process::{Bounds, Used, pin, resident_bytes},
-    receivers::Receivers,
+    receivers::{Receivers, Window},
     results::Sample,
     sigcast_server::Keys,
 };
@@ -151,6 +151,12 @@ fn ms(nanos: Option<u64>) -> f64 {
     nanos.map_or(f64::NAN, |nanos| nanos as f64 / 1e6)
 }
 
+fn note_used(used: Used, window: &Window, note: &mut impl FnMut(Metric, f64)) {
+    let count = window.deliveries.max(1) as f64;
+    note(Metric::DeliveryUs, used.all_ns as f64 / 1e3 / count);
+    note(Metric::UserUs, used.user_ns() / 1e3 / count);
+}
+
 impl Session {
     /// So many events, so many a second.
     fn pace(&mut self, a_second: f64, events: u64) -> io::Result<()> {
@@ -179,48 +185,43 @@ impl Session {
         }
     }
 
-    /// Sends at a pace, waits until all has arrived, and says what the server used for each delivery.
-    fn measure(&mut self, a_second: f64, takes: Duration) -> io::Result<Used> {
-        self.receivers.begin();
+    /// Sends at a pace and waits until all has arrived; what the server used, and what came.
+    fn measure(&mut self, a_second: f64, takes: Duration) -> io::Result<(Used, Window)> {
+        self.receivers.take()?;
         let before = Used::by(&self.pids);
         let events = (a_second * takes.as_secs_f64()).round().max(1.0);
         self.pace(a_second, events as u64)?;
         self.arrive();
-        Ok(Used::by(&self.pids).since(before))
+        let used = Used::by(&self.pids).since(before);
+        Ok((used, self.receivers.take()?))
     }
 
     fn paced(&mut self, takes: Duration, note: &mut impl FnMut(Metric, f64)) -> io::Result<()> {
-        let used = self.measure(2.0, takes)?;
-        self.note_used(used, note);
+        let (used, window) = self.measure(2.0, takes)?;
+        note_used(used, &window, note);
         Ok(())
     }
 
-    fn note_used(&self, used: Used, note: &mut impl FnMut(Metric, f64)) {
-        let count = self.receivers.window().deliveries.max(1) as f64;
-        note(Metric::DeliveryUs, used.all_ns as f64 / 1e3 / count);
-        note(Metric::UserUs, used.user_ns() / 1e3 / count);
-    }
-
     fn last(&mut self, takes: Duration, note: &mut impl FnMut(Metric, f64)) -> io::Result<()> {
-        self.measure(5.0, takes)?;
-        let window = self.receivers.window();
+        let (_, window) = self.measure(5.0, takes)?;
         note(Metric::LastP50, ms(window.last.quantile(0.5)));
         note(Metric::LastP99, ms(window.last.quantile(0.99)));
         Ok(())
     }
 
     fn sustained(&mut self, takes: Duration, note: &mut impl FnMut(Metric, f64)) -> io::Result<()> {
-        self.receivers.begin();
+        self.receivers.take()?;
+        let before = self.receivers.deliveries();
         let began = Instant::now();
         let a_second = 20.0;
         let events = (a_second * takes.as_secs_f64()).round();
         self.pace(a_second, events as u64)?;
-        // a server that is late was not in time: it is given the time of a delivery and no more
+        let took = began.elapsed();
+        // a server that is late is given the time of a delivery, and no more
         thread::sleep(IN_TIME);
-        let took = began.elapsed() - IN_TIME;
-        let in_time = self.receivers.window().deliveries as f64;
+        let in_time = (self.receivers.deliveries() - before) as f64;
         self.arrive();
-        let window = self.receivers.window();
+        let window = self.receivers.take()?;
         note(Metric::Rate, in_time / took.as_secs_f64());
         note(Metric::Share, in_time / (events * self.streams as f64));
         note(Metric::P50, ms(window.all.quantile(0.5)));
@@ -230,7 +231,7 @@ impl Session {
     }
 
     fn bursts(&mut self, takes: Duration, note: &mut impl FnMut(Metric, f64)) -> io::Result<()> {
-        self.receivers.begin();
+        self.receivers.take()?;
         let before = Used::by(&self.pids);
         let began = Instant::now();
         let room = BURST * BURSTS_UNDER_WAY * self.streams;
@@ -245,19 +246,19 @@ impl Session {
         }
         self.arrive();
         let took = began.elapsed();
-        self.note_used(Used::by(&self.pids).since(before), note);
-        let count = self.receivers.window().deliveries as f64;
-        note(Metric::Rate, count / took.as_secs_f64());
+        let used = Used::by(&self.pids).since(before);
+        let window = self.receivers.take()?;
+        note_used(used, &window, note);
+        note(Metric::Rate, window.deliveries as f64 / took.as_secs_f64());
         Ok(())
     }
 
     fn soak(&mut self, takes: Duration, note: &mut impl FnMut(Metric, f64)) -> io::Result<()> {
-        let used = self.measure(2.0, takes)?;
-        self.note_used(used, note);
-        let window = self.receivers.window();
+        let (used, window) = self.measure(2.0, takes)?;
+        note_used(used, &window, note);
         note(Metric::P50, ms(window.all.quantile(0.5)));
         note(Metric::P99, ms(window.all.quantile(0.99)));
-        let faults = self.receivers.faults(self.server.publisher.number());
+        let faults = self.receivers.faults(self.server.publisher.number())?;
         note(Metric::Missing, faults.missing as f64);
         note(Metric::Doubled, faults.doubled as f64);
         note(Metric::Ended, faults.ended as f64);
@@ -268,7 +269,7 @@ impl Session {
     fn end(mut self, part: Part<'_>) -> io::Result<()> {
         self.server.publisher.settle()?;
         self.arrive();
-        let faults = self.receivers.faults(self.server.publisher.number());
+        let faults = self.receivers.faults(self.server.publisher.number())?;
         if faults.any() {
             eprintln!(
                 "{} in round {}: {} deliveries missing, {} doubled, {} streams ended",
@@ -276,10 +277,7 @@ impl Session {
             );
         }
         if !self.server.runs() {
-            return Err(io::Error::other(format!(
-                "{} ended by itself",
-                part.peer
-            )));
+            return Err(io::Error::other(format!("{} ended by itself", part.peer)));
         }
         // clients first, so that no server has to take leave of each
         drop(self.receivers);
