@@ -73,6 +73,8 @@ impl Nginx {
         };
         let module = self.module.display();
         let workers = setting.bounds.cores.len();
+        // one worker may get nearly all of them
+        let connections = setting.streams + 512;
         format!(
             "{user}
 load_module {module};
@@ -82,7 +84,7 @@ pid nginx.pid;
 error_log error.log warn;
 events {{
     use epoll;
-    worker_connections 25000;
+    worker_connections {connections};
     multi_accept on;
 }}
 http {{

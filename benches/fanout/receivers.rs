@@ -52,29 +52,35 @@ impl Faults {
 }
 
 impl Receivers {
-    /// Opens them all, on one thread, which polls without sleeping where it has a core to itself.
-    pub fn connect(targets: Vec<Target>, polls: bool) -> io::Result<Self> {
-        let streams = targets.len() as u64;
-        let mut clients = Clients::start(&Options {
+    /// None yet. They have one thread, which polls without sleeping where it has a core to itself.
+    pub fn start(polls: bool) -> io::Result<Self> {
+        let clients = Clients::start(&Options {
             spin: polls,
             stamp: Stamp::InData,
             ..Options::default()
         })?;
-        clients.connect(targets)?;
-        clients.wait_connected(streams, CONNECT_WITHIN, |_| {});
-        let open = clients.standing().open;
-        if open < streams {
-            let found = clients.collect(None)?;
-            return Err(io::Error::other(format!(
-                "{open} of {streams} streams are open: {:?} {:?}",
-                found.refused, found.ended
-            )));
-        }
         Ok(Receivers {
             clients,
-            streams,
+            streams: 0,
             faults: Faults::default(),
         })
+    }
+
+    /// Opens some more, and waits until they are open.
+    pub fn connect(&mut self, targets: Vec<Target>) -> io::Result<()> {
+        self.streams += targets.len() as u64;
+        self.clients.connect(targets)?;
+        let streams = self.streams;
+        self.clients.wait_connected(streams, CONNECT_WITHIN, |_| {});
+        let open = self.clients.standing().open;
+        if open == streams {
+            return Ok(());
+        }
+        let found = self.clients.collect(None)?;
+        Err(io::Error::other(format!(
+            "{open} of {streams} streams are open: {:?} {:?}",
+            found.refused, found.ended
+        )))
     }
 
     /// Deliveries since the beginning.

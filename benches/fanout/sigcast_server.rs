@@ -1,4 +1,4 @@
-//! sigcast itself: a data directory with one account and a key for each stream, made once by the program's own admin listener, of which
+//! sigcast itself: a data directory with a key for each stream, made once by the program's own admin listener, of which
 //! each start gets a copy.
 
 use std::{
@@ -23,6 +23,8 @@ const TOKEN: &str = "a-token-of-the-bench-alone-0123456789";
 const PLAN: &str = "[plans.bench]\nstream = true\n";
 /// Connections that make keys at once.
 const MAKERS: usize = 4;
+/// An account holds no more of them.
+const KEYS_AN_ACCOUNT: usize = 10;
 
 /// A data directory, and the keys in it.
 pub struct Keys {
@@ -48,19 +50,7 @@ impl Keys {
             descriptors: None,
         };
         let (mut process, addresses) = serve(folder, &data, &bounds)?;
-        let mut socket = BufReader::new(TcpStream::connect(addresses.admin)?);
-        let account = post(addresses.admin, "/v1/accounts");
-        let account = ask(&mut socket, &account, r#"{"name":"bench","plan":"bench"}"#)?;
-        let id = text(&account, "id")?;
-        let body = format!("{{\"account_id\":\"{id}\",\"kind\":\"stream\"}}");
-        let make = |part: usize| -> io::Result<Vec<String>> {
-            let post = post(addresses.admin, "/v1/keys");
-            let mut socket = BufReader::new(TcpStream::connect(addresses.admin)?);
-            socket.get_ref().set_nodelay(true)?;
-            let mine = (part..count).step_by(MAKERS);
-            mine.map(|_| text(&ask(&mut socket, &post, &body)?, "key"))
-                .collect()
-        };
+        let make = |part: usize| make(addresses.admin, (part..count).step_by(MAKERS).len());
         let mut keys = Vec::new();
         thread::scope(|scope| -> io::Result<()> {
             let makers: Vec<_> = (0..MAKERS)
@@ -71,7 +61,6 @@ impl Keys {
             }
             Ok(())
         })?;
-        drop(socket);
         // ended in due form, so that the files are whole
         process.stop()?;
         Ok(Keys { data, keys })
@@ -103,6 +92,23 @@ impl Keys {
             .replace("application/json", "application/x-ndjson");
         Way::Lines(post)
     }
+}
+
+/// Makes so many keys, with as many accounts as that takes.
+fn make(admin: SocketAddr, count: usize) -> io::Result<Vec<String>> {
+    let (accounts, keys) = (post(admin, "/v1/accounts"), post(admin, "/v1/keys"));
+    let mut socket = BufReader::new(TcpStream::connect(admin)?);
+    socket.get_ref().set_nodelay(true)?;
+    let (mut made, mut body) = (Vec::with_capacity(count), String::new());
+    for number in 0..count {
+        if number % KEYS_AN_ACCOUNT == 0 {
+            let account = ask(&mut socket, &accounts, r#"{"name":"bench","plan":"bench"}"#)?;
+            let id = text(&account, "id")?;
+            body = format!("{{\"account_id\":\"{id}\",\"kind\":\"stream\"}}");
+        }
+        made.push(text(&ask(&mut socket, &keys, &body)?, "key")?);
+    }
+    Ok(made)
 }
 
 fn post(address: SocketAddr, path: &'static str) -> Post {
