@@ -1,0 +1,23 @@
+//! `sigcast bench`: load for a server, and what it made of it.
+
+pub mod histogram;
+
+pub mod clock;
+
+pub mod frames;
+
+#[cfg(test)]
+mod frames_test;
+
+pub mod arrivals;
+
+pub mod target;
+
+mod wire;
+
+pub mod receiver;
+
+pub mod clients;
+
+#[cfg(test)]
+mod clients_test;
