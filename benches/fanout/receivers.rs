@@ -21,6 +21,8 @@ pub struct Receivers {
 pub struct Window {
     /// Signals, each once a stream.
     pub deliveries: u64,
+    /// All that was read.
+    pub bytes: u64,
     /// From a signal's sending to a stream, in nanoseconds.
     pub all: Histogram,
     /// From a signal's sending to the last stream.
@@ -94,6 +96,7 @@ impl Receivers {
         self.faults.add(&found);
         Ok(Window {
             deliveries: found.arrivals.deliveries,
+            bytes: found.bytes,
             last: found.arrivals.to_last(self.streams),
             all: found.arrivals.latency,
         })

@@ -137,17 +137,13 @@ impl Results {
             Against::Peer(peer) => {
                 self.ratios(aim.figure, aim.metric, Peer::Sigcast, peer, streams)
             }
-            Against::Sizes => {
+            Against::Line => {
                 let rounds: BTreeSet<usize> = samples().map(|sample| sample.round).collect();
-                let width = |round: &usize| {
-                    let values: Vec<f64> = samples()
-                        .filter(|sample| sample.round == *round)
-                        .map(|sample| sample.value)
-                        .collect();
-                    let spread = Spread::of(values)?;
-                    (spread.least > 0.0).then(|| spread.most / spread.least)
+                let of_round = |round: &usize| {
+                    let here = samples().filter(|sample| sample.round == *round);
+                    off_the_line(here.map(|one| (one.streams as f64, one.value)).collect())
                 };
-                Spread::of(rounds.iter().filter_map(width).collect())
+                Spread::of(rounds.iter().filter_map(of_round).collect())
             }
         }
     }
@@ -249,6 +245,22 @@ impl Results {
     }
 }
 
+/// By how much the costs of sizes between the smallest and the largest are off the line between those two, whichever way, as a
+/// factor. What is given is each number of streams, and the cost of a delivery there.
+fn off_the_line(mut costs: Vec<(f64, f64)>) -> Option<f64> {
+    costs.sort_by(|one, other| one.0.total_cmp(&other.0));
+    let [(fewest, cheapest), between @ .., (most, dearest)] = costs.as_slice() else {
+        return None;
+    };
+    let (least, last) = (fewest * cheapest, most * dearest);
+    let factors = between.iter().map(|(streams, cost)| {
+        let line = least + (last - least) * (streams - fewest) / (most - fewest);
+        let factor = streams * cost / line;
+        factor.max(1.0 / factor)
+    });
+    factors.max_by(f64::total_cmp)
+}
+
 /// With which server all are compared in a figure's table, and by what.
 fn base(figure: Figure) -> Option<(Peer, Metric)> {
     match figure {
@@ -266,6 +278,6 @@ fn title(aim: &Aim) -> String {
     match aim.against {
         Against::Nothing => format!("{figure}: {metric}"),
         Against::Peer(peer) => format!("{figure}: {metric}, × {peer}"),
-        Against::Sizes => format!("{figure}: {metric}, the most by the least"),
+        Against::Line => format!("{figure}: {metric}, times streams, by a straight line"),
     }
 }

@@ -96,7 +96,6 @@ pub fn run(plan: &Plan<'_>, part: Part<'_>) -> io::Result<Vec<Sample>> {
             value,
         });
     };
-    let pids = server.pids();
     // where they have a core to themselves they poll it: the server would pay for waking them
     let mut receivers = Receivers::start(placement == Placement::Apart)?;
     let mut targets = std::mem::take(&mut server.targets);
@@ -104,6 +103,8 @@ pub fn run(plan: &Plan<'_>, part: Part<'_>) -> io::Result<Vec<Sample>> {
     let count = others.len().max(1) as f64;
     receivers.connect(targets)?;
     thread::sleep(SETTLES);
+    // by now, a server that has others work for it has them all
+    let pids = server.pids();
     let resident = resident_bytes(&pids);
     let before = Used::by(&pids);
     receivers.connect(others)?;
@@ -201,6 +202,8 @@ impl Session {
     fn paced(&mut self, takes: Duration, note: &mut impl FnMut(Metric, f64)) -> io::Result<()> {
         let (used, window) = self.measure(2.0, takes)?;
         note_used(used, &window, note);
+        let bytes = window.bytes as f64 / window.deliveries.max(1) as f64;
+        note(Metric::DeliveryBytes, bytes);
         Ok(())
     }
 
