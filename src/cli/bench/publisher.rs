@@ -186,7 +186,7 @@ mod tests {
         for size in [400, 1_100, 20_000] {
             let body = plan(1.0, 1, size).body();
             let text = std::str::from_utf8(&body).unwrap();
-            let signal = prepare(text, || uuid::Uuid::nil()).unwrap();
+            let signal = prepare(text, uuid::Uuid::nil).unwrap();
             let row = LogRow {
                 seq: 123_456,
                 published_at: Time::from_unix_ms(1_777_000_000_123).unwrap(),
@@ -198,7 +198,7 @@ mod tests {
             assert!(wire.abs_diff(size) <= 8, "{wire} for {size}");
         }
         let small = plan(1.0, 1, 1).body();
-        assert!(prepare(std::str::from_utf8(&small).unwrap(), || uuid::Uuid::nil()).is_ok());
+        assert!(prepare(std::str::from_utf8(&small).unwrap(), uuid::Uuid::nil).is_ok());
     }
 
     #[test]
