@@ -363,11 +363,9 @@ impl Parser {
     fn event_line(&mut self, line: &[u8], stamp: Stamp, see: &mut impl FnMut(Seen<'_>)) {
         let draft = &mut self.draft;
         match line {
-            [] => {
-                if draft.begun {
-                    see(Seen::Frame(draft.frame()));
-                    *draft = Draft::default();
-                }
+            [] if draft.begun => {
+                see(Seen::Frame(draft.frame()));
+                *draft = Draft::default();
             }
             [b'd', b'a', b't', b'a', b':', data @ ..] => draft.data(data, stamp),
             [b'i', b'd', b':', id @ ..] => draft.id(id, stamp),

@@ -21,3 +21,19 @@ pub mod clients;
 
 #[cfg(test)]
 mod clients_test;
+
+pub mod process;
+
+mod admin;
+
+mod keys;
+
+mod publisher;
+
+mod report;
+
+mod streams;
+
+mod command;
+
+pub use command::{BenchArgs, run};
