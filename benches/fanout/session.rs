@@ -87,6 +87,10 @@ pub fn run(plan: &Plan<'_>, part: Part<'_>) -> io::Result<Vec<Sample>> {
     )?;
     let mut samples = Vec::new();
     let mut note = |figure: Figure, metric: Metric, value: f64| {
+        // of nothing that arrived there is no time
+        if !value.is_finite() {
+            return;
+        }
         samples.push(Sample {
             round: part.round,
             peer: part.peer,
@@ -155,7 +159,7 @@ fn ms(nanos: Option<u64>) -> f64 {
 }
 
 fn note_used(used: Used, window: &Window, note: &mut impl FnMut(Metric, f64)) {
-    let count = window.deliveries.max(1) as f64;
+    let count = window.deliveries as f64;
     note(Metric::DeliveryUs, used.all_ns as f64 / 1e3 / count);
     note(Metric::UserUs, used.user_ns() / 1e3 / count);
 }
@@ -202,7 +206,7 @@ impl Session {
     fn paced(&mut self, takes: Duration, note: &mut impl FnMut(Metric, f64)) -> io::Result<()> {
         let (used, window) = self.measure(2.0, takes)?;
         note_used(used, &window, note);
-        let bytes = window.bytes as f64 / window.deliveries.max(1) as f64;
+        let bytes = window.bytes as f64 / window.deliveries as f64;
         note(Metric::DeliveryBytes, bytes);
         Ok(())
     }
@@ -240,10 +244,13 @@ impl Session {
         let before = Used::by(&self.pids);
         let began = Instant::now();
         let room = BURST * BURSTS_UNDER_WAY * self.streams;
+        // what was lost before is not waited for
+        let (due, delivered) = (self.due(), self.receivers.deliveries());
         while began.elapsed() < takes {
-            // what is on its way, this burst included
-            let after = self.due() + BURST * self.streams;
-            if after.saturating_sub(self.receivers.deliveries()) <= room {
+            // this burst included
+            let sent = self.due() - due + BURST * self.streams;
+            let arrived = self.receivers.deliveries() - delivered;
+            if sent.saturating_sub(arrived) <= room {
                 self.server.publisher.send(BURST)?;
             } else {
                 thread::sleep(LOOK);
