@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     app::web::{self, Connector},
-    cli::{dial::Target, refusal::Refusal},
+    cli::{dial::Target, outcome::complain, refusal::Refusal},
 };
 
 /// A body of one object.
@@ -53,6 +53,9 @@ impl Admin {
             .ok()
             .context("the admin token holds characters that no token has")?;
         authorization.set_sensitive(true);
+        if target.is_exposed() {
+            complain("warning: http is not encrypted, so the admin token can be read on the way");
+        }
         Ok(Admin {
             client: Client::builder(TokioExecutor::new()).build(web::connector()),
             base: format!("{scheme}://{authority}"),

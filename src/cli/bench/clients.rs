@@ -14,13 +14,17 @@ use std::{
 
 use mio::{Poll, Waker};
 
-use super::receiver::{BELL, Order, Receiver, Shared};
 pub use super::{
     arrivals::{Arrivals, Sent},
     clock::monotonic_ns,
+    findings::Findings,
     frames::Stamp,
-    receiver::{Findings, Options},
+    options::Options,
     target::Target,
+};
+use super::{
+    findings::Shared,
+    receiver::{BELL, Order, Receiver},
 };
 
 /// How soon something is looked at again.

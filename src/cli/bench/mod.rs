@@ -15,6 +15,10 @@ pub mod target;
 
 mod wire;
 
+pub mod options;
+
+pub mod findings;
+
 pub mod receiver;
 
 pub mod clients;
@@ -31,6 +35,8 @@ mod keys;
 mod publisher;
 
 mod report;
+
+mod table;
 
 mod streams;
 
