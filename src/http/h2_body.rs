@@ -83,9 +83,9 @@ mod tests {
     use std::{task::Waker, time::Duration};
 
     async fn stream() -> Arc<H2Stream> {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (tcp, address) = listener.accept().await.unwrap();
+        let (tcp, address) = listener.accept().unwrap();
         let socket = Socket::new(tcp, address, Duration::from_secs(20)).unwrap();
         H2Stream::new(super::super::h2_stream::Link::new(
             socket,

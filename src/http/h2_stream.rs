@@ -269,9 +269,10 @@ mod tests {
 
     /// A stream of a connection to a socket of the test's.
     async fn connected() -> (Arc<H2Stream>, std::net::TcpStream) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (tcp, address) = listener.accept().await.unwrap();
+        let (tcp, address) = listener.accept().unwrap();
+        tcp.set_nonblocking(true).unwrap();
         let socket = Socket::new(tcp, address, Duration::from_secs(20)).unwrap();
         (H2Stream::new(Link::new(socket, Metrics::default())), peer)
     }
@@ -281,13 +282,10 @@ mod tests {
     }
 
     async fn write(stream: &H2Stream, peer: &mut std::net::TcpStream, bytes: usize) {
-        use tokio::io::AsyncWriteExt as _;
         let socket = stream.link.socket.clone();
         let before = socket.condition().unwrap().acknowledged;
-        let mut io = crate::hub::socket::SocketIo::new(socket.clone(), Metrics::default());
+        let io = crate::hub::socket::SocketIo::new(socket.clone(), Metrics::default()).unwrap();
         io.write_all(&vec![0; bytes]).await.unwrap();
-        // dropped, it would say that the connection is over
-        std::mem::forget(io);
         peer.read_exact(&mut vec![0; bytes]).unwrap();
         while socket.condition().unwrap().acknowledged < before + bytes as u64 {
             tokio::task::yield_now().await;

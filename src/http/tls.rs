@@ -16,7 +16,7 @@ use rustls::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::config::Config;
-use crate::hub::socket::{Socket, SocketIo};
+use crate::hub::socket::SocketIo;
 
 const HTTP_2: &[u8] = b"h2";
 const HTTP_1: &[u8] = b"http/1.1";

@@ -17,6 +17,7 @@ mod insider_lists;
 
 mod access;
 mod bad_input;
+mod bench;
 mod clients;
 mod crash;
 mod cut;
