@@ -10,11 +10,11 @@ use axum::body::Body;
 use super::stream_body::Greeting;
 use crate::hub::{
     greeting,
+    opening::Opening,
     seats::SeatGuard,
-    shard::{Bare, Keep},
     shards::Shards,
     socket::Socket,
-    stream::Opening,
+    wire::{Bare, Keep},
 };
 
 /// Of one connection, which may leave with its stream.

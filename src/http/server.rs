@@ -47,10 +47,10 @@ use super::{
 };
 use crate::hub::{
     self,
-    shard::Bare,
     shards::Shards,
     socket::{Socket, SocketIo},
     transport::Transport,
+    wire::Bare,
 };
 
 /// Connections above the cap that are still told so.

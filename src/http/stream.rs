@@ -29,11 +29,12 @@ use crate::{
     hub::{
         frame::{self, Hello},
         leases::Refusal,
+        opening::{self, Opening, Replay},
         outlet::Outlet,
         ring::Lineage,
         seat::Seat,
         seats::{SeatGuard, Taken},
-        stream::{self, Opening, Replay},
+        stream,
         transport::Transport,
     },
     model::{
@@ -225,7 +226,7 @@ fn hand_over(
         heartbeat: query.heartbeat,
         replay,
         retry_ms: state.retry_ms(),
-        next_ping: stream::first_ping(&hub.config, state.random.balanced()),
+        next_ping: opening::first_ping(&hub.config, state.random.balanced()),
         matched: 0,
     };
     tracing::info!(

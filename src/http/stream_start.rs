@@ -11,7 +11,7 @@ use crate::{
     gate::query::StreamQuery,
     hub::{
         frame::{Gap, GapReason},
-        stream::Replay,
+        opening::Replay,
     },
     model::{
         log::{LogHead, LogUnavailable, Position},

@@ -15,10 +15,10 @@ use super::{
     metrics::Metrics,
     node::Hub,
     outlet::Outlet,
-    shard::{Bare, Keep},
     socket::{Socket, SocketIo},
     stream::{self, note_end},
     transport::Transport as _,
+    wire::{Bare, Keep},
 };
 
 /// Bytes that are gathered for one write.

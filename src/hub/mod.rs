@@ -44,6 +44,8 @@ pub mod catch_up;
 
 pub mod lag;
 
+pub mod opening;
+
 pub mod stream;
 
 pub mod outlet;
@@ -52,11 +54,20 @@ pub mod lane;
 
 pub mod ping;
 
+pub mod wire;
+
+mod slot;
+
 pub mod shard;
+
+mod shard_events;
 
 mod bare;
 
 pub mod shards;
+
+#[cfg(test)]
+mod shard_world;
 
 #[cfg(test)]
 mod shard_test;

@@ -6,7 +6,6 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, HashMap, VecDeque},
-    io,
     sync::Arc,
     time::Duration,
 };
@@ -21,59 +20,16 @@ use super::{
     lane::Lane,
     mark::Mark,
     node::Hub,
+    opening::Opening,
     ping::Pings,
     ring::{Lineage, RingRead},
-    seat::{End, Place, Watcher},
+    seat::{End, Watcher},
     seats::SeatGuard,
-    socket::MOST_RECEIVED,
-    stream::{Opening, Over, note_end},
+    slot::{AHEAD, BLOCKED, OWES_HEARTBEAT, OWES_PING, OWES_PROBE, Slot},
+    stream::{Over, note_end},
+    wire::{Bare, Left, Wire, Wrote, write},
 };
 use crate::{gate::filter::Filter, model::log::Position};
-
-/// A socket that does not block, or what stands for one in a test.
-pub trait Wire: Send + Sync + 'static {
-    /// Writes what is taken now.
-    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
-    /// Reads what has come; 0 at the end.
-    fn read(&self, into: &mut [u8]) -> io::Result<usize>;
-}
-
-/// What belongs to a connection, and is let go with it.
-pub type Keep = Box<dyn Send + Sync>;
-
-/// A stream that needs no hyper any more: its hello has been said.
-pub struct Bare<W> {
-    /// Its seat.
-    pub seat: SeatGuard,
-    /// Its connection.
-    pub socket: Arc<W>,
-    /// Where it goes on.
-    pub opening: Opening,
-    /// When it was opened.
-    pub opened: std::time::Instant,
-    /// Let go with its connection.
-    pub keep: Keep,
-}
-
-/// A stream that is not here any more.
-pub enum Left<W> {
-    /// It has to catch up: first the rest of a frame, then from its place on.
-    Behind {
-        /// The stream.
-        bare: Box<Bare<W>>,
-        /// What is left of a frame that it has in part.
-        rest: Vec<u8>,
-    },
-    /// It is over: these are the last bytes.
-    Over {
-        /// Its connection.
-        socket: Arc<W>,
-        /// What it has yet to take.
-        rest: Vec<u8>,
-        /// Let go with it.
-        keep: Keep,
-    },
-}
 
 /// Streams visited before anything else is looked at again: some tenths of a millisecond.
 const VISITS: usize = 64;
@@ -83,62 +39,6 @@ const BATCH: usize = 128;
 const MOST_HELD: usize = 1 << 20;
 /// Bytes that a lane keeps for streams whose sockets are full.
 const KEPT: usize = 512 * 1024;
-/// The wall clock may be set: lapses are looked at so often.
-const LAPSE_STEP: Duration = Duration::from_secs(1);
-/// While the node may send no signals, and some wait, that is asked again so often.
-const MUTED_STEP: Duration = Duration::from_millis(20);
-
-const OWES_PING: u8 = 1;
-const OWES_PROBE: u8 = 2;
-const OWES_HEARTBEAT: u8 = 4;
-/// What it lacks is held back: its socket was full.
-const BLOCKED: u8 = 8;
-/// It had frames already that the lane has yet to get.
-const AHEAD: u8 = 16;
-
-struct Slot<W> {
-    wire: Arc<W>,
-    seat: SeatGuard,
-    /// The offset in its lane behind the last byte that its socket took.
-    cursor: u64,
-    /// Frames of its lane until there.
-    seen: u64,
-    lane: u32,
-    /// Among the lane's members.
-    place: u32,
-    /// Among the pings.
-    spoke: u32,
-    flags: u8,
-    next_ping: Instant,
-    cold: Box<Cold>,
-}
-
-/// What of a stream is seldom looked at.
-struct Cold {
-    /// What is left of a comment or heartbeat.
-    rest: Vec<u8>,
-    heartbeat: bool,
-    retry_ms: u32,
-    received: usize,
-    /// Signals sent before it came here, ...
-    matched: u64,
-    /// ... when its lane had had so many.
-    joined: u64,
-    /// What it had when it came here.
-    had: i64,
-    opened: std::time::Instant,
-    keep: Keep,
-}
-
-impl<W> Slot<W> {
-    fn is(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    fn matched(&self) -> u64 {
-        self.cold.matched + (self.seen - self.cold.joined)
-    }
-}
 
 /// Streams that got the same frames at once, counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,48 +49,27 @@ struct Tally {
     streams: u64,
 }
 
-enum Wrote {
-    All,
-    /// The socket is full.
-    Part(usize),
-    Gone,
-}
-
-fn write<W: Wire>(wire: &W, bytes: &[u8]) -> Wrote {
-    let mut taken = 0;
-    while taken < bytes.len() {
-        match wire.write(&bytes[taken..]) {
-            Ok(0) => return Wrote::Gone,
-            Ok(more) => taken += more,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Wrote::Part(taken),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Wrote::Gone,
-        }
-    }
-    Wrote::All
-}
-
 /// The streams of one thread.
 pub struct Shard<W> {
-    hub: Arc<Hub>,
-    watcher: Arc<dyn Watcher>,
-    log: Lineage,
+    pub(super) hub: Arc<Hub>,
+    pub(super) watcher: Arc<dyn Watcher>,
+    pub(super) log: Lineage,
     /// The last seq that the lanes have been given.
-    at: i64,
-    slots: Slab<Slot<W>>,
-    lanes: Slab<Lane>,
-    by_filter: HashMap<Filter, u32>,
+    pub(super) at: i64,
+    pub(super) slots: Slab<Slot<W>>,
+    pub(super) lanes: Slab<Lane>,
+    pub(super) by_filter: HashMap<Filter, u32>,
     /// Lanes with members that have yet to be visited.
-    turns: VecDeque<u32>,
+    pub(super) turns: VecDeque<u32>,
     /// A lane holds as much as it may.
-    full: bool,
-    blocked: BTreeSet<u32>,
-    pings: Pings,
-    lapses: BinaryHeap<Reverse<(i64, u32, u64)>>,
-    left: Vec<Left<W>>,
+    pub(super) full: bool,
+    pub(super) blocked: BTreeSet<u32>,
+    pub(super) pings: Pings,
+    pub(super) lapses: BinaryHeap<Reverse<(i64, u32, u64)>>,
+    pub(super) left: Vec<Left<W>>,
     tally: Tally,
-    ping: Chunk,
-    probe: Chunk,
+    pub(super) ping: Chunk,
+    pub(super) probe: Chunk,
 }
 
 impl<W: Wire> Shard<W> {
@@ -258,117 +137,7 @@ impl<W: Wire> Shard<W> {
         }
     }
 
-    /// Takes a stream that has all until the ring's head, or nearly so. Its place here, if it stays.
-    pub fn join(&mut self, mut bare: Bare<W>) -> Option<u32> {
-        self.read_on();
-        let opening = &bare.opening;
-        if !opening.log.is(&self.log) {
-            self.leave_behind(bare, Vec::new());
-            return None;
-        }
-        if opening.at < self.at {
-            bare = self.bridge(bare)?;
-        }
-        let Bare {
-            seat,
-            socket,
-            opening,
-            opened,
-            keep,
-        } = bare;
-        let at = self.at;
-        let lanes = &mut self.lanes;
-        let lane = *(self.by_filter.entry(opening.filter)).or_insert_with_key(|filter| {
-            // proof: fewer than there are streams, and each has a descriptor
-            lanes.insert(Lane::new(filter.clone(), at)) as u32
-        });
-        let entry = self.slots.vacant_entry();
-        let key = entry.key() as u32;
-        let lane_now = &mut self.lanes[lane as usize];
-        let (cursor, seen) = (lane_now.end(), lane_now.frames());
-        let place = Place {
-            slot: key,
-            connection: seat.connection,
-        };
-        entry.insert(Slot {
-            wire: socket,
-            cursor,
-            seen,
-            lane,
-            place: lane_now.join(key),
-            spoke: self.pings.add(key, opening.next_ping),
-            flags: if opening.at > at { AHEAD } else { 0 },
-            next_ping: opening.next_ping,
-            cold: Box::new(Cold {
-                rest: Vec::new(),
-                heartbeat: opening.heartbeat,
-                retry_ms: opening.retry_ms,
-                received: 0,
-                matched: opening.matched,
-                joined: seen,
-                had: opening.at,
-                opened,
-                keep,
-            }),
-            seat,
-        });
-        let seat = &self.slots[key as usize].seat;
-        seat.watch(self.watcher.clone(), place);
-        // what has happened before that
-        self.look_at(place);
-        self.slots.contains(key as usize).then_some(key)
-    }
-
-    /// Gives a stream the frames that the lanes have had already, as long as its socket takes them.
-    fn bridge(&mut self, mut bare: Bare<W>) -> Option<Bare<W>> {
-        let opening = &mut bare.opening;
-        let RingRead::Frames(frames) = self.hub.ring.after(&self.log, opening.at, BATCH) else {
-            self.leave_behind(bare, Vec::new());
-            return None;
-        };
-        for frame in frames.iter().take_while(|frame| frame.seq <= self.at) {
-            let name = opening.filter.event_name(&frame.facets);
-            let Some(name) = name else {
-                opening.at = frame.seq;
-                continue;
-            };
-            let (seat, muted) = (&bare.seat, self.hub.tenure.is_muted());
-            if muted || is_over(&self.hub, seat).is_some() {
-                self.leave_behind(bare, Vec::new());
-                return None;
-            }
-            let bytes = frame.chunk(name).whole();
-            let taken = match write(&*bare.socket, bytes) {
-                Wrote::All => bytes.len(),
-                Wrote::Part(taken) => taken,
-                Wrote::Gone => {
-                    note_end(&self.hub, &bare.seat, "client_gone");
-                    return None;
-                }
-            };
-            if taken > 0 {
-                opening.at = frame.seq;
-                opening.matched += 1;
-                self.hub.metrics.frames.inc();
-            }
-            if taken < bytes.len() {
-                let rest = if taken > 0 { &bytes[taken..] } else { &[] };
-                self.leave_behind(bare, rest.to_vec());
-                return None;
-            }
-            if frame.read >= bare.opened {
-                let now = std::time::Instant::now();
-                Mark::of(frame).leaves(&self.hub.metrics, 1, now);
-            }
-        }
-        if bare.opening.at < self.at {
-            self.leave_behind(bare, Vec::new());
-            return None;
-        }
-        Some(bare)
-    }
-
-    fn leave_behind(&mut self, bare: Bare<W>, rest: Vec<u8>) {
+    pub(super) fn leave_behind(&mut self, bare: Bare<W>, rest: Vec<u8>) {
         let bare = Box::new(bare);
         self.left.push(Left::Behind { bare, rest });
     }
@@ -404,7 +173,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// All of a lane have been visited: forgets what nobody lacks, and those who lack too much.
-    fn settle(&mut self, id: u32) {
+    pub(super) fn settle(&mut self, id: u32) {
         let lane = &mut self.lanes[id as usize];
         if lane.blocked == 0 {
             lane.trim(0);
@@ -424,7 +193,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Writes what a stream lacks, and what is owed to it, in as few writes as can be.
-    fn push(&mut self, key: u32) {
+    pub(super) fn push(&mut self, key: u32) {
         let Some(slot) = self.slots.get_mut(key as usize) else {
             return;
         };
@@ -486,7 +255,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Somebody of a lane could not be given what there is.
-    fn visit_again(&mut self, id: u32) {
+    pub(super) fn visit_again(&mut self, id: u32) {
         let lane = &mut self.lanes[id as usize];
         lane.visit_all();
         if !std::mem::replace(&mut lane.waits, true) {
@@ -537,7 +306,7 @@ impl<W: Wire> Shard<W> {
         self.blocked.insert(key);
     }
 
-    fn unblock(&mut self, key: u32) {
+    pub(super) fn unblock(&mut self, key: u32) {
         if let Some(slot) = self.slots.get_mut(key as usize)
             && slot.is(BLOCKED)
         {
@@ -560,7 +329,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Writes down what was counted. Before a lane forgets anything, or gets more.
-    fn count(&mut self) {
+    pub(super) fn count(&mut self) {
         let Tally {
             lane,
             from,
@@ -666,117 +435,6 @@ impl<W: Wire> Shard<W> {
         note_end(&self.hub, &slot.seat, reason);
     }
 
-    /// A socket takes bytes again.
-    pub fn writable(&mut self, key: u32) {
-        if self
-            .slots
-            .get(key as usize)
-            .is_some_and(|slot| slot.is(BLOCKED))
-        {
-            self.unblock(key);
-            self.push(key);
-            self.count();
-            // it may have been the last who lacked something
-            if let Some(slot) = self.slots.get(key as usize)
-                && !self.lanes[slot.lane as usize].waits
-            {
-                self.settle(slot.lane);
-            }
-        }
-    }
-
-    /// A socket has something to be read, or has come to its end.
-    pub fn readable(&mut self, key: u32) {
-        let mut buffer = [0; 2048];
-        while let Some(slot) = self.slots.get_mut(key as usize) {
-            match slot.wire.read(&mut buffer) {
-                Ok(0) => return self.lose(key, "client_gone"),
-                Ok(bytes) => {
-                    slot.cold.received += bytes;
-                    if slot.cold.received > MOST_RECEIVED {
-                        return self.lose(key, "client_talks");
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return self.lose(key, "client_gone"),
-            }
-        }
-    }
-
-    /// Something has happened to a seat.
-    pub fn look_at(&mut self, place: Place) {
-        let Some(slot) = self.slots.get_mut(place.slot as usize) else {
-            return;
-        };
-        if slot.seat.connection != place.connection {
-            return;
-        }
-        if slot.seat.take_probe() {
-            slot.flags |= OWES_PROBE;
-        }
-        if let Some(lapse) = slot.seat.lapse() {
-            let entry = (lapse.at.0, place.slot, place.connection);
-            self.lapses.push(Reverse(entry));
-        }
-        self.push(place.slot);
-        self.count();
-    }
-
-    /// Does what is due by now.
-    pub fn tick(&mut self, now: Instant) {
-        while let Some(streams) = self.pings.turn(now) {
-            for key in streams {
-                let every = Duration::from_secs(self.hub.config.ping_seconds);
-                let Some(slot) = self.slots.get_mut(key as usize) else {
-                    continue;
-                };
-                // of the next round
-                if slot.next_ping > now {
-                    continue;
-                }
-                slot.next_ping = (slot.next_ping + every).max(now);
-                slot.flags |= OWES_PING;
-                if slot.cold.heartbeat {
-                    slot.flags |= OWES_HEARTBEAT;
-                }
-                self.push(key);
-            }
-            self.count();
-        }
-        if self.lapses.is_empty() {
-            return;
-        }
-        let now = self.hub.clock.now();
-        while let Some(Reverse((at, slot, connection))) = self.lapses.peek().copied()
-            && at <= now.0
-        {
-            self.lapses.pop();
-            let held = self.slots.get(slot as usize);
-            if let Some(seat) = held.map(|slot| &slot.seat)
-                && seat.connection == connection
-            {
-                // moved, it has another entry
-                self.push(slot);
-            }
-        }
-    }
-
-    /// How long nothing is due.
-    #[must_use]
-    pub fn rest(&self, now: Instant) -> Duration {
-        let mut rest = self.pings.rest(now);
-        if let Some(Reverse((at, ..))) = self.lapses.peek() {
-            let left = at.saturating_sub(self.hub.clock.now().0).max(0);
-            let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
-            rest = rest.min(left.clamp(Duration::from_millis(1), LAPSE_STEP));
-        }
-        if !self.turns.is_empty() {
-            rest = rest.min(MUTED_STEP);
-        }
-        rest
-    }
-
     /// How many streams it has.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -803,7 +461,7 @@ impl<W: Wire> Shard<W> {
 }
 
 /// Whether a stream is over, and as what.
-fn is_over(hub: &Hub, seat: &SeatGuard) -> Option<End> {
+pub(super) fn is_over(hub: &Hub, seat: &SeatGuard) -> Option<End> {
     if let Some(end) = seat.ending() {
         return Some(end);
     }

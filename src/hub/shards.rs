@@ -19,8 +19,9 @@ use super::{
     bare,
     node::Hub,
     seat::{Place, Watcher},
-    shard::{Bare, Left, Shard, Wire},
+    shard::Shard,
     socket::Socket,
+    wire::{Bare, Left, Wire},
 };
 
 impl Wire for Socket {

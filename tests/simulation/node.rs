@@ -17,11 +17,12 @@ use sigcast::{
         leases::{self, Leases, Refusal},
         metrics::Metrics,
         node::Hub,
+        opening::{self, Opening},
         outlet::Outlet,
         pulse, reader,
         seat::{End, Seat},
         seats::Taken,
-        stream::{self, Opening},
+        stream,
         tenure::Stopwatch,
         transport::Transport,
     },
@@ -261,7 +262,7 @@ impl Node {
             heartbeat: connection.is_multiple_of(2),
             replay: None,
             retry_ms: 1_000,
-            next_ping: stream::first_ping(&hub.config, 0.0),
+            next_ping: opening::first_ping(&hub.config, 0.0),
             matched: 0,
         };
         let draw = self.draw.lock().unwrap().part("wire", connection);
