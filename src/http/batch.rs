@@ -73,7 +73,21 @@ impl<Q, A> Inside<Q, A> {
     }
 }
 
+/// Should an answer fail in a way that nobody foresaw, those who wait are told that there is none, and the next asks anew.
+struct Turn<Q, A>(Arc<Inside<Q, A>>);
+
+impl<Q, A> Drop for Turn<Q, A> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut waiting = self.0.waiting();
+            waiting.answering = false;
+            waiting.asked.clear();
+        }
+    }
+}
+
 async fn run<Q, A>(inside: Arc<Inside<Q, A>>) {
+    let _guard = Turn(inside.clone());
     loop {
         let next = inside.next();
         if next.is_empty() {

@@ -27,7 +27,12 @@ use crate::{
         key::{KeyHash, KeyText},
         time::{Clock, Time},
     },
-    store::{db::Db, error::StoreResult, keys_in_use::InUse, usage::KeyAsk},
+    store::{
+        db::Db,
+        error::{StoreError, StoreResult},
+        keys_in_use::InUse,
+        usage::KeyAsk,
+    },
 };
 
 /// Keys looked after at most, but for those that are asking this very moment.
@@ -64,8 +69,7 @@ pub struct Callers {
     generation: AtomicU64,
     tasks: mpsc::Sender<Task>,
     /// Keys that are not known, looked up together.
-    unknown: Batch<KeyHash, Option<Option<InUse>>>,
-    db: Db,
+    unknown: Batch<KeyHash, StoreResult<Option<InUse>>>,
     clock: Clock,
 }
 
@@ -91,27 +95,25 @@ pub fn new(db: Db, clock: Clock) -> (Callers, Keeper) {
         db: db.clone(),
         clock: clock.clone(),
     };
-    let asked = db.clone();
     let callers = Callers {
         by_hash,
         generation: AtomicU64::new(0),
         tasks,
-        unknown: Batch::new(BATCH, move |hashes| look_up(asked.clone(), hashes)),
-        db,
+        unknown: Batch::new(BATCH, move |hashes| look_up(db.clone(), hashes)),
         clock,
     };
     (callers, keeper)
 }
 
-/// Who holds each key, if anybody does; `None` where that could not be read.
-async fn look_up(db: Db, hashes: Vec<KeyHash>) -> Vec<Option<Option<InUse>>> {
+/// Who holds each key, if anybody does. What goes wrong is for all to hear: none asks once more for itself.
+async fn look_up(db: Db, hashes: Vec<KeyHash>) -> Vec<StoreResult<Option<InUse>>> {
     match db.keys_in_use(&hashes).await {
         // more than one may ask for the same key
         Ok(found) => hashes
             .iter()
-            .map(|hash| Some(found.get(hash).cloned()))
+            .map(|hash| Ok(found.get(hash).cloned()))
             .collect(),
-        Err(_) => hashes.iter().map(|_| None).collect(),
+        Err(error) => hashes.iter().map(|_| Err(error.again())).collect(),
     }
 }
 
@@ -136,12 +138,9 @@ impl Callers {
         {
             return Ok(Some((caller.clone(), holder)));
         }
-        let found = match self.unknown.ask(hash).await.flatten() {
-            Some(found) => found,
-            // what went wrong is for each to hear
-            None => self.db.keys_in_use(&[hash]).await?.remove(&hash),
-        };
-        let Some(InUse { holder, counters }) = found else {
+        let found = self.unknown.ask(hash).await;
+        let found = found.ok_or_else(|| StoreError::told("the server goes down"))?;
+        let Some(InUse { holder, counters }) = found? else {
             return Ok(None);
         };
         let holder = Arc::new(holder);

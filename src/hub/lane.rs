@@ -178,8 +178,8 @@ impl Lane {
         had.fold((cursor, 0), |(_, n), held| (held.end, n + 1))
     }
 
-    /// Forgets the frames that lie before the last so many bytes. What these begin in stays whole.
-    pub fn trim(&mut self, keep: usize) {
+    /// Forgets the frames that lie before the last so many bytes; how many bytes these were. What the last bytes begin in stays whole.
+    pub fn trim(&mut self, keep: usize) -> usize {
         let from = self.end() - (keep.min(self.bytes.len())) as u64;
         let mut base = self.base;
         while let Some(first) = self.held.front()
@@ -189,7 +189,8 @@ impl Lane {
             self.held.pop_front();
         }
         let gone = usize::try_from(base - self.base).unwrap_or(usize::MAX);
-        self.bytes.drain(..gone.min(self.bytes.len()));
+        let gone = gone.min(self.bytes.len());
+        self.bytes.drain(..gone);
         self.base = base;
         if self.bytes.is_empty() {
             // what came at once does not stay as room for ever; and a lane of few is not worth keeping any
@@ -197,6 +198,7 @@ impl Lane {
                 .shrink_to(ROOM.min(self.members.len() * ROOM_EACH));
             self.held.shrink_to(self.bytes.capacity() / ROOM_EACH);
         }
+        gone
     }
 
     /// Adds a stream; its place among the members.

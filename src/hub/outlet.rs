@@ -53,7 +53,7 @@ impl Outlet {
     }
 
     /// The next piece that may be written now.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
+    pub fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
         loop {
             let ended = self.seat.ending().is_some();
             if !self.held.is_empty() && (ended || !self.is_muted(cx)) {
@@ -71,7 +71,9 @@ impl Outlet {
             let waits = match &piece {
                 Piece::Comment(_) => false,
                 Piece::Signal(..) => !self.held.is_empty() || self.is_muted(cx),
-                Piece::Control(_) | Piece::Heartbeat(_) | Piece::Last(_) => !self.held.is_empty(),
+                Piece::Control(_) | Piece::Heartbeat(_) | Piece::Last(_) | Piece::Flush(_) => {
+                    !self.held.is_empty()
+                }
             };
             if waits && self.seat.ending().is_none() {
                 self.hold(piece);
@@ -94,7 +96,7 @@ impl Outlet {
     /// next stream has them.
     fn may_follow(&mut self, piece: &Piece) -> bool {
         match piece {
-            Piece::Comment(_) | Piece::Last(_) => true,
+            Piece::Comment(_) | Piece::Last(_) | Piece::Flush(_) => true,
             Piece::Control(_) | Piece::Heartbeat(_) => !self.left_out,
             Piece::Signal(..) => {
                 self.left_out |= self.seat.ending().is_some();
@@ -120,21 +122,39 @@ impl Outlet {
 
     /// The bytes that may be written now, a frame; `None` at the end.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        Poll::Ready(match std::task::ready!(self.poll_piece(cx)) {
-            None => None,
-            Some(
-                Piece::Comment(bytes)
-                | Piece::Control(bytes)
-                | Piece::Heartbeat(bytes)
-                | Piece::Last(bytes),
-            ) => Some(bytes),
-            Some(Piece::Signal(bytes, frame)) => {
-                if frame.read >= self.opened {
-                    self.socket.mark(&frame);
-                }
-                Some(bytes)
+        loop {
+            let piece = std::task::ready!(self.poll_piece(cx));
+            if let Some(piece) = &piece {
+                self.mark(piece);
             }
-        })
+            match piece.map(Piece::into_bytes) {
+                None => return Poll::Ready(None),
+                Some(Some(bytes)) => return Poll::Ready(Some(bytes)),
+                Some(None) => {}
+            }
+        }
+    }
+
+    /// Its bytes are about to be written.
+    pub fn mark(&self, piece: &Piece) {
+        if let Piece::Signal(_, frame) = piece
+            && frame.read >= self.opened
+        {
+            self.socket.mark(frame);
+        }
+    }
+
+    /// Whether what was let through before may not be written any more: to be asked at any time.
+    pub fn shutter(&self) -> impl Fn() -> bool + Send + Sync + use<> {
+        let (seat, hub) = (self.seat.clone(), self.hub.clone());
+        move || seat.ending().is_some() || hub.tenure.is_muted()
+    }
+
+    /// Takes back what was let through and has not been begun: it waits with the rest, or is left out.
+    pub fn take_back(&mut self, pieces: impl DoubleEndedIterator<Item = Piece>) {
+        for piece in pieces.rev() {
+            self.held.push_front(piece);
+        }
     }
 }
 

@@ -247,6 +247,9 @@ impl Seat {
     pub fn set_lapse(&self, lapse: Option<Lapse>) {
         {
             let mut held = self.lapse.lock().unwrap_or_else(PoisonError::into_inner);
+            if *held == lapse {
+                return;
+            }
             *held = lapse;
             self.lapses_at.store(moment(lapse), Ordering::Release);
         }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::{
     chunk::{self, Chunk},
-    frame,
+    frame::{self, Frame},
     lane::Lane,
     mark::Mark,
     node::Hub,
@@ -37,6 +37,8 @@ const VISITS: usize = 64;
 const BATCH: usize = 128;
 /// Bytes that a lane holds before no more are read until those who can take them have.
 const MOST_HELD: usize = 1 << 20;
+/// The same of all lanes together: how many there are, clients decide.
+const MOST_HELD_BY_ALL: usize = 16 << 20;
 /// Bytes that a lane keeps for streams whose sockets are full.
 const KEPT: usize = 512 * 1024;
 
@@ -63,6 +65,8 @@ pub struct Shard<W> {
     pub(super) turns: VecDeque<u32>,
     /// A lane holds as much as it may.
     pub(super) full: bool,
+    /// Bytes of all lanes.
+    held: usize,
     pub(super) blocked: BTreeSet<u32>,
     pub(super) pings: Pings,
     pub(super) lapses: BinaryHeap<Reverse<(i64, u32, u64)>>,
@@ -89,6 +93,7 @@ impl<W: Wire> Shard<W> {
             by_filter: HashMap::new(),
             turns: VecDeque::new(),
             full: false,
+            held: 0,
             blocked: BTreeSet::new(),
             lapses: BinaryHeap::new(),
             left: Vec::new(),
@@ -101,7 +106,7 @@ impl<W: Wire> Shard<W> {
     /// Whether the ring has more than the lanes.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        !self.full && (self.at < self.hub.ring.head() || !self.hub.ring.is_in(&self.log))
+        !self.hub.ring.is_in(&self.log) || (!self.full && self.at < self.hub.ring.head())
     }
 
     /// Those who left since this was asked last.
@@ -109,32 +114,35 @@ impl<W: Wire> Shard<W> {
         std::mem::take(&mut self.left)
     }
 
-    /// Reads what is new, unless there is still too much to be written.
+    /// Reads some of what is new, unless there is still too much to be written.
     pub fn read_on(&mut self) {
-        while self.is_behind() {
-            match self.hub.ring.after(&self.log, self.at, BATCH) {
-                RingRead::UpToDate => return,
-                RingRead::Frames(frames) => {
-                    for frame in &frames {
-                        for (id, lane) in &mut self.lanes {
-                            if lane.add(frame) {
-                                self.full |= lane.len() > MOST_HELD;
-                                if !std::mem::replace(&mut lane.waits, true) {
-                                    self.turns.push_back(id as u32);
-                                }
-                            }
-                        }
-                        self.at = frame.seq;
-                    }
-                }
-                RingRead::Behind | RingRead::OtherLog => {
-                    // each reads the log for itself, or is told that it is another
-                    let all: Vec<u32> = self.slots.iter().map(|(key, _)| key as u32).collect();
-                    all.into_iter().for_each(|key| self.depart(key));
-                    (self.log, self.at) = self.hub.ring.standing();
+        if !self.is_behind() {
+            return;
+        }
+        match self.hub.ring.after(&self.log, self.at, BATCH) {
+            RingRead::UpToDate => {}
+            RingRead::Frames(frames) => frames.iter().for_each(|frame| self.add(frame)),
+            RingRead::Behind | RingRead::OtherLog => {
+                // each reads the log for itself, or is told that it is another
+                let all: Vec<u32> = self.slots.iter().map(|(key, _)| key as u32).collect();
+                all.into_iter().for_each(|key| self.depart(key));
+                (self.log, self.at) = self.hub.ring.standing();
+            }
+        }
+    }
+
+    fn add(&mut self, frame: &Arc<Frame>) {
+        for (id, lane) in &mut self.lanes {
+            let before = lane.len();
+            if lane.add(frame) {
+                self.held += lane.len() - before;
+                self.full |= lane.len() > MOST_HELD || self.held > MOST_HELD_BY_ALL;
+                if !std::mem::replace(&mut lane.waits, true) {
+                    self.turns.push_back(id as u32);
                 }
             }
         }
+        self.at = frame.seq;
     }
 
     pub(super) fn leave_behind(&mut self, bare: Bare<W>, rest: Vec<u8>) {
@@ -172,13 +180,25 @@ impl<W: Wire> Shard<W> {
         !self.turns.is_empty()
     }
 
+    fn look_whether_full(&mut self) {
+        let is_full = |lane: &Lane| lane.len() > MOST_HELD;
+        self.full = self.full
+            && (self.held > MOST_HELD_BY_ALL || self.lanes.iter().any(|(_, lane)| is_full(lane)));
+    }
+
     /// All of a lane have been visited: forgets what nobody lacks, and those who lack too much.
     pub(super) fn settle(&mut self, id: u32) {
         let lane = &mut self.lanes[id as usize];
+        // where others hold much, none is kept
+        let keep = if self.held > MOST_HELD_BY_ALL {
+            0
+        } else {
+            KEPT
+        };
         if lane.blocked == 0 {
-            lane.trim(0);
-        } else if lane.len() > KEPT {
-            let least = lane.end() - KEPT as u64;
+            self.held -= lane.trim(0);
+        } else if lane.len() > keep {
+            let least = lane.end() - keep as u64;
             let of_lane = |key: &&u32| {
                 let slot = &self.slots[**key as usize];
                 slot.lane == id && slot.cursor < least
@@ -186,10 +206,10 @@ impl<W: Wire> Shard<W> {
             let behind: Vec<u32> = self.blocked.iter().filter(of_lane).copied().collect();
             behind.into_iter().for_each(|key| self.depart(key));
             if let Some(lane) = self.lanes.get_mut(id as usize) {
-                lane.trim(KEPT);
+                self.held -= lane.trim(keep);
             }
         }
-        self.full = self.full && self.lanes.iter().any(|(_, lane)| lane.len() > MOST_HELD);
+        self.look_whether_full();
     }
 
     /// Writes what a stream lacks, and what is owed to it, in as few writes as can be.
@@ -248,8 +268,13 @@ impl<W: Wire> Shard<W> {
                 Wrote::Gone => return self.lose(key, "client_gone"),
             }
         } else if slot.cursor < end {
-            let lane = slot.lane;
-            self.visit_again(lane);
+            let id = slot.lane;
+            // nothing may be said in the middle of a frame
+            let begun = !lane.cut(slot.cursor).0.rest.is_empty();
+            self.visit_again(id);
+            if begun {
+                return;
+            }
         }
         self.pay(key);
     }
@@ -362,8 +387,9 @@ impl<W: Wire> Shard<W> {
         }
         if lane.is_deserted() {
             self.by_filter.remove(lane.filter());
+            self.held -= lane.len();
             self.lanes.remove(slot.lane as usize);
-            self.full = self.full && self.lanes.iter().any(|(_, lane)| lane.len() > MOST_HELD);
+            self.look_whether_full();
         }
         let mut rest = std::mem::take(&mut slot.cold.rest);
         rest.extend_from_slice(&cut.rest);

@@ -20,6 +20,8 @@ use super::{
 const BATCH: usize = 128;
 /// The wall clock may be set: lapses are looked at so often.
 const LAPSE_STEP: Duration = Duration::from_secs(1);
+/// Noted lapses that are none any more, beyond as many as there are streams.
+const STALE_LAPSES: usize = 1_024;
 /// While the node may send no signals, and some wait, that is asked again so often.
 const MUTED_STEP: Duration = Duration::from_millis(20);
 
@@ -73,6 +75,7 @@ impl<W: Wire> Shard<W> {
                 matched: opening.matched,
                 joined: seen,
                 had: opening.at,
+                lapses_at: None,
                 opened,
                 keep,
             }),
@@ -183,12 +186,28 @@ impl<W: Wire> Shard<W> {
         if slot.seat.take_probe() {
             slot.flags |= OWES_PROBE;
         }
-        if let Some(lapse) = slot.seat.lapse() {
-            let entry = (lapse.at.0, place.slot, place.connection);
-            self.lapses.push(Reverse(entry));
+        let lapses_at = slot.seat.lapse().map(|lapse| lapse.at.0);
+        if lapses_at != std::mem::replace(&mut slot.cold.lapses_at, lapses_at)
+            && let Some(at) = lapses_at
+        {
+            self.note_lapse(at, place);
         }
         self.push(place.slot);
         self.count();
+    }
+
+    fn note_lapse(&mut self, at: i64, place: Place) {
+        self.lapses
+            .push(Reverse((at, place.slot, place.connection)));
+        // those that were moved, and those of streams that are gone
+        if self.lapses.len() > 2 * self.slots.len() + STALE_LAPSES {
+            let slots = &self.slots;
+            self.lapses.retain(|Reverse((at, slot, connection))| {
+                slots.get(*slot as usize).is_some_and(|slot| {
+                    slot.seat.connection == *connection && slot.cold.lapses_at == Some(*at)
+                })
+            });
+        }
     }
 
     /// Does what is due by now.
@@ -228,6 +247,7 @@ impl<W: Wire> Shard<W> {
                 self.push(slot);
             }
         }
+        self.count();
     }
 
     /// How long nothing is due.

@@ -83,6 +83,8 @@ enum Act {
     End(usize),
     Probe(usize),
     Ping,
+    /// Whether the node may send signals.
+    Mute(bool),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -97,6 +99,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..20_usize).prop_map(Act::End),
         1 => (0..20_usize).prop_map(Act::Probe),
         1 => Just(Act::Ping),
+        2 => any::<bool>().prop_map(Act::Mute),
     ]
 }
 
@@ -144,6 +147,8 @@ proptest! {
                         client.seat.ask_probe();
                     }
                 }
+                Act::Mute(true) => world.hub.tenure.end(),
+                Act::Mute(false) => world.hub.tenure.extend(Duration::from_secs(1)),
                 Act::Ping => {
                     now += Duration::from_secs(5);
                     world.shard.tick(now);
@@ -151,6 +156,7 @@ proptest! {
             }
             world.collect(&mut clients);
         }
+        world.hub.tenure.extend(Duration::from_secs(1));
         for round in 0..3 {
             world.run(&mut clients);
             for client in &clients {

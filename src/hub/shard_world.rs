@@ -18,6 +18,7 @@ use super::{
     opening::Opening,
     seat::{Lapse, Place, Seat, Watcher},
     shard::Shard,
+    tenure::{Stopwatch, Tenure},
     transport::{Condition, Transport},
     wire::{Bare, Left, Wire},
 };
@@ -195,7 +196,11 @@ impl World {
             random,
             Metrics::default(),
         );
-        let hub = runtime.block_on(hub).unwrap();
+        let mut hub = Arc::into_inner(runtime.block_on(hub).unwrap()).unwrap();
+        let time = Stopwatch::from_fn(|| Duration::from_secs(1));
+        hub.tenure = Arc::new(Tenure::shared(Duration::from_secs(60), time));
+        hub.tenure.extend(Duration::from_secs(1));
+        let hub = Arc::new(hub);
         let asked = Arc::new(Asked::default());
         World {
             shard: Shard::new(hub.clone(), asked.clone()),

@@ -21,6 +21,7 @@ use super::{
     seat::{Place, Watcher},
     shard::Shard,
     socket::Socket,
+    stream::note_end,
     wire::{Bare, Left, Wire},
 };
 
@@ -181,7 +182,7 @@ impl Shards {
     /// Ends the threads, and with them what streams are left.
     pub fn stop(&self) {
         for inbox in &self.inboxes {
-            inbox.stopped.store(true, Ordering::Release);
+            inbox.stopped.store(true, Ordering::SeqCst);
             inbox.rouse();
         }
         for thread in self.threads().drain(..) {
@@ -202,6 +203,9 @@ struct Thread {
 impl Thread {
     /// Runs until it is stopped. A fault in one stream must not end those of all others for ever: they are closed, and come back.
     fn run_on(&mut self) {
+        // what goes with a stream may have something to do there
+        let runtime = self.runtime.clone();
+        let _within = runtime.enter();
         loop {
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run()));
             if run.is_ok() {
@@ -232,6 +236,11 @@ impl Thread {
             self.look(&mut events, rest);
             looked = Instant::now();
         }
+        for message in self.inbox.take() {
+            if let Message::Join(stream) = message {
+                note_end(&self.shards.hub, &stream.seat, "drain");
+            }
+        }
         self.shard.end();
         self.let_go();
     }
@@ -240,7 +249,8 @@ impl Thread {
     fn rest(&self, now: Instant) -> Duration {
         self.inbox.sleeps.store(true, Ordering::SeqCst);
         fence(Ordering::SeqCst);
-        if !self.inbox.is_empty() || self.shard.is_behind() {
+        let stopped = self.inbox.stopped.load(Ordering::SeqCst);
+        if stopped || !self.inbox.is_empty() || self.shard.is_behind() {
             return Duration::ZERO;
         }
         self.shard.rest(now)

@@ -46,6 +46,8 @@ pub(super) struct Cold {
     pub(super) joined: u64,
     /// What it had when it came here.
     pub(super) had: i64,
+    /// When it lapses by itself, as far as that is noted.
+    pub(super) lapses_at: Option<i64>,
     pub(super) opened: std::time::Instant,
     pub(super) keep: Keep,
 }

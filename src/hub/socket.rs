@@ -276,6 +276,21 @@ impl SocketIo {
         Ok((read > 0).then_some(byte[0]))
     }
 
+    /// Writes as many of these bytes as are taken, at least one; or none where by then they may not be written.
+    pub async fn write_some(
+        &self,
+        slices: &[IoSlice<'_>],
+        may_be: impl Fn() -> bool,
+    ) -> io::Result<usize> {
+        let write = |socket: &Arc<Socket>| match may_be() {
+            true => (&socket.tcp).write_vectored(slices),
+            false => Ok(0),
+        };
+        let taken = self.ready.async_io(Interest::WRITABLE, write).await?;
+        self.wrote(slices, taken);
+        Ok(taken)
+    }
+
     /// Writes all of these bytes.
     pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {

@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
@@ -34,6 +34,36 @@ pub enum Piece {
     Heartbeat(Bytes),
     /// The last word, which says nothing of the place.
     Last(Bytes),
+    /// Nothing: whoever waits for it is told when all before it has left.
+    Flush(oneshot::Sender<()>),
+}
+
+impl Piece {
+    /// The same, to look at.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Signal(bytes, _)
+            | Piece::Comment(bytes)
+            | Piece::Control(bytes)
+            | Piece::Heartbeat(bytes)
+            | Piece::Last(bytes) => bytes,
+            Piece::Flush(_) => &[],
+        }
+    }
+
+    /// What is to be written.
+    #[must_use]
+    pub fn into_bytes(self) -> Option<Bytes> {
+        match self {
+            Piece::Signal(bytes, _)
+            | Piece::Comment(bytes)
+            | Piece::Control(bytes)
+            | Piece::Heartbeat(bytes)
+            | Piece::Last(bytes) => Some(bytes),
+            Piece::Flush(_) => None,
+        }
+    }
 }
 
 /// How long the last word may wait for a client that does not read.
@@ -173,6 +203,8 @@ struct Stream<'a> {
     /// The last id that was sent: behind `sent_at` where a filter hides rows.
     told: i64,
     matched: u64,
+    /// Handed over so far.
+    pieces: u64,
     next_ping: Instant,
     lag: Lag,
     /// The replay's last seq, once that is known.
@@ -195,6 +227,7 @@ impl<'a> Stream<'a> {
             sent_in: opening.log.epoch.clone(),
             told: opening.at,
             matched: opening.matched,
+            pieces: 0,
             next_ping: opening.next_ping,
             lag: Lag::new(patience, Instant::now()),
             replay_last: opening.replay.and_then(|replay| replay.last),
@@ -220,10 +253,25 @@ impl<'a> Stream<'a> {
     /// Until there is nothing more to be read; a replay is never that far.
     async fn until_live(&mut self) -> Result<(), Over> {
         self.greet().await?;
-        while self.opening.replay.is_some() || !self.cursor.is_live() {
-            self.step().await?;
+        loop {
+            while self.opening.replay.is_some() || !self.cursor.is_live() {
+                self.step().await?;
+            }
+            // all of it has left as well: until then, somebody has to look after it
+            let said = self.pieces;
+            let (to, flushed) = oneshot::channel();
+            self.send(Piece::Flush(to)).await?;
+            self.hold(async {
+                // who does not write any more has closed `out` as well
+                if flushed.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            })
+            .await?;
+            if self.pieces == said + 1 && self.cursor.is_live() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     async fn step(&mut self) -> Result<(), Over> {
@@ -384,6 +432,13 @@ impl<'a> Stream<'a> {
         }
     }
 
+    fn count(&mut self, piece: &Piece) {
+        self.pieces += 1;
+        if !matches!(piece, Piece::Flush(_)) {
+            self.hub.metrics.frames.inc();
+        }
+    }
+
     /// Hands a piece to the connection, as soon as it takes it. `pulse` ends a client that takes no byte for too long.
     async fn send(&mut self, piece: Piece) -> Result<(), Over> {
         // the usual case, without a timer: nothing has happened, and there is room
@@ -391,7 +446,7 @@ impl<'a> Stream<'a> {
             && self.seat.lapsed(self.hub.clock.now()).is_none()
             && let Ok(place) = self.out.try_reserve()
         {
-            self.hub.metrics.frames.inc();
+            self.count(&piece);
             place.send(piece);
             return Ok(());
         }
@@ -400,7 +455,7 @@ impl<'a> Stream<'a> {
             over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => Err(over),
             place = self.out.reserve() => match place {
                 Ok(place) => {
-                    self.hub.metrics.frames.inc();
+                    self.count(&piece);
                     place.send(piece);
                     Ok(())
                 }

@@ -358,6 +358,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // its port is somebody else's soon, who may speak plain HTTP there
+        secure(self.main, None);
         self.kill();
         if thread::panicking() {
             eprintln!("--- the server's stderr\n{}", self.stderr());
