@@ -4,7 +4,8 @@ use std::{io, net::SocketAddr, path::PathBuf};
 
 use super::edgar::ClientError;
 use crate::{
-    ingest::edgar::config::PaceError, model::log::LogUnavailable, store::error::StoreError,
+    http::tls::TlsError, ingest::edgar::config::PaceError, model::log::LogUnavailable,
+    store::error::StoreError,
 };
 
 /// A start that failed; the message says what to do.
@@ -50,6 +51,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The main listener's certificate or key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Another server.
     #[error("another server runs on {}; end it first, or use another --data-dir", path.display())]
     InUse {
@@ -70,6 +74,9 @@ pub enum StartError {
     /// More requests to EDGAR than the SEC allows.
     #[error(transparent)]
     EdgarPace(#[from] PaceError),
+    /// The threads of streams.
+    #[error("the threads that write to streams cannot be started")]
+    Threads(#[source] io::Error),
     /// Signals of the operating system.
     #[error("signals cannot be listened to")]
     Signals(#[source] io::Error),

@@ -27,12 +27,14 @@ use crate::{
         router,
         server::Server,
         state::{AdminToken, State},
+        tls::Tls,
     },
     hub::{
         leases::{self, Leases},
         node::Hub,
         pulse, reader,
         seat::End,
+        shards::Shards,
     },
     ingest::insider::intake::{Intake, When},
     model::{
@@ -55,12 +57,15 @@ pub struct Node {
     pub state: Arc<State>,
     /// The admin token, and whether it is new.
     pub token: data_dir::Token,
+    /// Set where clients connect by TLS.
+    pub tls: Option<Arc<Tls>>,
     life: Life,
     drain: Duration,
     engines: Engines,
     keeper: JoinHandle<()>,
     background: Vec<JoinHandle<()>>,
     leases: Option<Arc<Leases>>,
+    shards: Option<Arc<Shards>>,
     /// Ends this node's heartbeats.
     beats: CancellationToken,
     lock: DirLock,
@@ -109,6 +114,7 @@ impl Node {
         let mut metrics = Metrics::default();
         let edgar = settings.edgar.follow.then(|| Site::new(&settings.edgar));
         let edgar = edgar.transpose()?;
+        let tls = Tls::load(&settings.http)?.map(Arc::new);
         let dir = &settings.server.data_dir;
         data_dir::create(dir)?;
         // before anything of the other server's is touched
@@ -186,17 +192,31 @@ impl Node {
             usize::try_from(settings.database.connections / 2).map_or(1, |half| half.max(1)),
         );
         let engines = engines.serve(&state, &life);
+        let shards = settings.stream.direct.then(|| {
+            let threads = settings.stream.shards;
+            Shards::start(
+                &hub,
+                if threads == 0 {
+                    system::cores()
+                } else {
+                    threads
+                },
+            )
+        });
+        let shards = shards.transpose().map_err(StartError::Threads)?;
         let mut node = Node {
             address,
             admin_address,
             drain: Duration::from_secs(settings.http.drain_seconds),
             state,
             token,
+            tls,
             life,
             engines,
             keeper: tokio::spawn(keeper.run()),
             background: Vec::new(),
             leases,
+            shards,
             beats: CancellationToken::new(),
             lock,
         };
@@ -267,11 +287,13 @@ impl Node {
         metrics.http.connections_max.set(system::as_gauge(cap));
         let server = |router, soft, cap, config| Server {
             router,
+            tls: None,
             proxies: Proxies::new(&settings.http.trusted_proxies),
             config,
             cap,
             unanswered_for: Duration::from_secs(settings.stream.unanswered_seconds.max(1)),
             hub_metrics: metrics.hub.clone(),
+            shards: None,
             metrics: None,
             soft,
             hard: self.life.hard.clone(),
@@ -284,6 +306,8 @@ impl Node {
             settings.http.clone(),
         );
         main_server.metrics = Some(metrics.http.clone());
+        main_server.shards = self.shards.clone();
+        main_server.tls = self.tls.clone();
         // the admin listener answers for as long as the process lives: a drain wants to be watched
         let admin_server = server(
             router::admin(self.state.clone()),
@@ -295,6 +319,9 @@ impl Node {
                 ..settings.http.clone()
             },
         );
+        if let Some(tls) = self.tls.clone() {
+            tokio::spawn(renew_certificates(tls, self.life.clone()));
+        }
         tokio::spawn(main_server.run(main));
         tokio::spawn(admin_server.run(admin));
     }
@@ -326,8 +353,12 @@ impl Node {
             lock,
             leases,
             beats,
+            shards,
             ..
         } = self;
+        if let Some(shards) = shards {
+            shards.stop();
+        }
         let db = state.db.clone();
         drop(state);
         engines.end().await;
@@ -351,6 +382,23 @@ fn farewell(state: &Arc<State>, drain: Duration) {
             tokio::time::sleep(after).await;
             seat.end(End::Drain);
         });
+    }
+}
+
+/// Reads certificate and key again whenever that is asked for.
+async fn renew_certificates(tls: Arc<Tls>, life: Life) {
+    loop {
+        tokio::select! {
+            () = life.hard.cancelled() => return,
+            () = life.renew.notified() => {}
+        }
+        match tls.reload() {
+            Ok(()) => tracing::info!("certificate and key were read again"),
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(tracing::field::display);
+                tracing::error!(%error, cause, "certificate and key stay as they were");
+            }
+        }
     }
 }
 

@@ -15,6 +15,12 @@ pub fn random() -> Random {
     })
 }
 
+/// How many cores this process may use.
+#[must_use]
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 /// Time since the machine was started, with what passed while it was suspended. Timers do not count that on Linux.
 #[must_use]
 pub fn time_since_boot() -> Stopwatch {

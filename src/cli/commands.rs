@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use super::{
     accounts::{self, AccountsArgs},
+    bench::{self, BenchArgs},
     demo::{self, DemoArgs},
     doctor::{self, DoctorArgs},
     ingest::{self, IngestArgs},
@@ -60,6 +61,8 @@ enum Command {
     /// Every check says what it found, what that means, and what to do. Ends with 0 where all is well, with 2 where something may
     /// surprise you one day, with 1 where something must be mended. Works beside a running server, and publishes nothing.
     Doctor(DoctorArgs),
+    /// Put load on a server, to see how large a machine it wants
+    Bench(BenchArgs),
     /// Watch a stream, here or anywhere; the key comes from SIGCAST_KEY
     Tail(TailArgs),
 }
@@ -115,6 +118,7 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Migrate(args) => Box::pin(migrate::run(args)).await,
         Command::Publish(args) => Box::pin(publish::run(args)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args)).await,
+        Command::Bench(args) => Box::pin(bench::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await.map(|()| Outcome::Good),
     }
 }

@@ -13,7 +13,11 @@ use super::{
     signal_line::signal_line,
 };
 use crate::{
-    app::{life::Life, node::Node, system},
+    app::{
+        life::{Hangup, Life},
+        node::Node,
+        system,
+    },
     config::settings::Settings,
     hub::{
         catch_up::{Cursor, Step},
@@ -76,10 +80,12 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     let mut settings = data.settings(&flags)?;
     // an invented market never goes into the database of a real one, whatever the environment names
     settings.database.url = DatabaseUrl::default();
+    // nor is it a certificate's business
+    (settings.http.tls_cert, settings.http.tls_key) = Default::default();
     // a demo that is left says goodbye at once
     settings.http.drain_seconds = 0;
     let life = Life::default();
-    life.listen_to_signals()?;
+    life.listen_to_signals(Hangup::Ends)?;
     let node = Node::start(settings.clone(), None, life.clone()).await?;
     let key = make_key(&node, settings).await?;
     let start = node.state.clock.now();

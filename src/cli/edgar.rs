@@ -17,7 +17,7 @@ use super::{
 use crate::{
     app::{
         following::{Following, Site},
-        life::Life,
+        life::{Hangup, Life},
         node::open_intake,
         ownership::{Duties, Duty},
     },
@@ -85,7 +85,7 @@ async fn fetch(opened: &Opened, duties: &Duties, site: Site, args: &EdgarArgs) -
         bail!("EDGAR is followed into this data already, by the server or another command");
     };
     let life = Life::default();
-    life.listen_to_signals()?;
+    life.listen_to_signals(Hangup::Ends)?;
     let intake = Arc::new(open_intake(&opened.settings, &opened.db, None, &opened.clock).await?);
     let metrics = Metrics::default();
     let following = Following::new(

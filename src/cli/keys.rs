@@ -170,7 +170,7 @@ async fn rotate(
 }
 
 /// `90s`, `30m`, `24h`, `7d`, in microseconds.
-fn read_duration(text: &str) -> Result<i64> {
+pub(super) fn read_duration(text: &str) -> Result<i64> {
     if text == "0" {
         return Ok(0);
     }

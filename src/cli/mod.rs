@@ -50,6 +50,8 @@ mod demo;
 
 mod doctor;
 
+pub mod bench;
+
 mod commands;
 
 pub use commands::main;

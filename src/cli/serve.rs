@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::{
-        life::Life,
+        life::{Hangup, Life},
         manager::{Manager, Told},
         node::Node,
     },
@@ -29,6 +29,13 @@ pub struct ServeArgs {
     /// Where you administer; keep it off the public network [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS:PORT")]
     admin_listen: Option<String>,
+    /// Speak TLS to clients, with HTTP/1.1 and HTTP/2 in it: the certificate, and those in between, in PEM; with --tls-key. SIGHUP
+    /// reads both again
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// The certificate's key in PEM: PKCS#8, PKCS#1 or SEC1, without a passphrase
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
     /// Log as JSON, one object a line
     #[arg(long)]
     log_json: bool,
@@ -40,9 +47,15 @@ pub async fn run(args: ServeArgs) -> Result<Outcome> {
     let settings = args.data.settings(&[
         ("server.listen", args.listen),
         ("server.admin_listen", args.admin_listen),
+        ("http.tls_cert", args.tls_cert),
+        ("http.tls_key", args.tls_key),
     ])?;
     let life = Life::default();
-    life.listen_to_signals()?;
+    let is_tls = !settings.http.tls_cert.as_os_str().is_empty();
+    life.listen_to_signals(match is_tls {
+        true => Hangup::Renews,
+        false => Hangup::Ends,
+    })?;
     let manager = manager()?;
     let token = std::env::var("SIGCAST_ADMIN_TOKEN").ok();
     let node = Node::start(settings, token, life.clone()).await?;
@@ -59,7 +72,8 @@ pub async fn run(args: ServeArgs) -> Result<Outcome> {
             }
         }
     }
-    say(format!("listening on http://{}", node.address));
+    let scheme = if node.tls.is_some() { "https" } else { "http" };
+    say(format!("listening on {scheme}://{}", node.address));
     say(format!("admin on http://{}", node.admin_address));
     if let Some(manager) = manager {
         manager.ready();

@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    callers::Caller,
+    caller::Caller,
     data::{Counted, Freshness, PageKey},
     error::{ApiError, ApiResult},
     pages,

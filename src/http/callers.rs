@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -16,17 +16,23 @@ use std::{
 use dashmap::DashMap;
 use tokio::sync::{mpsc, oneshot};
 
+use super::{
+    batch::Batch,
+    caller::{Allowance, Caller, Held, Meter, Stopped},
+};
 use crate::{
-    gate::{
-        quota::{Ask, Counters, Limits, Quota, Standing, Taken, Usage},
-        rate::{Bucket, Rate},
-    },
+    gate::quota::{Ask, Counters, Limits, Quota, Taken},
     model::{
         account::Holder,
         key::{KeyHash, KeyText},
         time::{Clock, Time},
     },
-    store::{db::Db, error::StoreResult, usage::KeyAsk},
+    store::{
+        db::Db,
+        error::{StoreError, StoreResult},
+        keys_in_use::InUse,
+        usage::KeyAsk,
+    },
 };
 
 /// Keys looked after at most, but for those that are asking this very moment.
@@ -40,93 +46,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const MOST_WAITING: usize = 4_096;
 /// Keys reserved for in one transaction.
 const BATCH: usize = 256;
-
-/// A key in use.
-#[derive(Debug)]
-pub struct Caller {
-    key_id: String,
-    /// As of which generation of accounts and keys.
-    holder: RwLock<(u64, Arc<Holder>)>,
-    meter: Mutex<Meter>,
-}
-
-#[derive(Debug)]
-struct Meter {
-    bucket: Bucket,
-    quota: Quota,
-    seen: Time,
-    /// The keeper has been asked to fill the block up.
-    asked: bool,
-}
-
-/// What a plan allows a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// By the second.
-    pub rate: Option<Rate>,
-    /// By the day and the month.
-    pub limits: Limits,
-}
-
-/// Why a request may not be made now.
-#[derive(Debug)]
-pub enum Stopped {
-    /// Too fast: there is room again in so many microseconds.
-    Burst(i64),
-    /// The plan's requests are used up.
-    Quota,
-    /// Nobody counts: the server goes down.
-    Closing,
-}
-
-impl Caller {
-    fn new(holder: (u64, Arc<Holder>), quota: Quota, now: Time) -> Self {
-        Caller {
-            key_id: holder.1.key.id.clone(),
-            holder: RwLock::new(holder),
-            meter: Mutex::new(Meter {
-                bucket: Bucket::default(),
-                quota,
-                seen: now,
-                asked: false,
-            }),
-        }
-    }
-
-    /// Where it stands with its plan; `None` for a plan without limits by day or month.
-    pub fn standing(&self, limits: Limits, now: Time) -> Option<Standing> {
-        self.meter(|meter| meter.quota.standing(limits, now))
-    }
-
-    /// Requests that its bucket holds, and microseconds until it is full.
-    #[must_use]
-    pub fn bucket(&self, rate: Rate, now: Time) -> (u32, i64) {
-        self.meter(|meter| {
-            (
-                meter.bucket.left(rate, now),
-                meter.bucket.missing(rate, now),
-            )
-        })
-    }
-
-    /// Requests made with it.
-    pub fn usage(&self, now: Time) -> Usage {
-        self.meter(|meter| meter.quota.usage(now))
-    }
-
-    fn meter<T>(&self, act: impl FnOnce(&mut Meter) -> T) -> T {
-        act(&mut self.meter.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn known(&self, generation: u64) -> Option<Arc<Holder>> {
-        let held = self.holder.read().unwrap_or_else(PoisonError::into_inner);
-        (held.0 == generation).then(|| held.1.clone())
-    }
-
-    fn now_held_by(&self, holder: (u64, Arc<Holder>)) {
-        *self.holder.write().unwrap_or_else(PoisonError::into_inner) = holder;
-    }
-}
 
 /// What the keeper is asked for.
 enum Task {
@@ -149,7 +68,8 @@ pub struct Callers {
     /// Grows when accounts or keys change: what is known of holders is then read again.
     generation: AtomicU64,
     tasks: mpsc::Sender<Task>,
-    db: Db,
+    /// Keys that are not known, looked up together.
+    unknown: Batch<KeyHash, StoreResult<Option<InUse>>>,
     clock: Clock,
 }
 
@@ -179,33 +99,59 @@ pub fn new(db: Db, clock: Clock) -> (Callers, Keeper) {
         by_hash,
         generation: AtomicU64::new(0),
         tasks,
-        db,
+        unknown: Batch::new(BATCH, move |hashes| look_up(db.clone(), hashes)),
         clock,
     };
     (callers, keeper)
 }
 
+/// Who holds each key, if anybody does. What goes wrong is for all to hear: none asks once more for itself.
+async fn look_up(db: Db, hashes: Vec<KeyHash>) -> Vec<StoreResult<Option<InUse>>> {
+    match db.keys_in_use(&hashes).await {
+        // more than one may ask for the same key
+        Ok(found) => hashes
+            .iter()
+            .map(|hash| Ok(found.get(hash).cloned()))
+            .collect(),
+        Err(error) => hashes.iter().map(|_| Err(error.again())).collect(),
+    }
+}
+
 impl Callers {
     /// Who holds a key, if anybody does; whether the key counts now is for the holder to say.
     pub async fn find(&self, key: &KeyText) -> StoreResult<Option<(Arc<Caller>, Arc<Holder>)>> {
+        self.find_as_of(key, None).await
+    }
+
+    /// The same, by no older a version of accounts and keys in the database: one that was read before.
+    pub async fn find_as_of(
+        &self,
+        key: &KeyText,
+        access: Option<i64>,
+    ) -> StoreResult<Option<(Arc<Caller>, Arc<Holder>)>> {
         let hash = key.hash();
         // before the read: what changes after it makes the generation another one
         let generation = self.generation.load(Ordering::Acquire);
         let known = self.by_hash.get(&hash).map(|entry| entry.value().clone());
         if let Some(caller) = &known
-            && let Some(holder) = caller.known(generation)
+            && let Some(holder) = caller.known(generation, access)
         {
             return Ok(Some((caller.clone(), holder)));
         }
-        let Some(holder) = self.db.holder(&hash).await? else {
+        let found = self.unknown.ask(hash).await;
+        let found = found.ok_or_else(|| StoreError::told("the server goes down"))?;
+        let Some(InUse { holder, counters }) = found? else {
             return Ok(None);
         };
         let holder = Arc::new(holder);
-        let held = (generation, holder.clone());
+        let held = Held {
+            generation,
+            access,
+            holder: holder.clone(),
+        };
         let caller = match known {
             Some(caller) => caller,
             None => {
-                let counters = self.db.usage(&holder.key.id).await?;
                 let now = self.clock.now();
                 let quota = Quota::new(counters.unwrap_or_else(|| Counters::new(now)), now);
                 let fresh = || Arc::new(Caller::new(held.clone(), quota, now));

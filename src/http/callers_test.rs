@@ -12,7 +12,10 @@ use std::{
 
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::callers::{self, Allowance, Caller, Callers, Stopped};
+use super::{
+    caller::{Allowance, Caller, Stopped},
+    callers::{self, Callers},
+};
 use crate::{
     gate::{quota::Limits, rate::Rate},
     model::{

@@ -1,5 +1,7 @@
 //! Settings of the listeners.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 use crate::model::address::Network;
@@ -8,6 +10,10 @@ use crate::model::address::Network;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Of the main listener: the file with the server's certificate and those in between, in PEM; empty: it speaks plain HTTP.
+    pub tls_cert: PathBuf,
+    /// The file with the certificate's key, in PEM.
+    pub tls_key: PathBuf,
     /// Seconds within which a request's head must have come.
     pub header_seconds: u64,
     /// Connections at once; 0: the descriptor limit less 256.

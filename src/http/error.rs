@@ -176,6 +176,12 @@ impl ApiError {
             .closing()
     }
 
+    /// 400 for plain HTTP where TLS is spoken.
+    pub fn plain_on_tls() -> Self {
+        let message = "This is plain HTTP, and the port speaks TLS: use https://.";
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", message).closing()
+    }
+
     /// The last answer on its connection.
     fn closing(mut self) -> Self {
         self.headers

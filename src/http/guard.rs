@@ -10,11 +10,12 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use tokio::sync::SemaphorePermit;
 use tracing::Instrument as _;
 
 use super::{
     call::{Arrival, Known},
-    callers::{Allowance, Stopped},
+    caller::{Allowance, Stopped},
     csv,
     error::{ApiError, ApiResult, Refusal},
     limits,
@@ -165,6 +166,15 @@ pub fn check_reach(state: &State) -> ApiResult<()> {
         true => Err(ApiError::cut_off()),
         false => Ok(()),
     }
+}
+
+/// Waits until few others ask the database for their openings: of thousands that come back at once, each waits, and none is refused for
+/// want of a connection. A seat that is waited for is no part of it.
+pub async fn take_turn(state: &State) -> Result<SemaphorePermit<'_>, ApiError> {
+    let turn = state.openings.acquire().await;
+    check_reach(state)?;
+    // proof: it is never closed
+    turn.map_err(|error| ApiError::internal(&error))
 }
 
 fn may_begin(state: &State, request: &Request) -> ApiResult<()> {
@@ -392,14 +402,11 @@ pub fn offered_key(headers: &HeaderMap) -> ApiResult<KeyText> {
     KeyText::parse(text).ok_or_else(ApiError::invalid_key)
 }
 
-/// Who holds the key that the request carries, if the key counts now.
-pub async fn holder(state: &State, headers: &HeaderMap) -> ApiResult<Holder> {
+/// Who holds the key that the request carries, if the key counts now. `access`: no older a version of accounts and keys may say so.
+pub async fn holder(state: &State, headers: &HeaderMap, access: i64) -> ApiResult<Arc<Holder>> {
     let key = offered_key(headers)?;
-    let holder = state
-        .db
-        .holder(&key.hash())
-        .await?
-        .ok_or_else(ApiError::invalid_key)?;
+    let found = state.callers.find_as_of(&key, Some(access)).await?;
+    let (_, holder) = found.ok_or_else(ApiError::invalid_key)?;
     holder.check_key(state.clock.now())?;
     Ok(holder)
 }

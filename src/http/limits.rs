@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::callers::{Allowance, Caller};
+use super::caller::{Allowance, Caller};
 use crate::{
     gate::{
         quota::{Limits, Standing, Window},

@@ -8,11 +8,23 @@ pub mod proxies;
 
 pub mod connections;
 
+pub mod tls;
+
+pub mod h2_stream;
+
+pub mod h2_body;
+
+pub mod h2;
+
 pub mod connects;
 
 pub mod error;
 
 pub mod reply;
+
+pub mod batch;
+
+pub mod caller;
 
 pub mod callers;
 
@@ -38,6 +50,8 @@ pub mod csv;
 pub mod guard;
 
 pub mod stream_body;
+
+pub mod leaving;
 
 mod stream_start;
 

@@ -2,8 +2,9 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, TcpStream},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -13,33 +14,49 @@ use std::{
 use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
+    response::IntoResponse as _,
 };
 use hyper::{
-    Request, Response,
+    Request, Response, StatusCode, Version,
     body::{Frame, Incoming, SizeHint},
+    header,
     server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Interest, unix::AsyncFd},
+    net::TcpListener,
+    time::timeout,
+};
+use tokio_rustls::server::TlsStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt as _;
 
 use super::{
     config::{Config, MAX_HEAD_BYTES, MAX_HEAD_FIELDS},
     connections::{Connections, CountedAddress},
+    error::ApiError,
     guard::AboveCap,
+    h2,
+    h2_stream::H2Stream,
+    leaving::Exit,
     metrics::{Metrics, RefusedLabel},
     proxies::Proxies,
+    tls::{Opening, Tls},
 };
 use crate::hub::{
     self,
+    shards::Shards,
     socket::{Socket, SocketIo},
-    transport::Transport as _,
+    transport::Transport,
+    wire::Bare,
 };
 
 /// Connections above the cap that are still told so.
 const TOLD: usize = 64;
+/// How long the first frame of a stream may wait for a peer that reads nothing.
+const GREETED_WITHIN: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// While accepting fails, it is said this often.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -50,6 +67,8 @@ pub struct Server {
     pub router: Router,
     /// Settings.
     pub config: Config,
+    /// Set where it speaks TLS.
+    pub tls: Option<Arc<Tls>>,
     /// Whose word is taken for clients' addresses.
     pub proxies: Proxies,
     /// Connections at once.
@@ -58,6 +77,8 @@ pub struct Server {
     pub unanswered_for: Duration,
     /// For latencies.
     pub hub_metrics: hub::metrics::Metrics,
+    /// Where its streams go, if they leave hyper.
+    pub shards: Option<Arc<Shards>>,
     /// For its connections, where they are counted.
     pub metrics: Option<Metrics>,
     /// Cancelled: no new connections.
@@ -74,18 +95,43 @@ struct Accepted {
     connections: Arc<Connections>,
     /// Above a cap already, for this reason.
     above: Option<&'static str>,
+    /// Speaks plain HTTP where TLS is spoken.
+    plain: bool,
+    /// How it may leave hyper.
+    exit: Option<Exit>,
+}
+
+/// What a connection in hyper has come to.
+enum Step {
+    Ended(hyper::Result<()>),
+    /// Its stream's first frame has left.
+    Leaves(Box<Bare<Socket>>),
+    /// Its stream's first frame waits for the peer.
+    Greets,
 }
 
 impl Server {
     /// Accepts until the soft token is cancelled; the listening socket is closed on return.
     pub async fn run(self, listener: TcpListener) {
-        let server = Arc::new(self);
         let connections = Arc::new(Connections::default());
         let mut complained: Option<Instant> = None;
+        let register = |listener: std::net::TcpListener| {
+            Socket::prepare(&listener, self.unanswered_for)?;
+            // SAFETY: it keeps its descriptor, and is owned by what is made of it.
+            unsafe { AsyncFd::register(listener) }.map_err(io::Error::from)
+        };
+        let listener = match listener.into_std().and_then(register) {
+            Ok(listener) => listener,
+            Err(error) => {
+                tracing::error!(%error, "the listener cannot be looked at");
+                return;
+            }
+        };
+        let server = Arc::new(self);
         loop {
             let accepted = tokio::select! {
                 () = server.soft.cancelled() => return,
-                accepted = listener.accept() => accepted,
+                accepted = listener.async_io(Interest::READABLE, |listener| listener.accept()) => accepted,
             };
             match accepted {
                 Ok((tcp, peer)) => server.clone().admit(tcp, peer, &connections),
@@ -124,19 +170,35 @@ impl Server {
         if all > self.cap.saturating_add(TOLD) {
             return;
         }
-        let Ok(socket) = Socket::new(tcp, peer, self.unanswered_for) else {
+        let socket = tcp
+            .set_nonblocking(true)
+            .and_then(|()| Socket::new(tcp, peer, self.unanswered_for));
+        let Ok(socket) = socket else {
             return;
         };
+        // only what is written as it is can be written by others
+        let shards = self.shards.as_ref().filter(|_| self.tls.is_none());
+        let exit = shards.map(|shards| Exit::new(shards.clone(), socket.clone()));
         let accepted = Accepted {
             socket,
             connections: connections.clone(),
             above,
+            plain: false,
+            exit: exit.clone(),
         };
         let tracker = self.tracker.clone();
         tracker.spawn(async move {
-            let _counted = (counted, of_address);
-            let _open = self.metrics.as_ref().map(Metrics::open_connection);
-            self.serve(accepted).await;
+            let open = self.metrics.as_ref().map(Metrics::open_connection);
+            let counted = (counted, of_address, open, self.tracker.token());
+            let socket = accepted.socket.clone();
+            let left = self.welcome(accepted).await;
+            if let (Some(mut stream), Some(exit)) = (left, exit) {
+                let before = std::mem::replace(&mut stream.keep, Box::new(()));
+                stream.keep = Box::new((counted, before));
+                exit.go(stream);
+            } else {
+                socket.close();
+            }
         });
     }
 
@@ -163,43 +225,144 @@ impl Server {
         }
     }
 
-    async fn serve(&self, accepted: Accepted) {
+    /// Finds out which protocol it speaks, and serves it in that; until its end, or until its stream leaves.
+    async fn welcome(self: Arc<Self>, mut accepted: Accepted) -> Option<Bare<Socket>> {
+        let socket = accepted.socket.clone();
+        let io = SocketIo::new(socket.clone(), self.hub_metrics.clone()).ok()?;
+        let Some(tls) = &self.tls else {
+            return self.serve(accepted, io).await;
+        };
+        let opening = tokio::select! {
+            biased;
+            () = socket.killed() => return None,
+            () = self.hard.cancelled() => return None,
+            opening = timeout(self.head_time(), tls.open(io)) => opening,
+        };
+        match opening {
+            Ok(Ok(Some(Opening::Http2(io)))) => self.serve_http2(accepted, io).await,
+            Ok(Ok(Some(Opening::Http1(io)))) => return self.serve(accepted, io).await,
+            Ok(Ok(Some(Opening::Plain(io)))) => {
+                accepted.plain = true;
+                return self.serve(accepted, io).await;
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(%error, peer = %socket.peer(), "no TLS handshake");
+            }
+            Err(_) => tracing::debug!(peer = %socket.peer(), "no TLS handshake in time"),
+        }
+        None
+    }
+
+    /// How long a peer may take for a request's head, a handshake, or to ask again.
+    fn head_time(&self) -> Duration {
+        Duration::from_secs(self.config.header_seconds.max(1))
+    }
+
+    async fn serve_http2(self: Arc<Self>, accepted: Accepted, io: TlsStream<SocketIo>) {
+        let accepted = Arc::new(accepted);
         let socket = &accepted.socket;
-        let io = TokioIo::new(SocketIo::new(socket.clone(), self.hub_metrics.clone()));
-        let service = service_fn(|request| self.answer(&accepted, request));
-        let connection = http1::Builder::new()
+        let connection = h2::Connection::new(socket.clone(), self.hub_metrics.clone());
+        let terms = h2::Terms {
+            idle_for: self.head_time(),
+            stalled_for: self.unanswered_for,
+            hard: &self.hard,
+            tracker: &self.tracker,
+        };
+        let (server, shared, whole) = (self.clone(), accepted.clone(), connection.clone());
+        let answer = move |stream: Arc<H2Stream>, request: Request<Incoming>| {
+            let (server, accepted, connection) = (server.clone(), shared.clone(), whole.clone());
+            async move {
+                let mut response = if request.headers().len() > MAX_HEAD_FIELDS {
+                    too_many_fields()
+                } else {
+                    server.answer(&accepted, stream, request).await
+                };
+                // a field of HTTP/1.1. What it asks for is meant for the connection only where all of it has to go
+                let last = response.headers_mut().remove(header::CONNECTION).is_some();
+                if last && (accepted.above.is_some() || server.soft.is_cancelled()) {
+                    connection.leave();
+                }
+                response
+            }
+        };
+        h2::serve(io, socket, connection, terms, answer).await;
+    }
+
+    async fn serve<I>(&self, accepted: Accepted, io: I) -> Option<Bare<Socket>>
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let socket = &accepted.socket;
+        let io = TokioIo::new(io);
+        let answer = |request| {
+            let response = self.answer(&accepted, socket.clone(), request);
+            Box::pin(async move { Ok::<_, Infallible>(response.await) })
+        };
+        let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(Duration::from_secs(self.config.header_seconds.max(1)))
+            .header_read_timeout(self.head_time())
             .max_headers(MAX_HEAD_FIELDS)
             // the head's limit as well: it must be whole within the buffer
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(io, service);
-        tokio::pin!(connection);
-        let mut told = false;
+            .serve_connection(io, service_fn(answer));
+        let (mut told, mut greets) = (false, false);
         loop {
-            tokio::select! {
+            let step = poll_fn(|cx| {
+                let ended = connection.poll_without_shutdown(cx);
+                match (ended, &accepted.exit) {
+                    (Poll::Ready(ended), _) => Poll::Ready(Step::Ended(ended)),
+                    (Poll::Pending, Some(exit)) if exit.is_leaving() => match exit.ready() {
+                        Some(stream) => Poll::Ready(Step::Leaves(Box::new(stream))),
+                        None if !greets => Poll::Ready(Step::Greets),
+                        None => Poll::Pending,
+                    },
+                    (Poll::Pending, _) => Poll::Pending,
+                }
+            });
+            let step = tokio::select! {
                 biased;
-                () = socket.killed() => return,
+                () = socket.killed() => return None,
                 // kept connections are answered throughout the drain; then each ends with what it is doing
                 () = self.hard.cancelled(), if !told => {
                     told = true;
-                    connection.as_mut().graceful_shutdown();
+                    Pin::new(&mut connection).graceful_shutdown();
+                    continue;
                 }
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, peer = %socket.peer(), "connection ended");
-                    }
-                    return;
+                step = step => step,
+                // nothing was read of many answers before it
+                () = tokio::time::sleep(GREETED_WITHIN), if greets => return None,
+            };
+            match step {
+                Step::Greets => greets = true,
+                Step::Leaves(stream) => return Some(*stream),
+                Step::Ended(Ok(())) => break,
+                Step::Ended(Err(error)) => {
+                    tracing::debug!(%error, peer = %socket.peer(), "connection ended");
+                    return None;
                 }
             }
         }
+        let mut io = connection.into_parts().io.into_inner();
+        tokio::select! {
+            biased;
+            () = socket.killed() => {}
+            // a peer that is gone does not hear it
+            _ = io.shutdown() => {}
+        }
+        None
     }
 
+    /// Answers a request that came by this transport: the connection's socket, or a stream of it.
     async fn answer(
         &self,
         accepted: &Accepted,
+        transport: Arc<dyn Transport>,
         request: Request<Incoming>,
-    ) -> Result<Response<Counting>, Infallible> {
+    ) -> Response<Counting> {
+        if accepted.plain {
+            return ApiError::plain_on_tls().into_response().map(uncounted);
+        }
         let mut request = request.map(Body::new);
         let peer = accepted.socket.peer();
         let client = self.proxies.client(peer, request.headers());
@@ -213,17 +376,41 @@ impl Server {
                 above = Some(reason);
             }
         }
-        request.extensions_mut().insert(accepted.socket.clone());
+        request.extensions_mut().insert(transport);
         request.extensions_mut().insert(client);
         if above.is_some() {
             request.extensions_mut().insert(AboveCap);
         }
+        // only there does a body come in chunks
+        let exit = accepted.exit.as_ref();
+        let exit = exit.filter(|_| request.version() == Version::HTTP_11);
+        if let Some(exit) = exit {
+            request.extensions_mut().insert(exit.clone());
+        }
         let Ok(response) = self.router.clone().oneshot(request).await;
-        Ok(response.map(|body| Counting {
+        if let Some(exit) = exit.filter(|exit| exit.is_leaving()) {
+            // its body stays behind
+            exit.keep(counted.take());
+        }
+        response.map(|body| Counting {
             body,
             _counted: counted,
-        }))
+        })
     }
+}
+
+fn uncounted(body: Body) -> Counting {
+    Counting {
+        body,
+        _counted: None,
+    }
+}
+
+/// As hyper answers it on HTTP/1.1.
+fn too_many_fields() -> Response<Counting> {
+    let mut response = Response::new(uncounted(Body::empty()));
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response
 }
 
 /// A response's body: its client counts for as long as it is on its way.

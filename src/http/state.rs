@@ -9,11 +9,19 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{callers::Callers, config::Config, connects::Connects, data::Data, metrics::Metrics};
+use super::{
+    batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
+    metrics::Metrics,
+};
 use crate::{
-    hub::node::Hub,
+    hub::{node::Hub, ring::Lineage},
     ingest::{insider::intake::Intake, pipeline::Pipeline},
-    model::{account::Plans, random::Random, time::Clock},
+    model::{
+        account::Plans,
+        log::{LogHead, LogUnavailable},
+        random::Random,
+        time::Clock,
+    },
     store::db::Db,
 };
 
@@ -38,6 +46,30 @@ impl AdminToken {
 /// Writes all metrics in the Prometheus text form.
 pub type EncodeMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// The database at one moment, as whoever opens a stream has to know it.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// Which version of accounts and keys; never one that was read after the head.
+    pub access: i64,
+    /// The log.
+    pub log: Lineage,
+    /// Its head.
+    pub head: LogHead,
+}
+
+/// Openings that are served by one look.
+const LOOKS_AT_ONCE: usize = 4_096;
+
+async fn look(db: Db, hub: Arc<Hub>, many: usize) -> Vec<Result<Look, LogUnavailable>> {
+    let look = async {
+        let access = db.access_version().await;
+        let access = access.map_err(|error| LogUnavailable(error.to_string()))?;
+        let (log, head) = hub.head().await?;
+        Ok(Look { access, log, head })
+    };
+    vec![look.await; many]
+}
+
 /// Shared by all handlers of both listeners.
 pub struct State {
     /// Settings of the listeners.
@@ -56,7 +88,8 @@ pub struct State {
     pub callers: Callers,
     /// How often each key opens its stream.
     pub connects: Connects,
-    /// How many openings of streams ask the database at once.
+    looks: Batch<(), Result<Look, LogUnavailable>>,
+    /// How many openings of streams ask the database for what is theirs alone, at once.
     pub openings: Semaphore,
     /// What the door counts.
     pub metrics: Metrics,
@@ -95,7 +128,13 @@ impl State {
         ending: CancellationToken,
         openings: usize,
     ) -> Arc<Self> {
+        let looked_at = (db.clone(), hub.clone());
+        let looks = Batch::new(LOOKS_AT_ONCE, move |asked: Vec<()>| {
+            let (db, hub) = looked_at.clone();
+            look(db, hub, asked.len())
+        });
         Arc::new(State {
+            looks,
             connects: Connects::new(config.connects_per_minute),
             openings: Semaphore::new(openings),
             config,
@@ -115,6 +154,12 @@ impl State {
             ending,
             draining: AtomicBool::new(false),
         })
+    }
+
+    /// Looks at the database now, together with all who want to at the same time.
+    pub async fn look(&self) -> Result<Look, LogUnavailable> {
+        let going_down = || Err(LogUnavailable("the server goes down".to_owned()));
+        self.looks.ask(()).await.unwrap_or_else(going_down)
     }
 
     /// The way in for facts and signals.

@@ -11,14 +11,16 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::json;
-use tokio::sync::{SemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use super::{
     access,
     error::{ApiError, ApiResult},
-    guard, reply,
-    state::State,
+    guard,
+    leaving::Exit,
+    reply,
+    state::{Look, State},
     stream_body::StreamBody,
     stream_start::{LAST_EVENT_ID, Start, replay, start},
 };
@@ -27,11 +29,12 @@ use crate::{
     hub::{
         frame::{self, Hello},
         leases::Refusal,
+        opening::{self, Opening, Replay},
+        outlet::Outlet,
         ring::Lineage,
         seat::Seat,
         seats::{SeatGuard, Taken},
-        socket::Socket,
-        stream::{self, Opening, Replay},
+        stream,
         transport::Transport,
     },
     model::{
@@ -76,8 +79,9 @@ pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
 )]
 pub async fn open(
     Shared(state): Shared<Arc<State>>,
-    Extension(socket): Extension<Arc<Socket>>,
+    Extension(socket): Extension<Arc<dyn Transport>>,
     Extension(client): Extension<ClientAddress>,
+    exit: Option<Extension<Exit>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
@@ -85,11 +89,12 @@ pub async fn open(
     if method == Method::HEAD {
         // what a GET would begin with, without taking the seat
         StreamQuery::parse(uri.query().unwrap_or_default())?;
-        let holder = guard::holder(&state, &headers).await?;
+        let look = look(&state).await?;
+        let holder = guard::holder(&state, &headers, look.access).await?;
         holder.check_stream(&state.plans, state.clock.now())?;
         return Ok(reply::stream_head(Body::empty()));
     }
-    match open_checked(&state, &socket, client, &uri, &headers).await {
+    match open_checked(&state, &socket, client, exit, &uri, &headers).await {
         Err(error)
             if error.status() == StatusCode::SERVICE_UNAVAILABLE && reply::comes_back(&headers) =>
         {
@@ -101,8 +106,9 @@ pub async fn open(
 
 async fn open_checked(
     state: &Arc<State>,
-    socket: &Arc<Socket>,
+    socket: &Arc<dyn Transport>,
     client: ClientAddress,
+    exit: Option<Extension<Exit>>,
     uri: &Uri,
     headers: &HeaderMap,
 ) -> ApiResult {
@@ -116,16 +122,16 @@ async fn open_checked(
             "together with since or last_event_id: where the replay begins",
         ));
     }
-    let turn = take_turn(state).await?;
+    let before = look(state).await?;
     let (holder, ticket) = match query.ticket.take() {
         Some(ticket) => {
+            let _turn = guard::take_turn(state).await?;
             let hash = ticket_hash(ticket.reveal());
             let (holder, spent) = spend_ticket(state, hash, resumes).await?;
-            (holder, Some(spent))
+            (Arc::new(holder), Some(spent))
         }
-        None => (guard::holder(state, headers).await?, None),
+        None => (guard::holder(state, headers, before.access).await?, None),
     };
-    drop(turn);
     holder.check_stream(&state.plans, state.clock.now())?;
     let often = state.connects.admit(&holder.key.id, Instant::now());
     often.map_err(too_many_connects)?;
@@ -137,14 +143,13 @@ async fn open_checked(
         Claim::Fresh
     };
     let connection = state.hub.seats.next_connection();
-    let transport: Arc<dyn Transport> = socket.clone();
     let seat = Seat::new(
         holder.key.id.clone(),
         holder.account.id.clone(),
         connection,
         state.clock.now(),
         client,
-        Arc::downgrade(&transport),
+        Arc::downgrade(socket),
         access::lapse(&holder),
     );
     let taken = state.hub.take_seat(seat, claim).await;
@@ -152,25 +157,22 @@ async fn open_checked(
         Refusal::Taken(taken) => connection_limit(&taken),
         Refusal::Unavailable(error) => ApiError::unavailable(&error),
     })?;
-    let turn = take_turn(state).await?;
     // revoked while the seat was fought for? From here on, the access watcher knows this stream
-    let holder = state
-        .db
-        .holder_by_key_id(&holder.key.id)
-        .await?
-        .ok_or_else(ApiError::invalid_key)?;
+    let now = look(state).await?;
+    let holder = match now.access == before.access {
+        true => holder,
+        false => {
+            let _turn = guard::take_turn(state).await?;
+            let holder = state.db.holder_by_key_id(&holder.key.id).await?;
+            Arc::new(holder.ok_or_else(ApiError::invalid_key)?)
+        }
+    };
     holder.check_stream(&state.plans, state.clock.now())?;
     seat.set_lapse(access::lapse(&holder));
 
-    let (log, head) = state
-        .hub
-        .head()
-        .await
-        .map_err(|e| ApiError::unavailable(&e))?;
+    let Look { log, head, .. } = now;
     // the end of a replay is settled once those who publish now have published: nobody is to wait with it
-    drop(turn);
     let replay = replay(state, &query).await?;
-    let _turn = take_turn(state).await?;
     let start = match start(state, headers, &query, &head, replay).await? {
         Some(start) => start,
         // a client that comes back after the end: 204 stops EventSource for good
@@ -180,14 +182,15 @@ async fn open_checked(
         .becomes_stream()
         .map_err(|e| ApiError::internal(&e))?;
     Ok(hand_over(
-        state, socket, seat, &holder, query, start, replay, log, &head, ticket,
+        state, socket, exit, seat, &holder, query, start, replay, log, &head, ticket,
     ))
 }
 
 #[expect(clippy::too_many_arguments, reason = "the sum of what was decided")]
 fn hand_over(
     state: &Arc<State>,
-    socket: &Arc<Socket>,
+    socket: &Arc<dyn Transport>,
+    exit: Option<Extension<Exit>>,
     seat: SeatGuard,
     holder: &Holder,
     query: StreamQuery,
@@ -215,7 +218,7 @@ fn hand_over(
         seq: start.at,
     });
     let opening = Opening {
-        hello: frame::hello(&hello, state.retry_ms(), stands.as_ref()),
+        hello: Some(frame::hello(&hello, state.retry_ms(), stands.as_ref())),
         gap: start.gap,
         at: start.at,
         log,
@@ -223,28 +226,36 @@ fn hand_over(
         heartbeat: query.heartbeat,
         replay,
         retry_ms: state.retry_ms(),
-        phase: state.random.balanced(),
+        next_ping: opening::first_ping(&hub.config, state.random.balanced()),
+        matched: 0,
     };
     tracing::info!(
         key = %seat.key_id, connection = seat.connection, peer = %seat.peer, after = opening.at, "stream opened"
     );
+    let opened = Instant::now();
+    if let Some(Extension(exit)) = exit {
+        let body = exit.leave(seat, opening, opened, Box::new(ticket));
+        let mut head = reply::stream_head(body);
+        // it is the connection's last answer
+        let close = header::HeaderValue::from_static("close");
+        head.headers_mut().insert(header::CONNECTION, close);
+        return head;
+    }
     let (out, pieces) = mpsc::channel(hub.config.pending_frames.max(1));
-    let body = StreamBody::new(pieces, seat.shared(), socket.clone(), hub.clone());
+    let outlet = Outlet::new(pieces, seat.shared(), socket.clone(), hub.clone(), opened);
     let socket = socket.clone();
     tokio::spawn(async move {
         let _ticket = ticket;
         stream::run(hub, seat, socket, opening, out).await;
     });
-    reply::stream_head(Body::new(body))
+    reply::stream_head(Body::new(StreamBody(outlet)))
 }
 
-/// Waits until few others ask the database for their openings: of thousands that come back at once, each waits, and none is refused for
-/// want of a connection. A seat that is waited for is no part of it.
-async fn take_turn(state: &State) -> Result<SemaphorePermit<'_>, ApiError> {
-    let turn = state.openings.acquire().await;
+/// How the database is now. At once an error, where that has not been known for so long that this node is silent.
+async fn look(state: &State) -> ApiResult<Look> {
+    let look = state.look().await;
     guard::check_reach(state)?;
-    // proof: it is never closed
-    turn.map_err(|error| ApiError::internal(&error))
+    look.map_err(|error| ApiError::unavailable(&error))
 }
 
 /// 400 for a word that is neither yes nor no: a client that wanted the seat would wait for it in vain.
@@ -352,7 +363,8 @@ pub struct NewTicket {
     responses((status = 200, description = "The ticket", body = NewTicket)),
 )]
 pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> ApiResult {
-    let holder = guard::holder(&state, &headers).await?;
+    let look = look(&state).await?;
+    let holder = guard::holder(&state, &headers, look.access).await?;
     let now = state.clock.now();
     holder.check_stream(&state.plans, now)?;
     let text = format!(
@@ -394,9 +406,11 @@ mod tests {
     fn what_opens_a_stream_is_small() {
         type Of<T> = &'static T;
         let opens =
-            |state: Of<Arc<State>>, socket: Of<Arc<Socket>>, client, uri: Of<Uri>, headers| {
-                open_checked(state, socket, client, uri, headers)
-            };
+            |state: Of<Arc<State>>,
+             socket: Of<Arc<dyn Transport>>,
+             client,
+             uri: Of<Uri>,
+             headers| { open_checked(state, socket, client, None, uri, headers) };
         // thousands may come at once, and what each takes for a moment is room that streams keep others from
         let size = size(opens);
         assert!(size <= 4_096, "{size} bytes");

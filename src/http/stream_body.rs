@@ -1,123 +1,18 @@
-//! The body of a stream in hyper: one chunk a frame, no signal once the stream has ended, and none while the node may send none.
+//! The body of a stream in hyper: one chunk a frame.
 
 use std::{
-    collections::VecDeque,
     convert::Infallible,
-    future::Future,
     pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Instant,
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
-use tokio::sync::mpsc;
 
-use crate::hub::{node::Hub, seat::Seat, stream::Piece, transport::Transport};
+use crate::hub::outlet::Outlet;
 
-/// Reads what a stream's task hands over.
-pub struct StreamBody {
-    pieces: mpsc::Receiver<Piece>,
-    seat: Arc<Seat>,
-    socket: Arc<dyn Transport>,
-    hub: Arc<Hub>,
-    opened: Instant,
-    /// What was handed over while the node might send no signals; the first is one.
-    held: VecDeque<Piece>,
-    /// A signal was left out: nothing that tells a later place may follow, or the client would come back behind that signal.
-    left_out: bool,
-    /// Resolves when it may again; set while `held` waits.
-    unmuted: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
-
-impl StreamBody {
-    /// The other end of a stream's task.
-    #[must_use]
-    pub fn new(
-        pieces: mpsc::Receiver<Piece>,
-        seat: Arc<Seat>,
-        socket: Arc<dyn Transport>,
-        hub: Arc<Hub>,
-    ) -> Self {
-        StreamBody {
-            pieces,
-            seat,
-            socket,
-            hub,
-            opened: Instant::now(),
-            held: VecDeque::new(),
-            left_out: false,
-            unmuted: None,
-        }
-    }
-
-    /// The next piece that may be written now.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Piece>> {
-        loop {
-            let ended = self.seat.ending().is_some();
-            if !self.held.is_empty() && (ended || !self.is_muted(cx)) {
-                match self.held.pop_front().filter(|piece| self.may_follow(piece)) {
-                    Some(piece) => return Poll::Ready(Some(piece)),
-                    None => continue,
-                }
-            }
-            let piece = match self.pieces.poll_recv(cx) {
-                Poll::Ready(Some(piece)) => piece,
-                // the rest is held back, and goes before the end
-                Poll::Ready(None) if self.held.is_empty() => return Poll::Ready(None),
-                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
-            };
-            let waits = match &piece {
-                Piece::Comment(_) => false,
-                Piece::Signal(..) => !self.held.is_empty() || self.is_muted(cx),
-                Piece::Control(_) | Piece::Heartbeat(_) | Piece::Last(_) => !self.held.is_empty(),
-            };
-            if waits && self.seat.ending().is_none() {
-                self.hold(piece);
-            } else if self.may_follow(&piece) {
-                return Poll::Ready(Some(piece));
-            }
-        }
-    }
-
-    /// Keeps it for later. The stream sends no signals meanwhile: there are no more of them than fitted between it and the connection.
-    /// Of heartbeats that would follow each other, one is enough: until the next signal or gap, they say the same place.
-    fn hold(&mut self, piece: Piece) {
-        let beats = |piece: &Piece| matches!(piece, Piece::Heartbeat(_));
-        if !(beats(&piece) && self.held.back().is_some_and(beats)) {
-            self.held.push_back(piece);
-        }
-    }
-
-    /// Whether it may be written after what was, and was left out. Signals that waited here while the stream ended are in the log: the
-    /// next stream has them.
-    fn may_follow(&mut self, piece: &Piece) -> bool {
-        match piece {
-            Piece::Comment(_) | Piece::Last(_) => true,
-            Piece::Control(_) | Piece::Heartbeat(_) => !self.left_out,
-            Piece::Signal(..) => {
-                self.left_out |= self.seat.ending().is_some();
-                !self.left_out
-            }
-        }
-    }
-
-    /// Whether signals may not be sent now; the task is woken when they may.
-    fn is_muted(&mut self, cx: &mut Context<'_>) -> bool {
-        while self.hub.tenure.is_muted() {
-            let unmuted = self.unmuted.get_or_insert_with(|| {
-                let hub = self.hub.clone();
-                Box::pin(async move { hub.tenure.unmuted().await })
-            });
-            if unmuted.as_mut().poll(cx).is_pending() {
-                return true;
-            }
-            self.unmuted = None;
-        }
-        false
-    }
-}
+/// Writes what an outlet lets through.
+pub struct StreamBody(pub Outlet);
 
 impl Body for StreamBody {
     type Data = Bytes;
@@ -127,209 +22,33 @@ impl Body for StreamBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = match std::task::ready!(self.poll_piece(cx)) {
-            None => return Poll::Ready(None),
-            Some(
-                Piece::Comment(bytes)
-                | Piece::Control(bytes)
-                | Piece::Heartbeat(bytes)
-                | Piece::Last(bytes),
-            ) => bytes,
-            Some(Piece::Signal(bytes, frame)) => {
-                // what was there before the stream is late by no fault of ours
-                if frame.read >= self.opened {
-                    self.socket.mark(&frame);
-                }
-                bytes
-            }
-        };
-        Poll::Ready(Some(Ok(Frame::data(bytes))))
+        let bytes = ready!(self.0.poll_bytes(cx));
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::{io, net::SocketAddr, time::Duration};
+/// The body of a stream that leaves hyper: its first frame, and never an end.
+pub struct Greeting(Option<Bytes>);
 
-    use super::*;
-    use crate::{
-        hub::{
-            config::Config,
-            frame::{self, Ending},
-            metrics::Metrics,
-            seat::End,
-            transport::Condition,
-        },
-        model::{
-            log::{LogFuture, LogHead, LogPart, LogRead, LogRow, LogUnavailable, Lost},
-            random::Random,
-            time::{Clock, Time},
-        },
-    };
-
-    struct EmptyLog;
-
-    impl LogRead for EmptyLog {
-        fn head(&self) -> LogFuture<'_, LogHead> {
-            let head = LogHead {
-                epoch: "0a1b2c3d".into(),
-                seq: 0,
-                oldest: 1,
-            };
-            Box::pin(async { Ok::<_, LogUnavailable>(head) })
-        }
-
-        fn after(&self, _: i64, _: usize) -> LogFuture<'_, LogPart> {
-            let part = LogPart {
-                epoch: "0a1b2c3d".into(),
-                head: 0,
-                rows: Vec::new(),
-            };
-            Box::pin(async { Ok(part) })
-        }
-
-        fn before_time(&self, _: Time) -> LogFuture<'_, i64> {
-            Box::pin(async { Ok(0) })
-        }
-
-        fn settled_before(&self, _: Time) -> LogFuture<'_, i64> {
-            Box::pin(async { Ok(0) })
-        }
-
-        fn begin_anew<'a>(&'a self, _: &'a Lost, _: &'a str) -> LogFuture<'a, ()> {
-            Box::pin(async { Ok(()) })
-        }
+impl Greeting {
+    /// Of these bytes.
+    #[must_use]
+    pub fn new(hello: Bytes) -> Self {
+        Greeting(Some(hello))
     }
+}
 
-    #[derive(Debug)]
-    struct NoWire;
+impl Body for Greeting {
+    type Data = Bytes;
+    type Error = Infallible;
 
-    impl Transport for NoWire {
-        fn peer(&self) -> SocketAddr {
-            SocketAddr::from(([127, 0, 0, 1], 1))
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.0.take() {
+            Some(hello) => Poll::Ready(Some(Ok(Frame::data(hello)))),
+            None => Poll::Pending,
         }
-
-        fn written(&self) -> u64 {
-            0
-        }
-
-        fn condition(&self) -> Option<Condition> {
-            None
-        }
-
-        fn is_closed(&self) -> bool {
-            false
-        }
-
-        fn kill(&self) {}
-
-        fn unanswered_for(&self) -> Duration {
-            Duration::MAX
-        }
-
-        fn let_system_give_up(&self, _: bool) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn mark(&self, _: &crate::hub::frame::Frame) {}
-    }
-
-    fn config() -> Config {
-        Config {
-            ring_frames: 8,
-            ring_kb: 8,
-            ping_seconds: 25,
-            ping_spread_seconds: 2,
-            probe_ms: 2_000,
-            takeovers_per_minute: 6,
-            write_stall_seconds: 10,
-            unanswered_seconds: 20,
-            lag_seconds: 30,
-            pending_frames: 16,
-            tick_ms: 500,
-            lease_ms: 4_000,
-            beat_ms: 1_000,
-        }
-    }
-
-    /// The end of a stream that takes these pieces and no more, and its seat.
-    async fn given(pieces: Vec<Piece>) -> (StreamBody, Arc<Seat>) {
-        let (clock, metrics) = (Clock::from_fn(|| Time(0)), Metrics::default());
-        let random = Random::from_fn(|bytes| bytes.fill(7));
-        let hub = Hub::open(config(), Arc::new(EmptyLog), None, clock, random, metrics);
-        let hub = hub.await.unwrap();
-        let transport: Arc<dyn Transport> = Arc::new(NoWire);
-        let seat = Arc::new(Seat::new(
-            "k".to_owned(),
-            "a".to_owned(),
-            1,
-            Time(0),
-            transport.peer().into(),
-            Arc::downgrade(&transport),
-            None,
-        ));
-        let (out, taken) = mpsc::channel(8);
-        for piece in pieces {
-            out.send(piece).await.unwrap();
-        }
-        (StreamBody::new(taken, seat.clone(), transport, hub), seat)
-    }
-
-    fn bytes(text: &'static str) -> Bytes {
-        Bytes::from_static(text.as_bytes())
-    }
-
-    fn signal() -> Piece {
-        let row = LogRow {
-            seq: 1,
-            published_at: Time(0),
-            body: "{}".into(),
-        };
-        let frame = frame::Frame::new("e", &row, None, std::time::Instant::now());
-        Piece::Signal(bytes("signal"), Arc::new(frame))
-    }
-
-    #[tokio::test]
-    async fn nothing_that_tells_a_place_follows_a_signal_that_was_left_out() {
-        let pieces = vec![
-            Piece::Control(bytes("hello")),
-            signal(),
-            Piece::Heartbeat(bytes("heartbeat")),
-            Piece::Comment(frame::PING),
-            Piece::Last(Ending::Superseded.frame()),
-        ];
-        let (mut body, seat) = given(pieces).await;
-        let mut written = Vec::new();
-        while let Some(Ok(next)) =
-            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-        {
-            written.push(next.into_data().unwrap());
-            // after hello, another connection takes over
-            seat.end(End::Error(Ending::Superseded));
-        }
-        let told = [bytes("hello"), frame::PING, Ending::Superseded.frame()];
-        assert_eq!(written, told);
-    }
-
-    #[tokio::test]
-    async fn a_gap_that_waits_behind_a_heartbeat_is_not_taken_for_one() {
-        let (mut body, _seat) = given(Vec::new()).await;
-        for piece in [
-            signal(),
-            Piece::Heartbeat(bytes("heartbeat")),
-            Piece::Heartbeat(bytes("heartbeat")),
-            Piece::Control(bytes("gap")),
-            Piece::Heartbeat(bytes("heartbeat")),
-        ] {
-            body.hold(piece);
-        }
-        let mut written = Vec::new();
-        while let Some(Ok(next)) =
-            std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await
-        {
-            written.push(next.into_data().unwrap());
-        }
-        let told = ["signal", "heartbeat", "gap", "heartbeat"].map(bytes);
-        assert_eq!(written, told);
     }
 }

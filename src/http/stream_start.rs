@@ -4,13 +4,14 @@ use axum::http::{HeaderMap, HeaderName};
 
 use super::{
     error::{ApiError, ApiResult},
+    guard,
     state::State,
 };
 use crate::{
     gate::query::StreamQuery,
     hub::{
         frame::{Gap, GapReason},
-        stream::Replay,
+        opening::Replay,
     },
     model::{
         log::{LogHead, LogUnavailable, Position},
@@ -105,6 +106,7 @@ fn fresh(at: i64, hole: Option<Hole>) -> Start {
 /// From a time on. Where it lies before the oldest row that is left, those before that one may have been asked for: how many of
 /// them, nobody knows any more.
 async fn since_time(state: &State, since: Time) -> ApiResult<Start> {
+    let _turn = guard::take_turn(state).await?;
     let log = &state.hub.log;
     let at = log.before_time(since).await.map_err(unavailable)?;
     // read after the place: what is pruned in between is found by the cursor itself

@@ -62,6 +62,18 @@ impl Cursor {
         self.log.epoch.clone()
     }
 
+    /// The log that it stands in.
+    #[must_use]
+    pub fn log(&self) -> Lineage {
+        self.log.clone()
+    }
+
+    /// Whether it stands in the node's log, and there is nothing more to be read.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.at >= self.hub.ring.head() && self.hub.ring.is_in(&self.log)
+    }
+
     /// The next step; waits for it. Safe to drop while waiting: the place moves only with what is returned.
     pub async fn next(&mut self) -> Step {
         loop {

@@ -24,6 +24,11 @@ pub struct Config {
     pub unanswered_seconds: u64,
     /// A stream whose lag grows throughout this time is closed, in seconds; paced replays excepted.
     pub lag_seconds: u64,
+    /// Whether streams over plain HTTP/1.1 leave hyper, and are written to by threads of their own; else hyper writes to them, as to those
+    /// over TLS and HTTP/2.
+    pub direct: bool,
+    /// So many threads; 0: one a core.
+    pub shards: usize,
     /// Frames that wait between a stream and its connection.
     pub pending_frames: usize,
     /// The log is read this often even if nothing wakes its reader, in milliseconds.

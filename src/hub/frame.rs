@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::chunk::Chunk;
 use crate::model::{
     log::{LogRow, Position},
     signal::{EventName, Facets, wire},
@@ -36,9 +37,9 @@ pub struct Frame {
     /// How long before that it was published; only of what was read as news.
     pub age: Option<Duration>,
     /// As `event: signal`, or as `signal_exit` where it is one.
-    usual: Bytes,
+    usual: Chunk,
     /// As `event: signal_update`, where it may be one.
-    update: Option<Bytes>,
+    update: Option<Chunk>,
 }
 
 impl Frame {
@@ -48,7 +49,7 @@ impl Frame {
         let data = wire(row);
         let facets = Facets::of(&row.body);
         let named = |name: EventName| {
-            Bytes::from(format!(
+            Chunk::of(format!(
                 "event: {}\ndata: {data}\nid: {epoch}-{}\n\n",
                 name.word(),
                 row.seq
@@ -76,15 +77,25 @@ impl Frame {
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a frame is never empty")]
     pub fn len(&self) -> usize {
-        self.usual.len() + self.update.as_ref().map_or(0, Bytes::len)
+        self.usual.whole().len()
+            + self
+                .update
+                .as_ref()
+                .map_or(0, |update| update.whole().len())
     }
 
     /// Its bytes under the name that a stream calls it by.
     #[must_use]
     pub fn bytes(&self, name: EventName) -> Bytes {
+        self.chunk(name).content()
+    }
+
+    /// The same as a chunk of HTTP/1.1.
+    #[must_use]
+    pub fn chunk(&self, name: EventName) -> &Chunk {
         match (name, &self.update) {
-            (EventName::SignalUpdate, Some(update)) => update.clone(),
-            _ => self.usual.clone(),
+            (EventName::SignalUpdate, Some(update)) => update,
+            _ => &self.usual,
         }
     }
 }

@@ -1,17 +1,14 @@
 //! What the hub counts; `telemetry` registers it.
 
-use std::sync::atomic::AtomicI64;
+use std::{sync::atomic::AtomicI64, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{
-        counter::Counter,
-        family::Family,
-        gauge::Gauge,
-        histogram::{Histogram, exponential_buckets},
-    },
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+
+use super::latency::Latency;
 
 /// Why a stream ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -34,13 +31,13 @@ pub struct Metrics {
     /// Streams that ended, by reason.
     pub closes: Family<CloseLabel, Counter>,
     /// Seconds from the acceptance of the firing fact to the write of the frame to a socket.
-    pub detection: Histogram,
+    pub detection: Latency,
     /// Seconds from the publication of a signal, on whatever node, to the write of its frame to a socket.
-    pub publishing: Histogram,
+    pub publishing: Latency,
     /// Seconds from the reading of a committed row to the write of its frame to a socket.
-    pub delivery: Histogram,
+    pub delivery: Latency,
     /// Seconds from the moment at which a followed feed was first seen to name a filing to the write of its signal's frame to a socket.
-    pub feed_to_frame: Histogram,
+    pub feed_to_frame: Latency,
     /// Failed readings of the log.
     pub log_failures: Counter,
     /// Heartbeats that did not reach the database.
@@ -51,7 +48,7 @@ pub struct Metrics {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let latency = || Histogram::new(exponential_buckets(0.000_25, 1.5, 28));
+        let latency = || Latency::new(Duration::from_micros(250), 1.5, 28);
         Metrics {
             streams: Gauge::default(),
             catching_up: Gauge::default(),
@@ -62,7 +59,7 @@ impl Default for Metrics {
             publishing: latency(),
             delivery: latency(),
             // a filing is fetched and judged within moments, or waits for the limits of its source: minutes
-            feed_to_frame: Histogram::new(exponential_buckets(0.01, 1.6, 24)),
+            feed_to_frame: Latency::new(Duration::from_millis(10), 1.6, 24),
             log_failures: Counter::default(),
             heartbeat_failures: Counter::default(),
             muted: Gauge::default(),

@@ -2,15 +2,23 @@
 
 pub mod config;
 
-pub mod metrics;
+pub mod chunk;
 
 pub mod frame;
+
+pub mod latency;
+
+pub mod metrics;
+
+pub mod mark;
 
 pub mod bell;
 
 pub mod ring;
 
 pub mod transport;
+
+pub mod greeting;
 
 pub mod socket;
 
@@ -36,4 +44,30 @@ pub mod catch_up;
 
 pub mod lag;
 
+pub mod opening;
+
 pub mod stream;
+
+pub mod outlet;
+
+pub mod lane;
+
+pub mod ping;
+
+pub mod wire;
+
+mod slot;
+
+pub mod shard;
+
+mod shard_events;
+
+mod bare;
+
+pub mod shards;
+
+#[cfg(test)]
+mod shard_world;
+
+#[cfg(test)]
+mod shard_test;

@@ -98,8 +98,10 @@ async fn read_once(hub: &Hub) -> Result<Left, LogUnavailable> {
         frame.age = Some(Duration::from_micros(age));
         frame
     });
-    hub.ring.push(frames.collect());
-    hub.metrics.ring_frames.set(hub.ring.len() as i64);
+    let count = |held| {
+        hub.metrics.ring_frames.set(held as i64);
+    };
+    hub.ring.push(frames.collect(), count);
     Ok(match more {
         true => Left::More,
         false => Left::Nothing,

@@ -4,8 +4,9 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, PoisonError, RwLock,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering, fence},
     },
+    task::Waker,
 };
 
 use super::{
@@ -35,6 +36,14 @@ pub struct Lineage {
     pub epoch: Arc<str>,
 }
 
+impl Lineage {
+    /// Whether it is the same log, by the same name.
+    #[must_use]
+    pub fn is(&self, other: &Lineage) -> bool {
+        self.age == other.age
+    }
+}
+
 #[derive(Debug)]
 struct Held {
     epoch: Arc<str>,
@@ -53,6 +62,8 @@ pub struct Ring {
     /// Changes while `frames` is held.
     age: AtomicU64,
     bell: Bell,
+    /// Threads that read it, each for many streams.
+    threads: RwLock<Vec<Waker>>,
 }
 
 impl Ring {
@@ -70,11 +81,26 @@ impl Ring {
             max_bytes,
             head: AtomicI64::new(head),
             bell: Bell::default(),
+            threads: RwLock::default(),
         }
     }
 
-    /// Adds frames that follow the head without a hole, and wakes the streams.
-    pub fn push(&self, frames: Vec<Frame>) {
+    /// From here on, a thread is woken at every new head.
+    pub fn wake(&self, thread: Waker) {
+        let mut threads = self.threads.write().unwrap_or_else(PoisonError::into_inner);
+        threads.push(thread);
+    }
+
+    fn tell(&self) {
+        // a thread that goes to sleep says so, then looks at the head; here it is the other way round
+        fence(Ordering::SeqCst);
+        let threads = self.threads.read().unwrap_or_else(PoisonError::into_inner);
+        threads.iter().for_each(Waker::wake_by_ref);
+        self.bell.ring();
+    }
+
+    /// Adds frames that follow the head without a hole, and wakes the streams. `held_now` is told how many are held by then.
+    pub fn push(&self, frames: Vec<Frame>, held_now: impl FnOnce(usize)) {
         let Some(last) = frames.last().map(|frame| frame.seq) else {
             return;
         };
@@ -95,9 +121,10 @@ impl Ring {
                     held.bytes -= gone;
                 }
             }
+            held_now(held.frames.len());
         }
         self.head.store(last, Ordering::Release);
-        self.bell.ring();
+        self.tell();
     }
 
     /// Forgets all: the log went back, and has another name by now. Streams are told so.
@@ -109,7 +136,7 @@ impl Ring {
             self.age.fetch_add(1, Ordering::AcqRel);
             self.head.store(head, Ordering::Release);
         }
-        self.bell.ring();
+        self.tell();
     }
 
     /// The log that it stands in, and the last seq read from it.
@@ -227,7 +254,7 @@ mod tests {
     fn holds_the_latest_and_says_who_is_behind() {
         let ring = Ring::new(3, 1 << 20, "e".into(), 0);
         assert_eq!(seqs(&ring, 0, 9), NONE);
-        ring.push(frames(1..=5));
+        ring.push(frames(1..=5), |_| ());
         assert_eq!(seqs(&ring, 2, 9), [3, 4, 5]);
         assert_eq!(seqs(&ring, 3, 1), [4]);
         assert_eq!(seqs(&ring, 5, 9), NONE);
@@ -239,7 +266,7 @@ mod tests {
     fn large_frames_push_others_out() {
         let frame = frames(1..=1).remove(0).len();
         let ring = Ring::new(100, 3 * frame, "e".into(), 0);
-        ring.push(frames(1..=5));
+        ring.push(frames(1..=5), |_| ());
         assert_eq!(
             seqs(&ring, 1, 9),
             [-1],
@@ -247,15 +274,15 @@ mod tests {
         );
         assert_eq!(seqs(&ring, 2, 9), [3, 4, 5]);
         let narrow = Ring::new(100, 1, "e".into(), 0);
-        narrow.push(frames(1..=5));
+        narrow.push(frames(1..=5), |_| ());
         assert_eq!(seqs(&narrow, 4, 9), [5], "the last one is always there");
     }
 
     #[test]
     fn never_bridges_a_hole() {
         let ring = Ring::new(10, 1 << 20, "e".into(), 0);
-        ring.push(frames(1..=3));
-        ring.push(frames(7..=8));
+        ring.push(frames(1..=3), |_| ());
+        ring.push(frames(7..=8), |_| ());
         assert_eq!(seqs(&ring, 3, 9), [-1], "4 to 6 must come from the log");
         assert_eq!(seqs(&ring, 6, 9), [7, 8]);
     }
@@ -270,7 +297,7 @@ mod tests {
     #[test]
     fn who_stands_in_a_log_that_went_back_is_told() {
         let ring = Ring::new(3, 1 << 20, "e".into(), 0);
-        ring.push(frames(1..=5));
+        ring.push(frames(1..=5), |_| ());
         let (old, _) = ring.standing();
         ring.restart("f".into(), 4);
         assert!(matches!(ring.after(&old, 3, 9), RingRead::OtherLog));
@@ -279,7 +306,7 @@ mod tests {
         assert_eq!((&*new.epoch, head), ("f", 4));
         assert_eq!(seqs(&ring, 4, 9), NONE);
         assert_eq!(seqs(&ring, 3, 9), [-1], "frame 4 was of the old log");
-        ring.push(frames(5..=5));
+        ring.push(frames(5..=5), |_| ());
         assert_eq!(seqs(&ring, 4, 9), [5]);
     }
 }

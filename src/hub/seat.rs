@@ -1,8 +1,11 @@
 //! A seat: one key's one live connection, and what may happen to it from outside.
 
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
 };
 
 use tokio::sync::Notify;
@@ -34,8 +37,22 @@ pub struct Lapse {
     pub ending: Ending,
 }
 
+/// Who runs streams without a task for each, and has to be told when one is to be looked at.
+pub trait Watcher: Send + Sync {
+    /// Something has happened to the seat of the stream at a place.
+    fn look_at(&self, place: Place);
+}
+
+/// Where a watcher has a stream; never another one's, once that is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Among its streams now.
+    pub slot: u32,
+    /// The connection that it was given to.
+    pub connection: u64,
+}
+
 /// One live stream, as its rivals, the operator and the access watcher see it.
-#[derive(Debug)]
 pub struct Seat {
     /// The key's id.
     pub key_id: String,
@@ -53,10 +70,30 @@ pub struct Seat {
     settled: Notify,
     fence: OnceLock<Fence>,
     lapse: Mutex<Option<Lapse>>,
+    /// The lapse's moment, `NEVER` without one: to be read before every signal.
+    lapses_at: AtomicI64,
     lapse_changed: Notify,
     end: OnceLock<End>,
     ended: Notify,
+    probe_wanted: AtomicBool,
     probe: Notify,
+    watcher: Mutex<Option<(Arc<dyn Watcher>, Place)>>,
+}
+
+const NEVER: i64 = i64::MAX;
+
+fn moment(lapse: Option<Lapse>) -> i64 {
+    lapse.map_or(NEVER, |lapse| lapse.at.0)
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat")
+            .field("key_id", &self.key_id)
+            .field("connection", &self.connection)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Seat {
@@ -81,11 +118,31 @@ impl Seat {
             opening: AtomicBool::new(false),
             settled: Notify::new(),
             fence: OnceLock::new(),
+            lapses_at: AtomicI64::new(moment(lapse)),
             lapse: Mutex::new(lapse),
             lapse_changed: Notify::new(),
             end: OnceLock::new(),
             ended: Notify::new(),
+            probe_wanted: AtomicBool::new(false),
             probe: Notify::new(),
+            watcher: Mutex::new(None),
+        }
+    }
+
+    /// From here on, whatever happens is told to a watcher. What has happened already is for it to see.
+    pub fn watch(&self, watcher: Arc<dyn Watcher>, place: Place) {
+        *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Some((watcher, place));
+    }
+
+    /// From here on, a task waits for it.
+    pub fn unwatch(&self) {
+        *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn tell(&self) {
+        let watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((watcher, place)) = &*watcher {
+            watcher.look_at(*place);
         }
     }
 
@@ -94,6 +151,7 @@ impl Seat {
         if self.end.set(end).is_ok() {
             // one permit is kept for a stream that is not waiting just now
             self.ended.notify_one();
+            self.tell();
         }
     }
 
@@ -162,12 +220,21 @@ impl Seat {
 
     /// Asks the stream to write a probe.
     pub fn ask_probe(&self) {
+        self.probe_wanted.store(true, Ordering::Release);
         self.probe.notify_one();
+        self.tell();
+    }
+
+    /// Whether a probe was asked for since this was last asked.
+    pub fn take_probe(&self) -> bool {
+        self.probe_wanted.swap(false, Ordering::AcqRel)
     }
 
     /// Resolves when a probe was asked for.
     pub async fn probe_asked(&self) {
-        self.probe.notified().await;
+        while !self.take_probe() {
+            self.probe.notified().await;
+        }
     }
 
     /// When it lapses by itself.
@@ -178,8 +245,22 @@ impl Seat {
 
     /// Moves the lapse, as after a renewal.
     pub fn set_lapse(&self, lapse: Option<Lapse>) {
-        *self.lapse.lock().unwrap_or_else(PoisonError::into_inner) = lapse;
+        {
+            let mut held = self.lapse.lock().unwrap_or_else(PoisonError::into_inner);
+            if *held == lapse {
+                return;
+            }
+            *held = lapse;
+            self.lapses_at.store(moment(lapse), Ordering::Release);
+        }
         self.lapse_changed.notify_one();
+        self.tell();
+    }
+
+    /// Whether it may lapse by itself.
+    #[must_use]
+    pub fn may_lapse(&self) -> bool {
+        self.lapses_at.load(Ordering::Acquire) != NEVER
     }
 
     /// Resolves when the lapse was moved.
@@ -190,6 +271,9 @@ impl Seat {
     /// What it has lapsed as at `now`, if it has.
     #[must_use]
     pub fn lapsed(&self, now: Time) -> Option<Ending> {
+        if now.0 < self.lapses_at.load(Ordering::Acquire) {
+            return None;
+        }
         self.lapse()
             .filter(|lapse| lapse.at <= now)
             .map(|lapse| lapse.ending)

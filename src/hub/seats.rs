@@ -112,6 +112,17 @@ impl Seats {
         all
     }
 
+    /// Those whose sockets are not known to be at rest, and those that are asked for; the oldest connection first.
+    #[must_use]
+    pub fn restless(&self, also: impl Fn(&Seat) -> bool) -> Vec<Arc<Seat>> {
+        let rests = |seat: &Seat| seat.socket().is_some_and(|socket| socket.is_at_rest());
+        let all = self.seats.iter();
+        let some = all.filter(|seat| also(seat.value()) || !rests(seat.value()));
+        let mut some: Vec<_> = some.map(|entry| entry.value().clone()).collect();
+        some.sort_unstable_by_key(|seat| seat.connection);
+        some
+    }
+
     /// The seat of a key, if it is taken.
     #[must_use]
     pub fn of_key(&self, key_id: &str) -> Option<Arc<Seat>> {

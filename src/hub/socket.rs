@@ -1,9 +1,10 @@
 //! A connection's socket: shared with its seat, so that a holder can be probed, and counted byte by byte.
 
 use std::{
-    io,
-    net::SocketAddr,
-    os::fd::AsRawFd,
+    io::{self, IoSlice, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    ops::Deref,
+    os::fd::{AsFd, AsRawFd, RawFd},
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -15,13 +16,14 @@ use std::{
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf, unix::AsyncFd},
     sync::Notify,
 };
 
 use super::{
-    frame::{Accepted, Frame},
+    frame::Frame,
+    greeting::Greeting,
+    mark::Mark,
     metrics::Metrics,
     transport::{Condition, Transport},
 };
@@ -32,13 +34,8 @@ const STREAM_BUFFER: usize = 32 * 1024;
 /// one before; on one machine a segment has 64 kB.
 const ANSWER_BUFFER: usize = 256 * 1024;
 
-/// What is measured of a frame when its bytes leave.
-#[derive(Debug)]
-struct Mark {
-    accepted: Option<Accepted>,
-    age: Option<Duration>,
-    read: Instant,
-}
+/// Bytes that the client of a stream may send after its request: there is nothing to say.
+pub const MOST_RECEIVED: usize = 64 * 1024;
 
 /// One accepted connection.
 #[derive(Debug)]
@@ -47,21 +44,28 @@ pub struct Socket {
     peer: SocketAddr,
     unanswered_for: Duration,
     written: AtomicU64,
+    /// As many of them as the peer was last known to have, where that was all.
+    acknowledged: AtomicU64,
     closed: AtomicBool,
     killed: Notify,
     /// Frames handed over whose bytes have not left yet.
     marks: Mutex<Vec<Mark>>,
+    /// What is to have left before the connection is taken from hyper.
+    greeting: Mutex<Option<Box<Greeting>>>,
+}
+
+impl AsRawFd for Socket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.tcp.as_raw_fd()
+    }
 }
 
 impl Socket {
-    /// Takes an accepted connection and sets its options: no Nagle, a bounded send buffer, and dead peers found within `unanswered_for`.
-    pub fn new(
-        tcp: TcpStream,
-        peer: SocketAddr,
-        unanswered_for: Duration,
-    ) -> io::Result<Arc<Self>> {
-        tcp.set_nodelay(true)?;
-        let options = SockRef::from(&tcp);
+    /// Sets what its connections begin with: no Nagle, a bounded send buffer, and dead peers found within `unanswered_for`. On a listener:
+    /// Linux hands its options on, which saves ten calls for each connection.
+    pub fn prepare(listener: &impl AsFd, unanswered_for: Duration) -> io::Result<()> {
+        let options = SockRef::from(listener);
+        options.set_tcp_nodelay(true)?;
         options.set_send_buffer_size(ANSWER_BUFFER)?;
         options.set_tcp_keepalive(
             &TcpKeepalive::new()
@@ -69,22 +73,31 @@ impl Socket {
                 .with_interval(Duration::from_secs(5))
                 .with_retries(3),
         )?;
+        #[cfg(target_os = "linux")]
+        options.set_tcp_user_timeout(Some(unanswered_for))?;
+        Ok(())
+    }
+
+    /// Takes an accepted connection, which must not block, of a listener that was prepared.
+    pub fn new(
+        tcp: TcpStream,
+        peer: SocketAddr,
+        unanswered_for: Duration,
+    ) -> io::Result<Arc<Self>> {
+        #[cfg(not(target_os = "linux"))]
+        Socket::prepare(&tcp, unanswered_for)?;
         let socket = Socket {
             tcp,
             peer,
             unanswered_for,
             written: AtomicU64::new(0),
+            acknowledged: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             killed: Notify::new(),
             marks: Mutex::new(Vec::new()),
+            greeting: Mutex::new(None),
         };
-        socket.let_system_give_up(true)?;
         Ok(Arc::new(socket))
-    }
-
-    /// From here on it carries a stream: little waits in it.
-    pub fn becomes_stream(&self) -> io::Result<()> {
-        SockRef::from(&self.tcp).set_send_buffer_size(STREAM_BUFFER)
     }
 
     /// Bytes sent that the peer has not acknowledged; `None` where the system does not say.
@@ -135,6 +148,43 @@ impl Socket {
     pub async fn killed(&self) {
         self.killed.notified().await;
     }
+
+    /// From here on, looks for this to leave.
+    pub fn expect(&self, greeting: Greeting) {
+        let mut held = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Some(Box::new(greeting));
+    }
+
+    /// Whether what was looked for has left.
+    #[must_use]
+    pub fn has_greeted(&self) -> bool {
+        let mut held = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        held.take_if(|greeting| greeting.has_left()).is_some()
+    }
+
+    /// Ends the sending side.
+    pub fn shut_down(&self) -> io::Result<()> {
+        self.tcp.shutdown(std::net::Shutdown::Write)
+    }
+
+    /// Notes the end: whoever looks at it from outside knows that nobody writes any more.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes what the system takes now.
+    pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = (&self.tcp).write(bytes)?;
+        // by one thread at a time: the one that runs the stream
+        let written = self.written.load(Ordering::Relaxed) + taken as u64;
+        self.written.store(written, Ordering::Relaxed);
+        Ok(taken)
+    }
+
+    /// Reads what has come; 0 at the end.
+    pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        (&self.tcp).read(into)
+    }
 }
 
 impl Transport for Socket {
@@ -158,6 +208,18 @@ impl Transport for Socket {
         }))
     }
 
+    fn is_at_rest(&self) -> bool {
+        let written = self.written();
+        if self.acknowledged.load(Ordering::Relaxed) == written {
+            return true;
+        }
+        let rests = self.unacknowledged() == Some(0);
+        if rests {
+            self.acknowledged.store(written, Ordering::Relaxed);
+        }
+        rests
+    }
+
     fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Relaxed)
     }
@@ -171,6 +233,10 @@ impl Transport for Socket {
         self.unanswered_for
     }
 
+    fn becomes_stream(&self) -> io::Result<()> {
+        SockRef::from(&self.tcp).set_send_buffer_size(STREAM_BUFFER)
+    }
+
     fn let_system_give_up(&self, may: bool) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         SockRef::from(&self.tcp).set_tcp_user_timeout(may.then_some(self.unanswered_for))?;
@@ -179,63 +245,99 @@ impl Transport for Socket {
 
     fn mark(&self, frame: &Frame) {
         let mut marks = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        marks.push(Mark {
-            accepted: frame.accepted,
-            age: frame.age,
-            read: frame.read,
-        });
+        marks.push(Mark::of(frame));
     }
 }
 
-/// The socket as hyper reads and writes it.
+/// The socket as a task reads and writes it: hyper's, or a stream's.
 #[derive(Debug)]
 pub struct SocketIo {
-    socket: Arc<Socket>,
+    ready: AsyncFd<Arc<Socket>>,
     metrics: Metrics,
 }
 
 impl SocketIo {
-    /// Wraps a socket.
-    #[must_use]
-    pub fn new(socket: Arc<Socket>, metrics: Metrics) -> Self {
-        SocketIo { socket, metrics }
+    /// Has the runtime look at a socket.
+    pub fn new(socket: Arc<Socket>, metrics: Metrics) -> io::Result<Self> {
+        // SAFETY: the socket keeps its descriptor, and stays as long as what is made of it here.
+        let ready = unsafe { AsyncFd::register(socket) }?;
+        Ok(SocketIo { ready, metrics })
     }
 
-    fn wrote(&self, bytes: usize) {
-        self.socket
-            .written
-            .fetch_add(bytes as u64, Ordering::Relaxed);
-        let mut marks = self
-            .socket
-            .marks
+    fn socket(&self) -> &Socket {
+        self.ready.get_ref()
+    }
+
+    /// The first byte that the peer sends, which stays to be read; `None` where it ends the connection before.
+    pub async fn first_byte(&self) -> io::Result<Option<u8>> {
+        let mut byte = [0];
+        let peek = |socket: &Arc<Socket>| socket.tcp.peek(&mut byte);
+        let read = self.ready.async_io(Interest::READABLE, peek).await?;
+        Ok((read > 0).then_some(byte[0]))
+    }
+
+    /// Writes as many of these bytes as are taken, at least one; or none where by then they may not be written.
+    pub async fn write_some(
+        &self,
+        slices: &[IoSlice<'_>],
+        may_be: impl Fn() -> bool,
+    ) -> io::Result<usize> {
+        let write = |socket: &Arc<Socket>| match may_be() {
+            true => (&socket.tcp).write_vectored(slices),
+            false => Ok(0),
+        };
+        let taken = self.ready.async_io(Interest::WRITABLE, write).await?;
+        self.wrote(slices, taken);
+        Ok(taken)
+    }
+
+    /// Writes all of these bytes.
+    pub async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let write = |socket: &Arc<Socket>| (&socket.tcp).write(bytes);
+            let taken = self.ready.async_io(Interest::WRITABLE, write).await?;
+            self.wrote(&[IoSlice::new(bytes)], taken);
+            bytes = &bytes[taken..];
+        }
+        Ok(())
+    }
+
+    /// Resolves when the peer sends no more, or what it has no reason to.
+    pub async fn ended(&self) -> io::Result<()> {
+        let mut received = 0;
+        while received < MOST_RECEIVED {
+            let mut buffer = [0; 1024];
+            let read = |socket: &Arc<Socket>| socket.read(&mut buffer);
+            match self.ready.async_io(Interest::READABLE, read).await? {
+                0 => return Ok(()),
+                more => received += more,
+            }
+        }
+        Err(io::ErrorKind::InvalidData.into())
+    }
+
+    fn wrote(&self, slices: &[IoSlice<'_>], bytes: usize) {
+        let socket = self.socket();
+        socket.written.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(greeting) = &mut *socket
+            .greeting
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner)
+        {
+            greeting.wrote(slices, bytes);
+        }
+        let mut marks = socket.marks.lock().unwrap_or_else(PoisonError::into_inner);
         for mark in marks.drain(..) {
-            let since_read = mark.read.elapsed();
-            self.metrics.delivery.observe(since_read.as_secs_f64());
-            if let Some(age) = mark.age {
-                let since_published = age + since_read;
-                self.metrics
-                    .publishing
-                    .observe(since_published.as_secs_f64());
-            }
-            if let Some(accepted) = mark.accepted {
-                self.metrics
-                    .detection
-                    .observe(accepted.at.elapsed().as_secs_f64());
-                if let Some(sighted) = accepted.sighted {
-                    self.metrics
-                        .feed_to_frame
-                        .observe(sighted.elapsed().as_secs_f64());
-                }
-            }
+            mark.leaves(&self.metrics, 1, Instant::now());
         }
     }
 }
 
-impl Drop for SocketIo {
-    fn drop(&mut self) {
-        self.socket.closed.store(true, Ordering::Relaxed);
+impl Deref for SocketIo {
+    type Target = Socket;
+
+    fn deref(&self) -> &Socket {
+        self.socket()
     }
 }
 
@@ -246,14 +348,13 @@ impl AsyncRead for SocketIo {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.socket.tcp.poll_read_ready(cx))?;
-            match self.socket.tcp.try_read(into.initialize_unfilled()) {
-                Ok(bytes) => {
-                    into.advance(bytes);
+            let mut ready = ready!(self.ready.poll_read_ready(cx))?;
+            match ready.try_io(|socket| socket.get_ref().read(into.initialize_unfilled())) {
+                Ok(read) => {
+                    into.advance(read?);
                     return Poll::Ready(Ok(()));
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
+                Err(_would_block) => {}
             }
         }
     }
@@ -265,23 +366,23 @@ impl AsyncWrite for SocketIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[io::IoSlice::new(bytes)])
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
     }
 
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.socket.tcp.poll_write_ready(cx))?;
-            match self.socket.tcp.try_write_vectored(slices) {
-                Ok(bytes) => {
-                    self.wrote(bytes);
+            let mut ready = ready!(self.ready.poll_write_ready(cx))?;
+            match ready.try_io(|socket| (&socket.get_ref().tcp).write_vectored(slices)) {
+                Ok(written) => {
+                    let bytes = written?;
+                    self.wrote(slices, bytes);
                     return Poll::Ready(Ok(bytes));
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) => return Poll::Ready(Err(e)),
+                Err(_would_block) => {}
             }
         }
     }
@@ -295,6 +396,6 @@ impl AsyncWrite for SocketIo {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(SockRef::from(&self.socket.tcp).shutdown(std::net::Shutdown::Write))
+        Poll::Ready(self.socket().shut_down())
     }
 }

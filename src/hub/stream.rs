@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
@@ -14,15 +14,12 @@ use super::{
     lag::Lag,
     metrics::CloseLabel,
     node::Hub,
-    ring::Lineage,
+    opening::{COMMITTED_WITHIN, Opening, Replay},
     seat::End,
     seats::SeatGuard,
     transport::Transport,
 };
-use crate::{
-    gate::filter::Filter,
-    model::{log::Position, time::Time},
-};
+use crate::model::{log::Position, time::Time};
 
 /// Bytes on their way to the connection.
 #[derive(Debug)]
@@ -37,62 +34,83 @@ pub enum Piece {
     Heartbeat(Bytes),
     /// The last word, which says nothing of the place.
     Last(Bytes),
+    /// Nothing: whoever waits for it is told when all before it has left.
+    Flush(oneshot::Sender<()>),
 }
 
-/// Old frames at the pace at which they happened.
-#[derive(Clone, Copy, Debug)]
-pub struct Replay {
-    /// When the last of it was, or will have been, published.
-    pub until: Time,
-    /// The last seq of it, once that is known.
-    pub last: Option<i64>,
-    /// How many times faster.
-    pub speed: f64,
-}
-
-/// A row's time is taken before its commit: by then, nearly all that were published until a moment are there. The last are waited for.
-const COMMITTED_WITHIN: i64 = Time::SECOND;
-
-impl Replay {
-    /// Whether all of it has been published.
+impl Piece {
+    /// The same, to look at.
     #[must_use]
-    pub fn is_over(&self, now: Time) -> bool {
-        self.until.plus(COMMITTED_WITHIN) < now
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Signal(bytes, _)
+            | Piece::Comment(bytes)
+            | Piece::Control(bytes)
+            | Piece::Heartbeat(bytes)
+            | Piece::Last(bytes) => bytes,
+            Piece::Flush(_) => &[],
+        }
     }
-}
 
-/// How a stream begins.
-#[derive(Debug)]
-pub struct Opening {
-    /// The first frame.
-    pub hello: Bytes,
-    /// A hole that is already known.
-    pub gap: Option<Gap>,
-    /// After which seq, ...
-    pub at: i64,
-    /// ... of which log.
-    pub log: Lineage,
-    /// What passes.
-    pub filter: Filter,
-    /// Whether each ping has a `heartbeat` beside it.
-    pub heartbeat: bool,
-    /// Set for a paced replay.
-    pub replay: Option<Replay>,
-    /// `retry:` of a `bye`.
-    pub retry_ms: u32,
-    /// Seconds by which this stream's pings are off the others', −1 to 1 times the spread.
-    pub phase: f64,
+    /// What is to be written.
+    #[must_use]
+    pub fn into_bytes(self) -> Option<Bytes> {
+        match self {
+            Piece::Signal(bytes, _)
+            | Piece::Comment(bytes)
+            | Piece::Control(bytes)
+            | Piece::Heartbeat(bytes)
+            | Piece::Last(bytes) => Some(bytes),
+            Piece::Flush(_) => None,
+        }
+    }
 }
 
 /// How long the last word may wait for a client that does not read.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
-/// Why the loop below ended.
-enum Over {
+/// Why a stream ends.
+#[derive(Debug)]
+pub enum Over {
     /// Something to say, then the end.
     Say(&'static str, Bytes),
     /// The client is gone, or cannot be told.
     Silent(&'static str),
+}
+
+impl Over {
+    /// What becomes of a stream that is ended from outside.
+    #[must_use]
+    pub fn by(end: End, retry_ms: u32) -> Self {
+        match end {
+            End::Error(ending) => Over::Say(ending.code(), ending.frame()),
+            End::Gone => Over::Silent("holder_gone"),
+            End::Unreachable => Over::Silent("unreachable"),
+            End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
+            End::Closed => Over::Say(
+                "closed_by_operator",
+                frame::bye("closed_by_operator", retry_ms),
+            ),
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Over::Say(reason, _) | Over::Silent(reason) => reason,
+        }
+    }
+}
+
+/// Counts a stream that is over. Its seat may still be held.
+pub fn note_end(hub: &Hub, seat: &SeatGuard, reason: &'static str) {
+    hub.metrics.streams.dec();
+    hub.metrics
+        .closes
+        .get_or_create(&CloseLabel { reason })
+        .inc();
+    tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
 }
 
 /// Runs a stream until it ends; the seat is freed on return. `out` leads to the connection.
@@ -104,17 +122,54 @@ pub async fn run(
     out: mpsc::Sender<Piece>,
 ) {
     hub.metrics.streams.inc();
-    let mut stream = Stream::new(&hub, &seat, &opening, &out);
-    let over = stream.live().await;
-    let (reason, last) = match over {
-        Over::Say(reason, last) => (reason, Some(last)),
-        Over::Silent(reason) => (reason, None),
+    let over = Stream::new(&hub, &seat, &opening, &out).until_over().await;
+    end(&hub, &seat, &*socket, over, &out).await;
+}
+
+/// Runs a stream until it has all there is, or ends. Where it goes on from, if it does.
+pub async fn catch_up(
+    hub: &Arc<Hub>,
+    seat: &SeatGuard,
+    socket: &dyn Transport,
+    opening: Opening,
+    out: mpsc::Sender<Piece>,
+) -> Option<Opening> {
+    let mut stream = Stream::new(hub, seat, &opening, &out);
+    match stream.until_live().await {
+        Ok(()) => {
+            let (at, log) = (stream.cursor.at(), stream.cursor.log());
+            let (matched, next_ping) = (stream.matched, stream.next_ping);
+            drop(stream);
+            Some(Opening {
+                hello: None,
+                gap: None,
+                at,
+                log,
+                matched,
+                next_ping,
+                ..opening
+            })
+        }
+        Err(over) => {
+            drop(stream);
+            end(hub, seat, socket, over, &out).await;
+            None
+        }
+    }
+}
+
+async fn end(
+    hub: &Hub,
+    seat: &SeatGuard,
+    socket: &dyn Transport,
+    over: Over,
+    out: &mpsc::Sender<Piece>,
+) {
+    note_end(hub, seat, over.reason());
+    let last = match over {
+        Over::Say(_, last) => Some(last),
+        Over::Silent(_) => None,
     };
-    hub.metrics.streams.dec();
-    hub.metrics
-        .closes
-        .get_or_create(&CloseLabel { reason })
-        .inc();
     // the seat may be another's by now: one try to tell, without waiting for a reader that does not read; one that reads slowly
     // has ended of itself, and may take as long as a reader may pause
     let patience = match seat.ending() {
@@ -130,7 +185,6 @@ pub async fn run(
     if !told {
         socket.kill();
     }
-    tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
 }
 
 /// A comment, and the event beside it, if any: each is a frame of its own.
@@ -149,6 +203,8 @@ struct Stream<'a> {
     /// The last id that was sent: behind `sent_at` where a filter hides rows.
     told: i64,
     matched: u64,
+    /// Handed over so far.
+    pieces: u64,
     next_ping: Instant,
     lag: Lag,
     /// The replay's last seq, once that is known.
@@ -164,19 +220,16 @@ impl<'a> Stream<'a> {
         opening: &'a Opening,
         out: &'a mpsc::Sender<Piece>,
     ) -> Self {
-        let config = &hub.config;
-        let spread = opening.phase
-            * (config.ping_spread_seconds as f64).min(config.ping_seconds as f64 / 2.0);
-        let first = (config.ping_seconds as f64 + spread).max(0.05);
-        let now = Instant::now();
+        let patience = Duration::from_secs(hub.config.lag_seconds.max(1));
         Stream {
             cursor: Cursor::new(hub.clone(), opening.log.clone(), opening.at),
             sent_at: opening.at,
             sent_in: opening.log.epoch.clone(),
             told: opening.at,
-            matched: 0,
-            next_ping: now + Duration::from_secs_f64(first),
-            lag: Lag::new(Duration::from_secs(config.lag_seconds.max(1)), now),
+            matched: opening.matched,
+            pieces: 0,
+            next_ping: opening.next_ping,
+            lag: Lag::new(patience, Instant::now()),
             replay_last: opening.replay.and_then(|replay| replay.last),
             pace: None,
             hub,
@@ -186,39 +239,66 @@ impl<'a> Stream<'a> {
         }
     }
 
-    async fn live(&mut self) -> Over {
+    async fn until_over(&mut self) -> Over {
         if let Err(over) = self.greet().await {
             return over;
         }
         loop {
-            if let Some(last) = self.replay_last
-                && self.cursor.at() >= last
-            {
-                return self.end_replay(last).await;
-            }
-            if self.cursor.at() >= self.hub.ring.head() {
-                self.lag.rest();
-            }
-            // what has happened wins over what could be sent
-            let step = tokio::select! {
-                biased;
-                over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return over,
-                () = self.seat.probe_asked() => Err(Comment(frame::PROBE, None)),
-                () = sleep_until(self.next_ping) => Err(self.ping()),
-                last = last_of_replay(self.hub, self.opening.replay), if self.replay_last.is_none() => {
-                    self.replay_last = Some(last);
-                    continue;
-                }
-                step = self.cursor.next() => Ok(step),
-            };
-            let done = match step {
-                Err(comment) => self.say(comment).await,
-                Ok(Step::Gap(gap)) => self.send_gap(&gap).await,
-                Ok(Step::Frames(frames)) => self.send_frames(frames).await,
-            };
-            if let Err(over) = done {
+            if let Err(over) = self.step().await {
                 return over;
             }
+        }
+    }
+
+    /// Until there is nothing more to be read; a replay is never that far.
+    async fn until_live(&mut self) -> Result<(), Over> {
+        self.greet().await?;
+        loop {
+            while self.opening.replay.is_some() || !self.cursor.is_live() {
+                self.step().await?;
+            }
+            // all of it has left as well: until then, somebody has to look after it
+            let said = self.pieces;
+            let (to, flushed) = oneshot::channel();
+            self.send(Piece::Flush(to)).await?;
+            self.hold(async {
+                // who does not write any more has closed `out` as well
+                if flushed.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            })
+            .await?;
+            if self.pieces == said + 1 && self.cursor.is_live() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Result<(), Over> {
+        if let Some(last) = self.replay_last
+            && self.cursor.at() >= last
+        {
+            return Err(self.end_replay(last).await);
+        }
+        if self.cursor.at() >= self.hub.ring.head() {
+            self.lag.rest();
+        }
+        // what has happened wins over what could be sent
+        let step = tokio::select! {
+            biased;
+            over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => return Err(over),
+            () = self.seat.probe_asked() => Err(Comment(frame::PROBE, None)),
+            () = sleep_until(self.next_ping) => Err(self.ping()),
+            last = last_of_replay(self.hub, self.opening.replay), if self.replay_last.is_none() => {
+                self.replay_last = Some(last);
+                return Ok(());
+            }
+            step = self.cursor.next() => Ok(step),
+        };
+        match step {
+            Err(comment) => self.say(comment).await,
+            Ok(Step::Gap(gap)) => self.send_gap(&gap).await,
+            Ok(Step::Frames(frames)) => self.send_frames(frames).await,
         }
     }
 
@@ -241,8 +321,9 @@ impl<'a> Stream<'a> {
     }
 
     async fn greet(&mut self) -> Result<(), Over> {
-        self.send(Piece::Control(self.opening.hello.clone()))
-            .await?;
+        if let Some(hello) = &self.opening.hello {
+            self.send(Piece::Control(hello.clone())).await?;
+        }
         if let Some(gap) = &self.opening.gap {
             self.send(Piece::Control(frame::gap(&self.opening.log.epoch, gap)))
                 .await?;
@@ -351,6 +432,13 @@ impl<'a> Stream<'a> {
         }
     }
 
+    fn count(&mut self, piece: &Piece) {
+        self.pieces += 1;
+        if !matches!(piece, Piece::Flush(_)) {
+            self.hub.metrics.frames.inc();
+        }
+    }
+
     /// Hands a piece to the connection, as soon as it takes it. `pulse` ends a client that takes no byte for too long.
     async fn send(&mut self, piece: Piece) -> Result<(), Over> {
         // the usual case, without a timer: nothing has happened, and there is room
@@ -358,7 +446,7 @@ impl<'a> Stream<'a> {
             && self.seat.lapsed(self.hub.clock.now()).is_none()
             && let Ok(place) = self.out.try_reserve()
         {
-            self.hub.metrics.frames.inc();
+            self.count(&piece);
             place.send(piece);
             return Ok(());
         }
@@ -367,7 +455,7 @@ impl<'a> Stream<'a> {
             over = interruption(self.hub, self.seat, self.out, self.opening.retry_ms) => Err(over),
             place = self.out.reserve() => match place {
                 Ok(place) => {
-                    self.hub.metrics.frames.inc();
+                    self.count(&piece);
                     place.send(piece);
                     Ok(())
                 }
@@ -419,13 +507,7 @@ async fn interruption(
         });
         tokio::select! {
             biased;
-            end = seat.ended() => return match end {
-                End::Error(ending) => Over::Say(ending.code(), ending.frame()),
-                End::Gone => Over::Silent("holder_gone"),
-                End::Unreachable => Over::Silent("unreachable"),
-                End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
-                End::Closed => Over::Say("closed_by_operator", frame::bye("closed_by_operator", retry_ms)),
-            },
+            end = seat.ended() => return Over::by(end, retry_ms),
             () = out.closed() => return Over::Silent("client_gone"),
             () = seat.lapse_moved() => {}
             () = tokio::time::sleep(Duration::from_micros(left as u64)) => {}

@@ -17,7 +17,7 @@ pub struct Condition {
     pub heard: Option<Duration>,
 }
 
-/// One accepted connection: a socket, or what stands for one in a simulation.
+/// What carries a stream: a connection's socket, one of many streams of an HTTP/2 connection, or what stands for one in a simulation.
 pub trait Transport: fmt::Debug + Send + Sync {
     /// The other side's address.
     fn peer(&self) -> SocketAddr;
@@ -25,10 +25,18 @@ pub trait Transport: fmt::Debug + Send + Sync {
     fn written(&self) -> u64;
     /// What the system knows of it now; `None` where it does not say.
     fn condition(&self) -> Option<Condition>;
+    /// Whether the peer has all that was written, as far as that is cheaply known.
+    fn is_at_rest(&self) -> bool {
+        false
+    }
     /// Whether this side has ended it.
     fn is_closed(&self) -> bool;
     /// Ends it without waiting for the peer.
     fn kill(&self);
+    /// From here on it carries a stream: little is to wait in it.
+    fn becomes_stream(&self) -> io::Result<()> {
+        Ok(())
+    }
     /// How long a peer may leave written bytes without any answer.
     fn unanswered_for(&self) -> Duration;
     /// Whether the system ends the connection where written bytes are not taken for too long. It also ends those that take them

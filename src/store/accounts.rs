@@ -66,7 +66,7 @@ impl From<KeyRow> for KeyRecord {
 
 /// A key beside its account; the account's columns are named after it.
 #[derive(sqlx::FromRow)]
-struct HolderRow {
+pub(super) struct HolderRow {
     id: String,
     account_id: String,
     kind: String,

@@ -34,6 +34,31 @@ pub enum StoreError {
     Other(sqlx::Error),
 }
 
+impl StoreError {
+    /// The same for another one who asked.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let told = |error: &sqlx::Error| sqlx::Error::Io(std::io::Error::other(error.to_string()));
+        match self {
+            StoreError::Full(error) => StoreError::Full(told(error)),
+            StoreError::Unavailable(error) => StoreError::Unavailable(told(error)),
+            StoreError::ReadOnly(error) => StoreError::ReadOnly(told(error)),
+            StoreError::Refused(reason) => StoreError::Refused(reason.clone()),
+            StoreError::Corrupt { what, reason } => StoreError::Corrupt {
+                what: what.clone(),
+                reason: reason.clone(),
+            },
+            StoreError::Other(error) => StoreError::Other(told(error)),
+        }
+    }
+
+    /// The database cannot be used, for a reason of ours.
+    #[must_use]
+    pub fn told(reason: &str) -> Self {
+        StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(reason.to_owned())))
+    }
+}
+
 /// What a query comes to.
 pub type StoreResult<T> = Result<T, StoreError>;
 

@@ -35,6 +35,8 @@ pub mod fact_keys;
 
 pub mod usage;
 
+pub mod keys_in_use;
+
 pub mod facts;
 
 mod record_row;

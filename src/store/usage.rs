@@ -11,11 +11,11 @@ use crate::{
 };
 
 #[derive(sqlx::FromRow)]
-struct CountersRow {
-    day: i64,
-    today: i64,
-    this_month: i64,
-    total: i64,
+pub(super) struct CountersRow {
+    pub(super) day: i64,
+    pub(super) today: i64,
+    pub(super) this_month: i64,
+    pub(super) total: i64,
 }
 
 impl From<CountersRow> for Counters {

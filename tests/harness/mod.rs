@@ -4,12 +4,18 @@
 
 /// Whether servers keep their data in PostgreSQL, where nothing else is said.
 pub const ON_POSTGRES: bool = false;
+/// Whether clients connect by TLS, where nothing else is said.
+pub const ON_TLS: bool = false;
 
 #[path = "../cluster/mod.rs"]
 pub mod cluster;
 
 #[cfg(target_os = "linux")]
-mod vanish;
+pub mod vanish;
+
+pub mod certificate;
+
+pub mod secure;
 
 pub mod wire;
 

@@ -19,7 +19,10 @@ use sigcast::model::time::{Clock, Time};
 use sqlx::Connection as _;
 
 use super::{
+    ON_TLS,
+    certificate::Certificate,
     place::{DATABASE_URL, Place, sigcast},
+    secure::secure,
     wire::{Reply, Stream, request},
 };
 
@@ -34,6 +37,8 @@ pub struct Server {
     file_limit: Option<u64>,
     settings: Vec<(String, String)>,
     flags: Vec<String>,
+    /// Where clients connect by TLS.
+    pub certificate: Option<Certificate>,
     child: Child,
     stderr: Arc<Mutex<String>>,
     /// The main listener.
@@ -64,6 +69,19 @@ impl Server {
     /// With the data of a place.
     pub fn on(place: impl Into<Arc<Place>>, settings: &[(&str, &str)]) -> Self {
         Self::everything(place, settings, "127.0.0.1:0", None, &[])
+    }
+
+    /// With settings, and TLS for its clients, whatever else is said.
+    pub fn with_tls(settings: &[(&str, &str)]) -> Self {
+        let certificate = Some(Certificate::new());
+        Self::all_of(
+            Place::new(),
+            settings,
+            "127.0.0.1:0",
+            None,
+            &[],
+            certificate,
+        )
     }
 
     /// With flags of `serve`, and settings.
@@ -99,11 +117,24 @@ impl Server {
         file_limit: Option<u64>,
         flags: &[&str],
     ) -> Self {
+        let certificate = ON_TLS.then(Certificate::new);
+        Self::all_of(place, settings, main, file_limit, flags, certificate)
+    }
+
+    fn all_of(
+        place: impl Into<Arc<Place>>,
+        settings: &[(&str, &str)],
+        main: &str,
+        file_limit: Option<u64>,
+        flags: &[&str],
+        certificate: Option<Certificate>,
+    ) -> Self {
         let flags: Vec<String> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let mut settings: Vec<_> = settings
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
+        settings.extend(certificate.iter().flat_map(Certificate::settings));
         let place = place.into();
         // another way to it may have been given
         let by_itself = settings.iter().all(|(name, _)| name != DATABASE_URL);
@@ -113,8 +144,11 @@ impl Server {
         let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
         let (child, stderr, main, admin) =
             spawn(&place.folder, &settings, &flags, main, admin, file_limit);
+        secure(main, certificate.as_ref().map(|one| one.der.clone()));
+        secure(admin, None);
         Server {
             place,
+            certificate,
             file_limit,
             settings,
             flags,
@@ -164,7 +198,17 @@ impl Server {
     }
 
     pub fn url(&self) -> String {
-        format!("http://{}", self.main)
+        match &self.certificate {
+            Some(_) => format!("https://localhost:{}", self.main.port()),
+            None => format!("http://{}", self.main),
+        }
+    }
+
+    /// SIGHUP.
+    pub fn hang_up(&self) {
+        // proof: the child has not been waited for, so the id is still its own
+        let sent = unsafe { libc::kill(self.pid(), libc::SIGHUP) };
+        assert_eq!(sent, 0, "SIGHUP could not be sent");
     }
 
     /// A request to the admin listener, with its token.
@@ -314,6 +358,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // its port is somebody else's soon, who may speak plain HTTP there
+        secure(self.main, None);
         self.kill();
         if thread::panicking() {
             eprintln!("--- the server's stderr\n{}", self.stderr());
@@ -378,7 +424,8 @@ fn spawn(
             );
         };
         let address = |prefix: &str| line.strip_prefix(prefix)?.trim().parse().ok();
-        main = main.or_else(|| address("listening on http://"));
+        let listens = || address("listening on http://").or(address("listening on https://"));
+        main = main.or_else(listens);
         admin = admin.or_else(|| address("admin on http://"));
     }
     // proof: the loop ends with both

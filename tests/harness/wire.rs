@@ -9,12 +9,14 @@ use std::{
 
 use serde_json::Value;
 
+use super::secure::Line;
+
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection and what was read too far.
 pub struct Wire {
-    socket: TcpStream,
+    line: Line,
     read: Vec<u8>,
 }
 
@@ -75,8 +77,8 @@ impl Wire {
     /// Reads up to so many bytes, whatever they are; `None` at the end or a reset.
     pub fn sip(&mut self, most: usize) -> Option<usize> {
         let mut piece = vec![0; most];
-        self.socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        match self.socket.read(&mut piece) {
+        self.line.tcp.set_read_timeout(Some(PATIENCE)).unwrap();
+        match self.line.read(&mut piece) {
             Ok(0) | Err(_) => None,
             Ok(n) => {
                 self.read.extend_from_slice(&piece[..n]);
@@ -97,7 +99,7 @@ impl Wire {
     pub fn over(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Wire {
-            socket,
+            line: Line::over(socket),
             read: Vec::new(),
         }
     }
@@ -105,11 +107,11 @@ impl Wire {
     /// From here on the peer vanishes from the network.
     #[cfg(target_os = "linux")]
     pub fn vanish(&self) {
-        super::vanish::vanish(&self.socket);
+        super::vanish::vanish(&self.line.tcp);
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
-        self.socket.write_all(bytes).unwrap();
+        self.try_send(bytes).unwrap();
     }
 
     /// Sends a request head with these headers, `host` before them, and no body.
@@ -118,7 +120,7 @@ impl Wire {
     }
 
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.socket.write_all(bytes)
+        self.line.write_all(bytes)
     }
 
     pub fn head(&mut self) -> Head {
@@ -229,9 +231,9 @@ impl Wire {
     fn more(&mut self, deadline: Instant) -> io::Result<()> {
         let left = deadline.saturating_duration_since(Instant::now());
         let left = left.max(Duration::from_millis(1));
-        self.socket.set_read_timeout(Some(left))?;
+        self.line.tcp.set_read_timeout(Some(left))?;
         let mut piece = [0; 16 * 1024];
-        match self.socket.read(&mut piece)? {
+        match self.line.read(&mut piece)? {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             n => {
                 self.read.extend_from_slice(&piece[..n]);
@@ -333,7 +335,7 @@ impl Stream {
 
     /// Ends the connection with a reset.
     pub fn reset(&self) {
-        super::proxy::reset(&self.wire.socket);
+        super::proxy::reset(&self.wire.line.tcp);
     }
 
     /// The refusal's body.

@@ -10,13 +10,14 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-use harness::{ON_POSTGRES, cluster, place, server, wire};
+use harness::{ON_POSTGRES, certificate, cluster, place, secure, server, wire};
 
 mod insider_data;
 mod insider_lists;
 
 mod access;
 mod bad_input;
+mod bench;
 mod clients;
 mod crash;
 mod cut;
@@ -30,6 +31,8 @@ mod edge;
 mod engines;
 mod filings;
 mod hostile;
+mod http2;
+mod http2_client;
 mod ingest;
 mod insider_api;
 mod insider_pages;
@@ -41,6 +44,7 @@ mod logs;
 mod manager;
 mod metrics;
 mod on_postgres;
+mod on_tls;
 mod openapi;
 mod quota;
 mod real_clients;
@@ -55,3 +59,4 @@ mod stdout;
 mod stream;
 mod tail;
 mod tls;
+mod tls_server;

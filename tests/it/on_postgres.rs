@@ -5,10 +5,11 @@
     reason = "each file is meant to be there twice: which database its servers are on is decided here"
 )]
 
-use crate::{cluster, wire};
+use crate::{certificate, cluster, secure, wire};
 
-/// See the constant of this name in the harness.
+/// See the constants of these names in the harness.
 const ON_POSTGRES: bool = true;
+const ON_TLS: bool = false;
 
 #[path = "../harness/place.rs"]
 mod place;

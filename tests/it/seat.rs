@@ -1,8 +1,6 @@
 //! One connection per key: refused, taken over, or given back at once.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::TcpStream,
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
@@ -58,17 +56,10 @@ fn a_second_connection_is_refused_and_told_of_the_first() {
 fn a_holder_that_reads_on_keeps_its_seat_while_frames_wait_for_it() {
     let server = Server::start();
     let key = server.alpha_key();
-    let slow =
-        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
-    slow.set_recv_buffer_size(8 * 1024).unwrap();
-    slow.connect(&server.main.into()).unwrap();
-    let mut holder = TcpStream::from(slow);
-    let head = format!(
-        "GET /api/signals/stream HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\r\n",
-        key.text
-    );
-    holder.write_all(head.as_bytes()).unwrap();
-    assert!(holder.read(&mut [0; 4096]).unwrap() > 0);
+    let mut holder = Wire::narrow(server.main);
+    let bearer = format!("Bearer {}", key.text);
+    holder.get("/api/signals/stream", &[("authorization", &bearer)]);
+    assert!(holder.sip(4096).is_some());
 
     let stop = AtomicBool::new(false);
     let (status, ended) = std::thread::scope(|scope| {
@@ -80,9 +71,8 @@ fn a_holder_that_reads_on_keeps_its_seat_while_frames_wait_for_it() {
             }
         });
         let reader = scope.spawn(|| {
-            let mut piece = [0; 4096];
             while !stop.load(Ordering::Relaxed) {
-                if holder.read(&mut piece).unwrap_or(0) == 0 {
+                if holder.sip(4096).is_none() {
                     return true;
                 }
                 std::thread::sleep(Duration::from_millis(25));

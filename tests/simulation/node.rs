@@ -17,10 +17,12 @@ use sigcast::{
         leases::{self, Leases, Refusal},
         metrics::Metrics,
         node::Hub,
+        opening::{self, Opening},
+        outlet::Outlet,
         pulse, reader,
         seat::{End, Seat},
         seats::Taken,
-        stream::{self, Opening},
+        stream,
         tenure::Stopwatch,
         transport::Transport,
     },
@@ -78,6 +80,8 @@ fn config() -> Config {
         write_stall_seconds: 10,
         unanswered_seconds: 20,
         lag_seconds: 30,
+        direct: false,
+        shards: 0,
         pending_frames: 16,
         tick_ms: 500,
         lease_ms: LIFE.as_millis() as u64,
@@ -246,7 +250,11 @@ impl Node {
             server_time: hub.clock.now(),
         };
         let opening = Opening {
-            hello: frame::hello(&hello, 1_000, gap.is_none().then_some(&stands)),
+            hello: Some(frame::hello(
+                &hello,
+                1_000,
+                gap.is_none().then_some(&stands),
+            )),
             gap,
             at,
             log,
@@ -254,14 +262,17 @@ impl Node {
             heartbeat: connection.is_multiple_of(2),
             replay: None,
             retry_ms: 1_000,
-            phase: 0.0,
+            next_ping: opening::first_ping(&hub.config, 0.0),
+            matched: 0,
         };
         let draw = self.draw.lock().unwrap().part("wire", connection);
         let place = (self.id.0, self.id.1, connection);
         self.trace
             .tell(format!("{key}: opened at {place:?} after {at}, {claim:?}"));
         let (out, pieces) = mpsc::channel(hub.config.pending_frames);
-        let body = StreamBody::new(pieces, seat.shared(), transport.clone(), hub.clone());
+        let (seen, socket) = (seat.shared(), transport.clone());
+        let outlet = Outlet::new(pieces, seen, socket, hub.clone(), std::time::Instant::now());
+        let body = StreamBody(outlet);
         let (database, own, name) = (self.database.clone(), self.id, key.to_owned());
         let bound = self.database.knows_within;
         let check = move |seq| {

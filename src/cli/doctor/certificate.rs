@@ -1,6 +1,16 @@
-//! Until when a certificate holds: the one thing read of it, as X.509 (RFC 5280, 4.1) puts it in DER.
+//! Certificates: until when one holds, the one thing read of it, as X.509 (RFC 5280, 4.1) puts it in DER; and the server's own.
 
-use crate::model::time::Time;
+use super::finding::Finding;
+use crate::{
+    http::{
+        config::Config,
+        tls::{self, Tls},
+    },
+    model::time::Time,
+};
+
+/// Days that a certificate still holds: who renews by itself has done so by then.
+const FEW_DAYS: i64 = 14;
 
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xA0;
@@ -70,11 +80,47 @@ pub(super) fn valid_until(der: &[u8]) -> Option<Time> {
     Time::parse_iso(&iso).ok()
 }
 
+/// Whether it holds for a while yet.
+pub(super) fn holds(check: &'static str, der: &[u8], now: Time) -> Finding {
+    let Some(end) = valid_until(der) else {
+        return Finding::ok(check, "a certificate without an end");
+    };
+    let days = (end.0 - now.0).div_euclid(Time::DAY);
+    let holds = format!("the certificate holds for {days} more days, until {end}");
+    if days < FEW_DAYS {
+        Finding::warn(
+            check,
+            holds,
+            "renew it, and see why that did not happen by itself",
+        )
+    } else {
+        Finding::ok(check, holds)
+    }
+}
+
+/// The files that the settings name, if they do.
+pub(super) fn own(config: &Config, now: Time) -> Option<Finding> {
+    let files = || -> Result<_, tls::TlsError> {
+        match Tls::load(config)? {
+            Some(_) => Ok(tls::certificates(&config.tls_cert)?.into_iter().next()),
+            None => Ok(None),
+        }
+    };
+    match files() {
+        Ok(certificate) => Some(holds("certificate", &certificate?, now)),
+        Err(error) => Some(Finding::fail(
+            "certificate",
+            error.to_string(),
+            "a server that starts with these settings ends at once; one that runs keeps what it read before",
+        )),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
 
-    use super::*;
+    use super::{super::finding::Level, *};
     use proptest::prelude::*;
 
     fn until(year: i32) -> Option<String> {
@@ -91,6 +137,29 @@ mod tests {
             let end = until(year).unwrap();
             assert!(end.starts_with(&format!("{year}-02-03T00:00:00")), "{end}");
         }
+    }
+
+    #[test]
+    fn the_servers_own_is_looked_at_where_there_is_one() {
+        let settings = crate::config::load::load(None, std::iter::empty(), &[]).unwrap();
+        let mut config = settings.http;
+        assert!(own(&config, Time(0)).is_none());
+        let folder = tempfile::tempdir().unwrap();
+        config.tls_cert = folder.path().join("cert.pem");
+        config.tls_key = folder.path().join("key.pem");
+        let found = own(&config, Time(0)).unwrap();
+        assert_eq!(found.level, Level::Fail);
+        assert!(found.found.contains("cert.pem"), "{found:?}");
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2049, 2, 3);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = params.self_signed(&key).unwrap();
+        std::fs::write(&config.tls_cert, made.pem()).unwrap();
+        std::fs::write(&config.tls_key, key.serialize_pem()).unwrap();
+        assert_eq!(own(&config, Time(0)).unwrap().level, Level::Ok);
+        let end = valid_until(made.der()).unwrap();
+        let late = end.plus(-3 * Time::DAY);
+        assert_eq!(own(&config, late).unwrap().level, Level::Warn);
     }
 
     proptest! {

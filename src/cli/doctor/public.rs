@@ -29,8 +29,6 @@ const PROMPT: Duration = Duration::from_secs(3);
 /// A `Date` field has whole seconds, and the way takes a while as well.
 const SKEW: i64 = 2 * Time::SECOND;
 const GREAT_SKEW: i64 = 30 * Time::SECOND;
-/// Days that a certificate still holds: who renews by itself has done so by then.
-const FEW_DAYS: i64 = 14;
 
 const UNBUFFERED: &str = "switch the proxy's buffering off for /api/signals/stream (nginx: `proxy_buffering off;` and no `proxy_ignore_headers X-Accel-Buffering`), compression and response caching too";
 
@@ -95,7 +93,7 @@ fn transport(target: &Target, answer: &Answer, now: Time) -> Finding {
         return Finding::fail(
             "tls",
             format!("{address}: keys cross the network in the clear"),
-            "put a proxy that ends TLS in front, and give out its https address",
+            "give the server a certificate (--tls-cert), or put a proxy that ends TLS in front; and give out the https address",
         );
     }
     let Some(der) = &answer.certificate else {
@@ -104,20 +102,7 @@ fn transport(target: &Target, answer: &Answer, now: Time) -> Finding {
             format!("{address} is on this machine: none is needed"),
         );
     };
-    let Some(end) = certificate::valid_until(der) else {
-        return Finding::ok("tls", "a certificate without an end");
-    };
-    let days = (end.0 - now.0).div_euclid(Time::DAY);
-    let holds = format!("the certificate holds for {days} more days, until {end}");
-    if days < FEW_DAYS {
-        Finding::warn(
-            "tls",
-            holds,
-            "renew it, and see why that did not happen by itself",
-        )
-    } else {
-        Finding::ok("tls", holds)
-    }
+    certificate::holds("tls", der, now)
 }
 
 /// The server's clock, or its proxy's, beside ours.

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{
-    database,
+    certificate, database,
     finding::{Finding, Level, worst},
     machine, public, settings,
 };
@@ -51,6 +51,7 @@ pub async fn run(args: DoctorArgs) -> Result<Outcome> {
     let settings = args.data.settings(&[])?;
     let mut found = machine::check(&settings.server.data_dir);
     found.extend(settings::check(&settings));
+    found.extend(certificate::own(&settings.http, Clock::system().now()));
     let given = std::env::var("SIGCAST_KEY")
         .ok()
         .filter(|key| !key.is_empty());

@@ -1,0 +1,231 @@
+//! Whatever happens to streams in a shard, each byte that a socket took belongs to a whole frame, each frame comes once, and none is left out.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::Instant;
+
+use super::{
+    chunk,
+    frame::{self, Ending},
+    seat::{End, Lapse},
+    shard_world::{Client, TOKENS, World},
+};
+use crate::{gate::filter::Filter, model::time::Time};
+
+/// The contents of chunks, and whether the body has ended.
+fn chunks(mut bytes: &[u8]) -> (Vec<String>, bool) {
+    let mut all = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&bytes[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        let (begin, end) = (end + 2, end + 2 + size);
+        assert_eq!(&bytes[end..end + 2], b"\r\n", "a chunk's end");
+        if size == 0 {
+            assert_eq!(bytes.len(), end + 2, "nothing after the end");
+            return (all, true);
+        }
+        all.push(String::from_utf8(bytes[begin..end].to_vec()).unwrap());
+        bytes = &bytes[end + 2..];
+    }
+    assert!(bytes.is_empty(), "{} bytes of no chunk", bytes.len());
+    (all, false)
+}
+
+impl Client {
+    /// Holds what it has against what it should have.
+    fn check(&self, world: &World) {
+        let mut bytes = self.pipe.taken();
+        let head = world.published.len() as i64;
+        let (rest, until) = match &self.left {
+            Some((rest, at)) => (rest.as_slice(), at.unwrap_or(i64::MAX)),
+            None => (&[][..], head),
+        };
+        bytes.extend_from_slice(rest);
+        let (chunks, ended) = chunks(&bytes);
+        let over = self.left.as_ref().is_some_and(|(_, at)| at.is_none());
+        assert_eq!(ended, over);
+        let signals = chunks
+            .iter()
+            .filter(|chunk| chunk.starts_with("event: signal"));
+        let seqs: Vec<i64> = signals
+            .map(|chunk| {
+                let id = chunk.rsplit("id: e-").next().unwrap();
+                id.trim().parse().unwrap()
+            })
+            .collect();
+        let wanted = |(seq, token): &&(i64, &str)| {
+            *seq > self.from
+                && *seq <= until
+                && self.filter.token.as_ref().is_none_or(|own| own == token)
+        };
+        let wanted: Vec<i64> = world
+            .published
+            .iter()
+            .filter(wanted)
+            .map(|(seq, _)| *seq)
+            .collect();
+        if over {
+            // it was ended at some moment: without a hole until then
+            assert_eq!(seqs, wanted[..seqs.len()]);
+        } else {
+            assert_eq!(seqs, wanted);
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Publish(usize, usize, &'static str),
+    Connect(Option<&'static str>, i64),
+    Room(usize, usize),
+    Sweep,
+    End(usize),
+    Probe(usize),
+    Ping,
+    /// Whether the node may send signals.
+    Mute(bool),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let token = prop::sample::select(TOKENS.as_slice());
+    prop_oneof![
+        4 => (1..4_usize, 0..3_000_usize, token.clone()).prop_map(|(n, size, t)| Act::Publish(n, size, t)),
+        // enough to push a stalled one out of what is kept
+        1 => (10..40_usize, 20_000..40_000_usize, token.clone()).prop_map(|(n, size, t)| Act::Publish(n, size, t)),
+        2 => (prop::option::of(token), -3..3_i64).prop_map(|(t, by)| Act::Connect(t, by)),
+        5 => (0..20_usize, 0..60_000_usize).prop_map(|(who, room)| Act::Room(who, room)),
+        4 => Just(Act::Sweep),
+        1 => (0..20_usize).prop_map(Act::End),
+        1 => (0..20_usize).prop_map(Act::Probe),
+        1 => Just(Act::Ping),
+        2 => any::<bool>().prop_map(Act::Mute),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn each_gets_every_frame_once_and_whole(acts in prop::collection::vec(act(), 1..80)) {
+        let mut world = World::new();
+        let mut clients: Vec<Client> = Vec::new();
+        let mut now = Instant::now();
+        for act in acts {
+            match act {
+                Act::Publish(count, size, token) => world.publish(count, size, token),
+                Act::Connect(token, by) => {
+                    let filter = Filter {
+                        token: token.map(str::to_owned),
+                        ..Filter::default()
+                    };
+                    // before and after what the shard has read
+                    let from = (world.published.len() as i64 + by).max(0);
+                    let client = world.connect(filter, from, None);
+                    clients.push(client);
+                    world.collect(&mut clients);
+                }
+                Act::Room(who, room) => {
+                    if let Some(client) = clients.get(who) {
+                        client.pipe.make_room(room);
+                        if let Some(key) = client.key {
+                            world.shard.writable(key);
+                        }
+                    }
+                }
+                Act::Sweep => {
+                    world.shard.read_on();
+                    world.shard.sweep();
+                }
+                Act::End(who) => {
+                    if let Some(client) = clients.get(who) {
+                        client.seat.end(End::Error(Ending::Superseded));
+                    }
+                }
+                Act::Probe(who) => {
+                    if let Some(client) = clients.get(who) {
+                        client.seat.ask_probe();
+                    }
+                }
+                Act::Mute(true) => world.hub.tenure.end(),
+                Act::Mute(false) => world.hub.tenure.extend(Duration::from_secs(1)),
+                Act::Ping => {
+                    now += Duration::from_secs(5);
+                    world.shard.tick(now);
+                }
+            }
+            world.collect(&mut clients);
+        }
+        world.hub.tenure.extend(Duration::from_secs(1));
+        for round in 0..3 {
+            world.run(&mut clients);
+            for client in &clients {
+                client.pipe.make_room(usize::MAX);
+                if let Some(key) = client.key {
+                    world.shard.writable(key);
+                }
+            }
+            prop_assert!(round < 2 || !world.shard.is_behind());
+        }
+        world.collect(&mut clients);
+        for client in &clients {
+            client.check(&world);
+        }
+    }
+}
+
+#[test]
+fn who_is_ended_gets_its_last_word_and_nothing_after() {
+    let mut world = World::new();
+    let mut clients = vec![world.connect(Filter::default(), 0, None)];
+    clients[0].seat.end(End::Error(Ending::KeyRevoked));
+    world.publish(1, 10, "A");
+    world.run(&mut clients);
+    let last = chunk::Chunk::of(Ending::KeyRevoked.frame());
+    let expected = [&last.whole()[..], chunk::END].concat();
+    assert_eq!(clients[0].pipe.taken(), expected);
+    assert!(world.hub.seats.is_empty() && world.shard.is_empty());
+}
+
+#[test]
+fn who_lapses_is_ended_before_the_next_signal() {
+    let mut world = World::new();
+    let lapse = Lapse {
+        at: Time(1_000),
+        ending: Ending::SubscriptionExpired,
+    };
+    let mut clients = vec![world.connect(Filter::default(), 0, Some(lapse))];
+    world.publish(1, 10, "A");
+    world.run(&mut clients);
+    let taken = String::from_utf8(clients[0].pipe.taken()).unwrap();
+    assert!(taken.contains("subscription_expired"), "{taken}");
+    assert!(!taken.contains("event: signal\n"), "{taken}");
+}
+
+#[test]
+fn pings_and_probes_are_written_and_a_full_socket_gets_them_later() {
+    let mut world = World::new();
+    let mut clients = vec![world.connect(Filter::default(), 0, None)];
+    let client = &clients[0];
+    client.pipe.make_room(3);
+    world.shard.tick(Instant::now() + Duration::from_secs(26));
+    assert_eq!(client.pipe.taken().len(), 3);
+    client.seat.ask_probe();
+    world.run(&mut clients);
+    clients[0].pipe.make_room(usize::MAX);
+    world.shard.writable(clients[0].key.unwrap());
+    let (chunks, _) = chunks(&clients[0].pipe.taken());
+    assert_eq!(
+        chunks,
+        [frame::PING, frame::PROBE].map(|said| String::from_utf8(said.to_vec()).unwrap())
+    );
+}
+
+#[test]
+fn whose_client_is_gone_frees_its_seat() {
+    let mut world = World::new();
+    let client = world.connect(Filter::default(), 0, None);
+    client.pipe.0.lock().unwrap().to_read.extend([10, 0]);
+    world.shard.readable(client.key.unwrap());
+    assert!(world.hub.seats.is_empty() && world.shard.is_empty());
+}

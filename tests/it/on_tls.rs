@@ -1,0 +1,33 @@
+//! The stream's promises to clients that connect by TLS and speak HTTP/1.1 in it: files of tests read once more.
+
+#![expect(
+    clippy::duplicate_mod,
+    reason = "each file is meant to be there twice: how clients connect is decided here"
+)]
+
+use crate::{certificate, place, secure, wire};
+
+/// See the constant of this name in the harness.
+const ON_TLS: bool = true;
+
+#[path = "../harness/server.rs"]
+#[expect(
+    dead_code,
+    reason = "not all that servers can do is asked of them here"
+)]
+mod server;
+
+#[path = "access.rs"]
+mod access;
+#[path = "drain.rs"]
+mod drain;
+#[path = "edge.rs"]
+mod edge;
+#[path = "resume.rs"]
+mod resume;
+#[path = "seat.rs"]
+mod seat;
+#[path = "slow.rs"]
+mod slow;
+#[path = "stream.rs"]
+mod stream;
