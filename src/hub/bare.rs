@@ -16,8 +16,9 @@ use super::{
     metrics::Metrics,
     node::Hub,
     outlet::Outlet,
+    piece::Piece,
     socket::{Socket, SocketIo},
-    stream::{self, Piece, note_end},
+    stream::{self, note_end},
     transport::Transport as _,
     wire::{Bare, Keep},
 };

@@ -46,6 +46,8 @@ pub mod lag;
 
 pub mod opening;
 
+pub mod piece;
+
 pub mod stream;
 
 pub mod outlet;

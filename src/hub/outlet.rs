@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{node::Hub, seat::Seat, stream::Piece, transport::Transport};
+use super::{node::Hub, piece::Piece, seat::Seat, transport::Transport};
 
 /// Reads what a stream's task hands over.
 pub struct Outlet {

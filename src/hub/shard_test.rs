@@ -229,3 +229,24 @@ fn whose_client_is_gone_frees_its_seat() {
     world.shard.readable(client.key.unwrap());
     assert!(world.hub.seats.is_empty() && world.shard.is_empty());
 }
+
+#[test]
+fn a_silent_node_says_nothing_in_the_middle_of_a_frame() {
+    let mut world = World::new();
+    let mut clients = vec![world.connect(Filter::default(), 0, None)];
+    clients[0].pipe.make_room(20);
+    world.publish(1, 100, "A");
+    world.run(&mut clients);
+    assert_eq!(clients[0].pipe.taken().len(), 20, "its socket is full");
+    world.hub.tenure.end();
+    clients[0].pipe.make_room(usize::MAX);
+    world.shard.writable(clients[0].key.unwrap());
+    clients[0].seat.ask_probe();
+    world.run(&mut clients);
+    assert_eq!(clients[0].pipe.taken().len(), 20);
+    world.hub.tenure.extend(Duration::from_secs(1));
+    world.run(&mut clients);
+    let (chunks, _) = chunks(&clients[0].pipe.taken());
+    assert!(chunks[0].starts_with("event: signal\n"), "{chunks:?}");
+    assert_eq!(chunks[1].as_bytes(), &frame::PROBE[..]);
+}

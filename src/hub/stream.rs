@@ -15,56 +15,12 @@ use super::{
     metrics::CloseLabel,
     node::Hub,
     opening::{COMMITTED_WITHIN, Opening, Replay},
+    piece::Piece,
     seat::End,
     seats::SeatGuard,
     transport::Transport,
 };
 use crate::model::{log::Position, time::Time};
-
-/// Bytes on their way to the connection.
-#[derive(Debug)]
-pub enum Piece {
-    /// A signal: not to be written once the stream has ended.
-    Signal(Bytes, Arc<Frame>),
-    /// A comment, which says nothing of the stream's place: it may overtake signals that wait for the node's tenure.
-    Comment(Bytes),
-    /// What says where the stream stands: not to be written once a signal before it was left out.
-    Control(Bytes),
-    /// The same, and nothing else: the latest says all that those before it do.
-    Heartbeat(Bytes),
-    /// The last word, which says nothing of the place.
-    Last(Bytes),
-    /// Nothing: whoever waits for it is told when all before it has left.
-    Flush(oneshot::Sender<()>),
-}
-
-impl Piece {
-    /// The same, to look at.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        match self {
-            Piece::Signal(bytes, _)
-            | Piece::Comment(bytes)
-            | Piece::Control(bytes)
-            | Piece::Heartbeat(bytes)
-            | Piece::Last(bytes) => bytes,
-            Piece::Flush(_) => &[],
-        }
-    }
-
-    /// What is to be written.
-    #[must_use]
-    pub fn into_bytes(self) -> Option<Bytes> {
-        match self {
-            Piece::Signal(bytes, _)
-            | Piece::Comment(bytes)
-            | Piece::Control(bytes)
-            | Piece::Heartbeat(bytes)
-            | Piece::Last(bytes) => Some(bytes),
-            Piece::Flush(_) => None,
-        }
-    }
-}
 
 /// How long the last word may wait for a client that does not read.
 const LAST_WORD: Duration = Duration::from_secs(1);

@@ -288,6 +288,15 @@ fn a_ticket_opens_one_stream_and_reopens_that() {
     again.expect_hello();
     let id = server.publish_sample(2);
     again.expect_signal(&id);
+    drop(again);
+
+    // but not for ever: five minutes after its client has left, as here in time that is moved
+    let refused = until(PATIENCE, || {
+        server.sql("update stream_tickets set closed_at = closed_at - 300000001 where closed_at is not null");
+        let late = Stream::open(server.main, &query, &[("last-event-id", &at)]);
+        (late.head.status == 401).then_some(())
+    });
+    assert!(refused.is_some(), "it is open without an end");
 
     let unknown = Stream::open(server.main, "?ticket=nonsense", &[]).refusal();
     unknown.expect_error(401, "invalid_api_key");

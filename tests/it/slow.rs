@@ -209,6 +209,28 @@ fn falls_behind(dial: impl Fn(std::net::SocketAddr) -> Wire, bytes: usize, pause
 }
 
 #[test]
+fn one_that_stalls_in_the_last_of_what_it_missed_is_ended_as_well() {
+    let server = Server::with(&[("SIGCAST_STREAM__WRITE_STALL_SECONDS", "1")]);
+    let key = server.alpha_key();
+    let from = format!("{}-0", server.epoch(&key));
+    // more than its socket takes, and no more than is gathered for it: all has been read for it when it stalls
+    server.publish_all((1..=5).map(heavy));
+    let mut wire = Wire::narrow(server.main);
+    let bearer = format!("Bearer {}", key.text);
+    let headers = [("authorization", bearer.as_str()), ("last-event-id", &from)];
+    wire.get("/api/signals/stream", &headers);
+    let mut stream = Stream::on(wire);
+    stream.expect_hello();
+    let ended = until(PATIENCE, || (server.metric(SLOW) == 1).then_some(()));
+    assert!(ended.is_some(), "nobody looks after it");
+    let gone = until(PATIENCE, || {
+        (server.metric("sigcast_connections") == 0).then_some(())
+    });
+    assert!(gone.is_some(), "its connection stays");
+    drop(stream);
+}
+
+#[test]
 fn a_holder_whose_window_stays_full_gives_its_seat_to_who_comes() {
     let server = Server::start();
     let key = server.alpha_key();
