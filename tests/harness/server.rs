@@ -56,6 +56,9 @@ pub struct Key {
 
 impl Server {
     pub const TOKEN: &str = ADMIN_TOKEN;
+    /// Whether its clients connect by TLS.
+    #[allow(dead_code, reason = "asked in few of the places that have servers")]
+    pub const SPEAKS_TLS: bool = ON_TLS;
 
     pub fn start() -> Self {
         Self::with(&[])
@@ -369,6 +372,7 @@ impl Drop for Server {
 
 type Spawned = (Child, Arc<Mutex<String>>, SocketAddr, SocketAddr);
 
+/// Starts a server. Where its port is the one that it had before, that may be a connection's for a moment: one of all the tests beside.
 fn spawn(
     data: &Path,
     settings: &[(String, String)],
@@ -377,6 +381,27 @@ fn spawn(
     admin: SocketAddr,
     file_limit: Option<u64>,
 ) -> Spawned {
+    let started = until(READY_WITHIN, || {
+        match spawn_once(data, settings, flags, main, admin, file_limit) {
+            Err(said) if main.port() != 0 && said.contains("Address already in use") => None,
+            other => Some(other),
+        }
+    });
+    match started {
+        Some(Ok(spawned)) => spawned,
+        Some(Err(said)) => panic!("{said}"),
+        None => panic!("{main} or {admin} stays another's"),
+    }
+}
+
+fn spawn_once(
+    data: &Path,
+    settings: &[(String, String)],
+    flags: &[String],
+    main: SocketAddr,
+    admin: SocketAddr,
+    file_limit: Option<u64>,
+) -> Result<Spawned, String> {
     let mut command = sigcast();
     if let Some(bytes) = file_limit {
         // SAFETY: between fork and exec both calls are allowed; the limit and the ignored signal outlive the exec.
@@ -418,10 +443,11 @@ fn spawn(
         let Ok(line) = lines.recv_timeout(left) else {
             let _ = child.kill();
             let ended = child.wait();
-            panic!(
-                "the server was not ready ({ended:?}); its stderr:\n{}",
-                stderr.lock().unwrap()
-            );
+            let said = || Some(stderr.lock().unwrap().clone()).filter(|said| !said.is_empty());
+            let said = until(Duration::from_secs(1), said).unwrap_or_default();
+            return Err(format!(
+                "the server was not ready ({ended:?}); its stderr:\n{said}"
+            ));
         };
         let address = |prefix: &str| line.strip_prefix(prefix)?.trim().parse().ok();
         let listens = || address("listening on http://").or(address("listening on https://"));
@@ -429,7 +455,7 @@ fn spawn(
         admin = admin.or_else(|| address("admin on http://"));
     }
     // proof: the loop ends with both
-    (child, stderr, main.unwrap(), admin.unwrap())
+    Ok((child, stderr, main.unwrap(), admin.unwrap()))
 }
 
 /// The lines of a pipe, read to its end so that the writer never blocks.
