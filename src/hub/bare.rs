@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::{Buf as _, Bytes};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -36,7 +37,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub async fn catch_up(
     hub: Arc<Hub>,
     stream: Bare<Socket>,
-    rest: Vec<u8>,
+    rest: Bytes,
     live: impl FnOnce(Bare<Socket>),
 ) {
     let Bare {
@@ -84,7 +85,7 @@ pub async fn catch_up(
 #[derive(Default)]
 struct Waiting {
     /// The rest of a frame that has been begun.
-    begun: Vec<u8>,
+    begun: Bytes,
     pieces: VecDeque<(Piece, Chunk)>,
     bytes: usize,
     flushes: Vec<oneshot::Sender<()>>,
@@ -105,9 +106,10 @@ impl Waiting {
                 Poll::Ready(Some(Piece::Flush(to))) => self.flushes.push(to),
                 Poll::Ready(Some(piece)) => {
                     outlet.mark(&piece);
-                    let chunk = Chunk::of(piece.bytes());
-                    self.bytes += chunk.whole().len();
-                    self.pieces.push_back((piece, chunk));
+                    if let Some(chunk) = piece.chunk() {
+                        self.bytes += chunk.whole().len();
+                        self.pieces.push_back((piece, chunk));
+                    }
                 }
                 Poll::Ready(None) => self.ended = true,
                 Poll::Pending if self.is_empty() => return Poll::Pending,
@@ -124,7 +126,7 @@ impl Waiting {
     /// So many bytes have left, of what is begun and of what follows.
     fn wrote(&mut self, mut bytes: usize) {
         let of_begun = bytes.min(self.begun.len());
-        self.begun.drain(..of_begun);
+        self.begun.advance(of_begun);
         bytes -= of_begun;
         while bytes > 0
             && let Some((_, chunk)) = self.pieces.pop_front()
@@ -132,7 +134,7 @@ impl Waiting {
             let whole = chunk.whole();
             self.bytes -= whole.len();
             let taken = bytes.min(whole.len());
-            self.begun.extend_from_slice(&whole[taken..]);
+            self.begun = whole.slice(taken..);
             bytes -= taken;
         }
         if self.is_empty() {
@@ -152,7 +154,7 @@ impl Waiting {
 }
 
 /// Writes what an outlet lets through until its end, as much at once as there is.
-async fn write(io: SocketIo, mut outlet: Outlet, rest: Vec<u8>) -> io::Result<SocketIo> {
+async fn write(io: SocketIo, mut outlet: Outlet, rest: Bytes) -> io::Result<SocketIo> {
     let mut waiting = Waiting {
         begun: rest,
         ..Waiting::default()

@@ -4,6 +4,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use bytes::Bytes;
+
 use super::frame::Frame;
 use crate::gate::filter::Filter;
 
@@ -19,7 +21,7 @@ struct Held {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Cut {
     /// The bytes that it lacks.
-    pub rest: Vec<u8>,
+    pub rest: Bytes,
     /// After them, it stands here.
     pub seq: i64,
 }
@@ -147,10 +149,13 @@ impl Lane {
             _ if cursor <= self.base => (self.whole(self.before), behind(0)),
             None => (self.whole(self.last()), 0),
             Some(held) => {
-                let rest = self.after(cursor).unwrap_or_default();
+                // of the frame itself, which all have in common: thousands who do not read must not have a copy each
+                let name = self.filter.event_name(&held.frame.facets);
+                let whole = name.map(|name| held.frame.chunk(name).whole());
                 let length = usize::try_from(held.end - cursor).unwrap_or(0);
+                let rest = whole.map(|whole| whole.slice(whole.len().saturating_sub(length)..));
                 let cut = Cut {
-                    rest: rest.get(..length).unwrap_or_default().to_vec(),
+                    rest: rest.unwrap_or_default(),
                     seq: held.frame.seq,
                 };
                 (cut, behind(at + 1))
@@ -160,7 +165,7 @@ impl Lane {
 
     fn whole(&self, seq: i64) -> Cut {
         Cut {
-            rest: Vec::new(),
+            rest: Bytes::new(),
             seq,
         }
     }
@@ -288,7 +293,7 @@ mod tests {
         let frames = [frame(5, 10), frame(6, 300)];
         let cut = |lane: &Lane, at| {
             let (cut, behind) = lane.cut(at);
-            (cut.rest, cut.seq, behind)
+            (cut.rest.to_vec(), cut.seq, behind)
         };
         assert_eq!(cut(&lane, 0), (vec![], 4, 0));
         for frame in &frames {

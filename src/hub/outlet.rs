@@ -165,6 +165,7 @@ mod tests {
     use super::*;
     use crate::{
         hub::{
+            chunk::Chunk,
             config::Config,
             frame::{self, Ending},
             metrics::Metrics,
@@ -302,7 +303,7 @@ mod tests {
             body: "{}".into(),
         };
         let frame = frame::Frame::new("e", &row, None, std::time::Instant::now());
-        Piece::Signal(bytes("signal"), Arc::new(frame))
+        Piece::Signal(Chunk::of("signal"), Arc::new(frame))
     }
 
     #[tokio::test]

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::frame::Frame;
+use super::{chunk::Chunk, frame::Frame};
 
 /// Bytes on their way to the connection.
 #[derive(Debug)]
 pub enum Piece {
     /// A signal: not to be written once the stream has ended.
-    Signal(Bytes, Arc<Frame>),
+    Signal(Chunk, Arc<Frame>),
     /// A comment, which says nothing of the stream's place: it may overtake signals that wait for the node's tenure.
     Comment(Bytes),
     /// What says where the stream stands: not to be written once a signal before it was left out.
@@ -25,16 +25,16 @@ pub enum Piece {
 }
 
 impl Piece {
-    /// The same, to look at.
+    /// The same as a chunk. A signal's is shared with all who get it: thousands who do not read must not have a copy each.
     #[must_use]
-    pub fn bytes(&self) -> &[u8] {
+    pub fn chunk(&self) -> Option<Chunk> {
         match self {
-            Piece::Signal(bytes, _)
-            | Piece::Comment(bytes)
+            Piece::Signal(chunk, _) => Some(chunk.clone()),
+            Piece::Comment(bytes)
             | Piece::Control(bytes)
             | Piece::Heartbeat(bytes)
-            | Piece::Last(bytes) => bytes,
-            Piece::Flush(_) => &[],
+            | Piece::Last(bytes) => Some(Chunk::of(bytes)),
+            Piece::Flush(_) => None,
         }
     }
 
@@ -42,8 +42,8 @@ impl Piece {
     #[must_use]
     pub fn into_bytes(self) -> Option<Bytes> {
         match self {
-            Piece::Signal(bytes, _)
-            | Piece::Comment(bytes)
+            Piece::Signal(chunk, _) => Some(chunk.content()),
+            Piece::Comment(bytes)
             | Piece::Control(bytes)
             | Piece::Heartbeat(bytes)
             | Piece::Last(bytes) => Some(bytes),

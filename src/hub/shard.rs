@@ -145,7 +145,7 @@ impl<W: Wire> Shard<W> {
         self.at = frame.seq;
     }
 
-    pub(super) fn leave_behind(&mut self, bare: Bare<W>, rest: Vec<u8>) {
+    pub(super) fn leave_behind(&mut self, bare: Bare<W>, rest: Bytes) {
         let bare = Box::new(bare);
         self.left.push(Left::Behind { bare, rest });
     }
@@ -372,7 +372,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Takes a stream out of everything; it, what is left of a frame that it has in part, and the place behind that.
-    fn take_out(&mut self, key: u32) -> (Slot<W>, Vec<u8>, i64) {
+    fn take_out(&mut self, key: u32) -> (Slot<W>, Bytes, i64) {
         self.count();
         self.unblock(key);
         let mut slot = self.slots.remove(key as usize);
@@ -391,8 +391,9 @@ impl<W: Wire> Shard<W> {
             self.lanes.remove(slot.lane as usize);
             self.look_whether_full();
         }
-        let mut rest = std::mem::take(&mut slot.cold.rest);
-        rest.extend_from_slice(&cut.rest);
+        // never both: a comment begins where no frame is under way
+        let own = Bytes::from(std::mem::take(&mut slot.cold.rest));
+        let rest = if own.is_empty() { cut.rest } else { own };
         // what its filter hid is behind it as well
         let at = if is_whole { self.at } else { cut.seq };
         let at = at.max(slot.cold.had);
@@ -433,14 +434,12 @@ impl<W: Wire> Shard<W> {
     fn finish(&mut self, key: u32, end: End) {
         let over = Over::by(end, self.slots[key as usize].cold.retry_ms);
         let is_blocked = self.slots[key as usize].is(BLOCKED);
-        let (slot, mut rest, _) = self.take_out(key);
+        let (slot, rest, _) = self.take_out(key);
         note_end(&self.hub, &slot.seat, over.reason());
         let Over::Say(_, last) = over else {
             return;
         };
-        let last: Bytes = Chunk::of(last).whole().clone();
-        rest.extend_from_slice(&last);
-        rest.extend_from_slice(chunk::END);
+        let mut rest = [&rest[..], Chunk::of(last).whole(), chunk::END].concat();
         if !is_blocked {
             match write(&*slot.wire, &rest) {
                 Wrote::All => rest.clear(),

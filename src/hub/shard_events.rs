@@ -2,6 +2,7 @@
 
 use std::{cmp::Reverse, io, time::Duration};
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
@@ -31,7 +32,7 @@ impl<W: Wire> Shard<W> {
         self.read_on();
         let opening = &bare.opening;
         if !opening.log.is(&self.log) {
-            self.leave_behind(bare, Vec::new());
+            self.leave_behind(bare, Bytes::new());
             return None;
         }
         if opening.at < self.at {
@@ -92,7 +93,7 @@ impl<W: Wire> Shard<W> {
     fn bridge(&mut self, mut bare: Bare<W>) -> Option<Bare<W>> {
         let opening = &mut bare.opening;
         let RingRead::Frames(frames) = self.hub.ring.after(&self.log, opening.at, BATCH) else {
-            self.leave_behind(bare, Vec::new());
+            self.leave_behind(bare, Bytes::new());
             return None;
         };
         for frame in frames.iter().take_while(|frame| frame.seq <= self.at) {
@@ -103,7 +104,7 @@ impl<W: Wire> Shard<W> {
             };
             let (seat, muted) = (&bare.seat, self.hub.tenure.is_muted());
             if muted || is_over(&self.hub, seat).is_some() {
-                self.leave_behind(bare, Vec::new());
+                self.leave_behind(bare, Bytes::new());
                 return None;
             }
             let bytes = frame.chunk(name).whole();
@@ -121,8 +122,12 @@ impl<W: Wire> Shard<W> {
                 self.hub.metrics.frames.inc();
             }
             if taken < bytes.len() {
-                let rest = if taken > 0 { &bytes[taken..] } else { &[] };
-                self.leave_behind(bare, rest.to_vec());
+                let rest = if taken > 0 {
+                    bytes.slice(taken..)
+                } else {
+                    Bytes::new()
+                };
+                self.leave_behind(bare, rest);
                 return None;
             }
             if frame.read >= bare.opened {
@@ -131,7 +136,7 @@ impl<W: Wire> Shard<W> {
             }
         }
         if bare.opening.at < self.at {
-            self.leave_behind(bare, Vec::new());
+            self.leave_behind(bare, Bytes::new());
             return None;
         }
         Some(bare)

@@ -294,7 +294,9 @@ impl World {
     pub(super) fn collect(&mut self, clients: &mut [Client]) {
         for left in self.shard.take_left() {
             let (socket, left) = match left {
-                Left::Behind { bare, rest } => (bare.socket, (rest, Some(bare.opening.at))),
+                Left::Behind { bare, rest } => {
+                    (bare.socket, (rest.to_vec(), Some(bare.opening.at)))
+                }
                 Left::Over { socket, rest, .. } => (socket, (rest, None)),
             };
             let mut clients = clients.iter_mut();

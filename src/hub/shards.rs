@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use mio::{Events, Interest, Poll, Token, Waker, unix::SourceFd};
 use tokio::{runtime::Handle, time::Instant};
 
@@ -156,13 +157,13 @@ impl Shards {
         self.hub.metrics.streams.inc();
         let opening = &stream.opening;
         if opening.gap.is_some() || opening.replay.is_some() {
-            tokio::spawn(self.clone().catch_up(stream, Vec::new()));
+            tokio::spawn(self.clone().catch_up(stream, Bytes::new()));
         } else {
             self.join(stream);
         }
     }
 
-    async fn catch_up(self: Arc<Self>, stream: Bare<Socket>, rest: Vec<u8>) {
+    async fn catch_up(self: Arc<Self>, stream: Bare<Socket>, rest: Bytes) {
         let live = |stream| self.join(stream);
         bare::catch_up(self.hub.clone(), stream, rest, live).await;
     }

@@ -337,7 +337,8 @@ impl<'a> Stream<'a> {
                 self.wait_for_pace(&frame).await?;
                 self.wait_for_tenure().await?;
                 self.matched += 1;
-                self.send(Piece::Signal(frame.bytes(name), frame)).await?;
+                self.send(Piece::Signal(frame.chunk(name).clone(), frame))
+                    .await?;
                 self.told = seq;
             }
             self.sent_at = seq;

@@ -2,6 +2,8 @@
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{opening::Opening, seats::SeatGuard};
 
 /// A socket that does not block, or what stands for one in a test.
@@ -36,7 +38,7 @@ pub enum Left<W> {
         /// The stream.
         bare: Box<Bare<W>>,
         /// What is left of a frame that it has in part.
-        rest: Vec<u8>,
+        rest: Bytes,
     },
     /// It is over: these are the last bytes.
     Over {

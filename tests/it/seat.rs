@@ -115,7 +115,11 @@ fn a_holder_that_reads_slowly_keeps_its_seat() {
         stop.store(true, Ordering::Relaxed);
         (status, reader.join().unwrap())
     });
-    assert_eq!((status, ended), (429, false), "13 kB/s are reading, or 40 in TLS");
+    assert_eq!(
+        (status, ended),
+        (429, false),
+        "13 kB/s are reading, or 40 in TLS"
+    );
 }
 
 #[test]
