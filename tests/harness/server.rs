@@ -445,9 +445,7 @@ fn spawn_once(
             let ended = child.wait();
             let said = || Some(stderr.lock().unwrap().clone()).filter(|said| !said.is_empty());
             let said = until(Duration::from_secs(1), said).unwrap_or_default();
-            return Err(format!(
-                "the server was not ready ({ended:?}); its stderr:\n{said}"
-            ));
+            return Err(format!("not ready ({ended:?}); its stderr:\n{said}"));
         };
         let address = |prefix: &str| line.strip_prefix(prefix)?.trim().parse().ok();
         let listens = || address("listening on http://").or(address("listening on https://"));
