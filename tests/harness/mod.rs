@@ -21,6 +21,8 @@ pub mod wire;
 
 pub mod place;
 
+pub mod pipes;
+
 pub mod server;
 
 pub mod proxy;

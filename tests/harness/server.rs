@@ -1,15 +1,11 @@
 //! A server of one's own: the real binary on free ports and an empty data directory, ended with the test.
 
 use std::{
-    io::{BufRead as _, BufReader},
     net::SocketAddr,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        mpsc::{Receiver, channel},
-    },
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
@@ -18,6 +14,7 @@ use serde_json::{Value, json};
 use sigcast::model::time::{Clock, Time};
 use sqlx::Connection as _;
 
+pub use super::pipes::{collect, lines_of};
 use super::{
     ON_TLS,
     certificate::Certificate,
@@ -454,28 +451,6 @@ fn spawn_once(
     }
     // proof: the loop ends with both
     Ok((child, stderr, main.unwrap(), admin.unwrap()))
-}
-
-/// The lines of a pipe, read to its end so that the writer never blocks.
-pub fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
-    let (to, lines) = channel();
-    thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            let _ = to.send(line);
-        }
-    });
-    lines
-}
-
-/// Gathers a pipe's text as it comes.
-pub fn collect(mut pipe: impl std::io::Read + Send + 'static, text: Arc<Mutex<String>>) {
-    thread::spawn(move || {
-        let mut piece = [0; 4096];
-        while let Ok(n @ 1..) = pipe.read(&mut piece) {
-            let mut text = text.lock().unwrap();
-            text.push_str(&String::from_utf8_lossy(&piece[..n]));
-        }
-    });
 }
 
 /// Asks until there is an answer, or the time is over.

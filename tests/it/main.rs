@@ -10,7 +10,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-use harness::{ON_POSTGRES, certificate, cluster, place, secure, server, wire};
+use harness::{ON_POSTGRES, certificate, cluster, pipes, place, secure, server, wire};
 
 mod insider_data;
 mod insider_lists;

@@ -5,7 +5,7 @@
     reason = "each file is meant to be there twice: which database its servers are on is decided here"
 )]
 
-use crate::{certificate, cluster, secure, wire};
+use crate::{certificate, cluster, pipes, secure, wire};
 
 /// See the constants of these names in the harness.
 const ON_POSTGRES: bool = true;

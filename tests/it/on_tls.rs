@@ -5,7 +5,7 @@
     reason = "each file is meant to be there twice: how clients connect is decided here"
 )]
 
-use crate::{certificate, place, secure, wire};
+use crate::{certificate, pipes, place, secure, wire};
 
 /// See the constant of this name in the harness.
 const ON_TLS: bool = true;
