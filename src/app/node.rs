@@ -2,11 +2,7 @@
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{
-    net::{TcpListener, TcpSocket},
-    task::JoinHandle,
-    time::Instant,
-};
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,6 +19,7 @@ use crate::{
     config::settings::Settings,
     http::{
         self, access, callers,
+        listener::Listener,
         proxies::Proxies,
         router,
         server::Server,
@@ -123,8 +120,8 @@ impl Node {
         let db = open_database(&settings, &clock, &random).await?;
         metrics.store = db.metrics().clone();
         // before a token is made: it is shown once, by a start that comes about
-        let listener = bind(settings.server.listen)?;
-        let admin_listener = bind(settings.server.admin_listen)?;
+        let (listener, address) = bind(settings.server.listen, &settings)?;
+        let (admin_listener, admin_address) = bind(settings.server.admin_listen, &settings)?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         let lease = Duration::from_millis(settings.stream.lease_ms);
         let time = system::time_since_boot();
@@ -170,8 +167,6 @@ impl Node {
                 When::WhileFresh,
             )
         });
-        let address = local(&listener, settings.server.listen)?;
-        let admin_address = local(&admin_listener, settings.server.admin_listen)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
         let (callers, keeper) = callers::new(db.clone(), clock.clone());
         let state = State::new(
@@ -276,13 +271,7 @@ impl Node {
         self.background.push(tokio::spawn(housekeeping));
     }
 
-    fn listen(
-        &self,
-        settings: &Settings,
-        main: TcpListener,
-        admin: TcpListener,
-        metrics: &Metrics,
-    ) {
+    fn listen(&self, settings: &Settings, main: Listener, admin: Listener, metrics: &Metrics) {
         let cap = system::connection_cap(settings.http.max_connections);
         metrics.http.connections_max.set(system::as_gauge(cap));
         let server = |router, soft, cap, config| Server {
@@ -291,7 +280,7 @@ impl Node {
             proxies: Proxies::new(&settings.http.trusted_proxies),
             config,
             cap,
-            unanswered_for: Duration::from_secs(settings.stream.unanswered_seconds.max(1)),
+            unanswered_for: unanswered_for(settings),
             hub_metrics: metrics.hub.clone(),
             shards: None,
             metrics: None,
@@ -402,27 +391,18 @@ async fn renew_certificates(tls: Arc<Tls>, life: Life) {
     }
 }
 
-fn local(listener: &TcpListener, address: SocketAddr) -> StartResult<SocketAddr> {
-    listener
-        .local_addr()
-        .map_err(|source| StartError::Listen { address, source })
+fn bind(address: SocketAddr, settings: &Settings) -> StartResult<(Listener, SocketAddr)> {
+    let bound = Listener::bind(address, unanswered_for(settings));
+    let bound = bound.and_then(|listener| {
+        let address = listener.address()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|source| StartError::Listen { address, source })
 }
 
-/// Connections that may wait to be accepted: clients that return all at once after a restart. The system may allow less.
-const BACKLOG: u32 = 4_096;
-
-fn bind(address: SocketAddr) -> StartResult<TcpListener> {
-    let bound = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
-        };
-        // a restart need not wait for what the last process left in the kernel
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    bound().map_err(|source| StartError::Listen { address, source })
+/// How long a peer may leave what is written to it without any answer.
+fn unanswered_for(settings: &Settings) -> Duration {
+    Duration::from_secs(settings.stream.unanswered_seconds.max(1))
 }
 
 /// Checks live streams again whenever accounts or keys were changed, by whatever process.

@@ -153,4 +153,14 @@ mod tests {
             "and from then on as before"
         );
     }
+
+    #[tokio::test]
+    async fn an_answer_that_fails_leaves_nobody_waiting() {
+        let batch = Arc::new(Batch::new(8, |questions: Vec<usize>| async move {
+            assert!(!questions.contains(&13), "as if by a fault in it");
+            questions
+        }));
+        assert_eq!(batch.ask(13).await, None);
+        assert_eq!(batch.ask(7).await, Some(7), "the next is answered");
+    }
 }

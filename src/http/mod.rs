@@ -106,4 +106,6 @@ pub mod router;
 #[cfg(test)]
 mod openapi_test;
 
+pub mod listener;
+
 pub mod server;

@@ -25,8 +25,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, Interest, unix::AsyncFd},
-    net::TcpListener,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     time::timeout,
 };
 use tokio_rustls::server::TlsStream;
@@ -41,6 +40,7 @@ use super::{
     h2,
     h2_stream::H2Stream,
     leaving::Exit,
+    listener::Listener,
     metrics::{Metrics, RefusedLabel},
     proxies::Proxies,
     tls::{Opening, Tls},
@@ -112,26 +112,14 @@ enum Step {
 
 impl Server {
     /// Accepts until the soft token is cancelled; the listening socket is closed on return.
-    pub async fn run(self, listener: TcpListener) {
+    pub async fn run(self, listener: Listener) {
         let connections = Arc::new(Connections::default());
         let mut complained: Option<Instant> = None;
-        let register = |listener: std::net::TcpListener| {
-            Socket::prepare(&listener, self.unanswered_for)?;
-            // SAFETY: it keeps its descriptor, and is owned by what is made of it.
-            unsafe { AsyncFd::register(listener) }.map_err(io::Error::from)
-        };
-        let listener = match listener.into_std().and_then(register) {
-            Ok(listener) => listener,
-            Err(error) => {
-                tracing::error!(%error, "the listener cannot be looked at");
-                return;
-            }
-        };
         let server = Arc::new(self);
         loop {
             let accepted = tokio::select! {
                 () = server.soft.cancelled() => return,
-                accepted = listener.async_io(Interest::READABLE, |listener| listener.accept()) => accepted,
+                accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((tcp, peer)) => server.clone().admit(tcp, peer, &connections),
@@ -170,10 +158,7 @@ impl Server {
         if all > self.cap.saturating_add(TOLD) {
             return;
         }
-        let socket = tcp
-            .set_nonblocking(true)
-            .and_then(|()| Socket::new(tcp, peer, self.unanswered_for));
-        let Ok(socket) = socket else {
+        let Ok(socket) = Socket::new(tcp, peer, self.unanswered_for) else {
             return;
         };
         // only what is written as it is can be written by others

@@ -226,3 +226,83 @@ async fn linger(io: &SocketIo, rest: &[u8]) {
         () = io.killed() => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{task::Waker, time::Instant};
+
+    use super::*;
+    use crate::{
+        hub::{
+            frame::{Ending, Frame},
+            seat::{End, Seat},
+            test_node::{self, Pipe, node},
+            transport::Transport,
+        },
+        model::{log::LogRow, signal::EventName, time::Time},
+    };
+
+    fn signal(seq: i64) -> Piece {
+        let row = LogRow {
+            seq,
+            published_at: Time(0),
+            body: "{}".into(),
+        };
+        let frame = Frame::new("e", &row, None, Instant::now());
+        Piece::Signal(frame.chunk(EventName::Signal).clone(), Arc::new(frame))
+    }
+
+    /// Two signals and a last word on their way, of which the socket has taken three bytes; their node, and their seat.
+    async fn begun() -> (Waiting, Outlet, Arc<Hub>, Arc<Seat>) {
+        let transport: Arc<dyn Transport> = Arc::new(Pipe::default());
+        let seat = Arc::new(test_node::seat(1, &transport, None));
+        let hub = node().await;
+        let (out, pieces) = mpsc::channel(8);
+        let mut outlet = Outlet::new(pieces, seat.clone(), transport, hub.clone(), Instant::now());
+        for piece in [
+            signal(1),
+            signal(2),
+            Piece::Last(Ending::Superseded.frame()),
+        ] {
+            out.send(piece).await.unwrap();
+        }
+        let mut waiting = Waiting::default();
+        assert_eq!(more(&mut waiting, &mut outlet).len(), 3, "all at once");
+        waiting.wrote(3);
+        (waiting, outlet, hub, seat)
+    }
+
+    /// What waits once it has taken what it may; by what is in it.
+    fn more(waiting: &mut Waiting, outlet: &mut Outlet) -> Vec<String> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = waiting.poll_more(outlet, &mut cx);
+        let of = |(_, chunk): &(Piece, Chunk)| {
+            let text = String::from_utf8(chunk.content().to_vec()).unwrap();
+            text.lines().next().unwrap().to_owned()
+        };
+        waiting.pieces.iter().map(of).collect()
+    }
+
+    #[tokio::test]
+    async fn who_is_ended_gets_the_rest_of_a_frame_and_the_last_word_alone() {
+        let (mut waiting, mut outlet, _hub, seat) = begun().await;
+        let is_shut = outlet.shutter();
+        assert!(!is_shut());
+        seat.end(End::Error(Ending::Superseded));
+        assert!(is_shut());
+        waiting.give_back(&mut outlet);
+        assert_eq!(more(&mut waiting, &mut outlet), ["event: error"]);
+        assert!(waiting.begun.ends_with(b"id: e-1\n\n\r\n"), "whole");
+    }
+
+    #[tokio::test]
+    async fn what_a_silent_node_had_taken_waits_until_it_may_speak() {
+        let (mut waiting, mut outlet, hub, _seat) = begun().await;
+        hub.tenure.end();
+        waiting.give_back(&mut outlet);
+        assert!(more(&mut waiting, &mut outlet).is_empty());
+        hub.tenure.extend(Duration::from_secs(1));
+        let all = ["event: signal", "event: error"];
+        assert_eq!(more(&mut waiting, &mut outlet), all, "in their order");
+    }
+}

@@ -50,13 +50,16 @@ pub mod piece;
 
 pub mod stream;
 
+pub mod wire;
+
+#[cfg(test)]
+mod test_node;
+
 pub mod outlet;
 
 pub mod lane;
 
 pub mod ping;
-
-pub mod wire;
 
 mod slot;
 

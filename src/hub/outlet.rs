@@ -160,136 +160,28 @@ impl Outlet {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, net::SocketAddr, time::Duration};
-
     use super::*;
     use crate::{
         hub::{
             chunk::Chunk,
-            config::Config,
             frame::{self, Ending},
-            metrics::Metrics,
             seat::End,
-            transport::Condition,
+            test_node::{self, Pipe, node},
         },
-        model::{
-            log::{LogFuture, LogHead, LogPart, LogRead, LogRow, LogUnavailable, Lost},
-            random::Random,
-            time::{Clock, Time},
-        },
+        model::{log::LogRow, time::Time},
     };
-
-    struct EmptyLog;
-
-    impl LogRead for EmptyLog {
-        fn head(&self) -> LogFuture<'_, LogHead> {
-            let head = LogHead {
-                epoch: "0a1b2c3d".into(),
-                seq: 0,
-                oldest: 1,
-            };
-            Box::pin(async { Ok::<_, LogUnavailable>(head) })
-        }
-
-        fn after(&self, _: i64, _: usize) -> LogFuture<'_, LogPart> {
-            let part = LogPart {
-                epoch: "0a1b2c3d".into(),
-                head: 0,
-                rows: Vec::new(),
-            };
-            Box::pin(async { Ok(part) })
-        }
-
-        fn before_time(&self, _: Time) -> LogFuture<'_, i64> {
-            Box::pin(async { Ok(0) })
-        }
-
-        fn settled_before(&self, _: Time) -> LogFuture<'_, i64> {
-            Box::pin(async { Ok(0) })
-        }
-
-        fn begin_anew<'a>(&'a self, _: &'a Lost, _: &'a str) -> LogFuture<'a, ()> {
-            Box::pin(async { Ok(()) })
-        }
-    }
-
-    #[derive(Debug)]
-    struct NoWire;
-
-    impl Transport for NoWire {
-        fn peer(&self) -> SocketAddr {
-            SocketAddr::from(([127, 0, 0, 1], 1))
-        }
-
-        fn written(&self) -> u64 {
-            0
-        }
-
-        fn condition(&self) -> Option<Condition> {
-            None
-        }
-
-        fn is_closed(&self) -> bool {
-            false
-        }
-
-        fn kill(&self) {}
-
-        fn unanswered_for(&self) -> Duration {
-            Duration::MAX
-        }
-
-        fn let_system_give_up(&self, _: bool) -> io::Result<()> {
-            Ok(())
-        }
-
-        fn mark(&self, _: &crate::hub::frame::Frame) {}
-    }
-
-    fn config() -> Config {
-        Config {
-            ring_frames: 8,
-            ring_kb: 8,
-            ping_seconds: 25,
-            ping_spread_seconds: 2,
-            probe_ms: 2_000,
-            takeovers_per_minute: 6,
-            write_stall_seconds: 10,
-            unanswered_seconds: 20,
-            lag_seconds: 30,
-            direct: false,
-            shards: 0,
-            pending_frames: 16,
-            tick_ms: 500,
-            lease_ms: 4_000,
-            beat_ms: 1_000,
-        }
-    }
 
     /// The end of a stream that takes these pieces and no more, and its seat.
     async fn given(pieces: Vec<Piece>) -> (Outlet, Arc<Seat>) {
-        let (clock, metrics) = (Clock::from_fn(|| Time(0)), Metrics::default());
-        let random = Random::from_fn(|bytes| bytes.fill(7));
-        let hub = Hub::open(config(), Arc::new(EmptyLog), None, clock, random, metrics);
-        let hub = hub.await.unwrap();
-        let transport: Arc<dyn Transport> = Arc::new(NoWire);
-        let seat = Arc::new(Seat::new(
-            "k".to_owned(),
-            "a".to_owned(),
-            1,
-            Time(0),
-            transport.peer().into(),
-            Arc::downgrade(&transport),
-            None,
-        ));
+        let transport: Arc<dyn Transport> = Arc::new(Pipe::default());
+        let seat = Arc::new(test_node::seat(1, &transport, None));
         let (out, taken) = mpsc::channel(8);
         for piece in pieces {
             out.send(piece).await.unwrap();
         }
-        (
-            Outlet::new(taken, seat.clone(), transport, hub, Instant::now()),
-            seat,
-        )
+        let hub = node().await;
+        let outlet = Outlet::new(taken, seat.clone(), transport, hub, Instant::now());
+        (outlet, seat)
     }
 
     fn bytes(text: &'static str) -> Bytes {

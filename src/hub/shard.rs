@@ -64,16 +64,16 @@ pub struct Shard<W> {
     /// Lanes with members that have yet to be visited.
     pub(super) turns: VecDeque<u32>,
     /// A lane holds as much as it may.
-    pub(super) full: bool,
+    full: bool,
     /// Bytes of all lanes.
-    held: usize,
-    pub(super) blocked: BTreeSet<u32>,
+    pub(super) held: usize,
+    blocked: BTreeSet<u32>,
     pub(super) pings: Pings,
     pub(super) lapses: BinaryHeap<Reverse<(i64, u32, u64)>>,
-    pub(super) left: Vec<Left<W>>,
+    left: Vec<Left<W>>,
     tally: Tally,
-    pub(super) ping: Chunk,
-    pub(super) probe: Chunk,
+    ping: Chunk,
+    probe: Chunk,
 }
 
 impl<W: Wire> Shard<W> {
@@ -157,9 +157,6 @@ impl<W: Wire> Shard<W> {
         }
         if let Some(id) = self.turns.pop_front() {
             for _ in 0..VISITS {
-                if self.hub.tenure.is_muted() {
-                    break;
-                }
                 let lane = self.lanes.get_mut(id as usize);
                 match lane.and_then(Lane::visit) {
                     Some(key) => self.push(key),
@@ -280,7 +277,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Somebody of a lane could not be given what there is.
-    pub(super) fn visit_again(&mut self, id: u32) {
+    fn visit_again(&mut self, id: u32) {
         let lane = &mut self.lanes[id as usize];
         lane.visit_all();
         if !std::mem::replace(&mut lane.waits, true) {

@@ -11,7 +11,10 @@ use super::{
     seat::{End, Lapse},
     shard_world::{Client, TOKENS, World},
 };
-use crate::{gate::filter::Filter, model::time::Time};
+use crate::{
+    gate::filter::{Filter, MinScore},
+    model::time::Time,
+};
 
 /// The contents of chunks, and whether the body has ended.
 fn chunks(mut bytes: &[u8]) -> (Vec<String>, bool) {
@@ -249,4 +252,38 @@ fn a_silent_node_says_nothing_in_the_middle_of_a_frame() {
     let (chunks, _) = chunks(&clients[0].pipe.taken());
     assert!(chunks[0].starts_with("event: signal\n"), "{chunks:?}");
     assert_eq!(chunks[1].as_bytes(), &frame::PROBE[..]);
+}
+
+#[test]
+fn what_is_kept_for_stalled_clients_is_bounded_however_many_filters_they_think_of() {
+    const STALLED: usize = 40;
+    let mut world = World::new();
+    let mut clients = Vec::new();
+    for n in 0..STALLED {
+        let filter = Filter {
+            min_score: MinScore::new(n as f64),
+            ..Filter::default()
+        };
+        let client = world.connect(filter, 0, None);
+        client.pipe.make_room(0);
+        clients.push(client);
+    }
+    let mut most = 0;
+    for _ in 0..20 {
+        world.publish(1, 25_000, "A");
+        world.run(&mut clients);
+        most = most.max(world.shard.held);
+    }
+    // each by itself could have 500 kB
+    assert!((8 << 20..=17 << 20).contains(&most), "{most} bytes");
+    let left = clients.iter().filter(|client| client.left.is_some());
+    assert!(left.count() > 0, "nobody had to go");
+    for client in &clients {
+        client.pipe.make_room(usize::MAX);
+        if let Some(key) = client.key {
+            world.shard.writable(key);
+        }
+    }
+    world.run(&mut clients);
+    clients.iter().for_each(|client| client.check(&world));
 }

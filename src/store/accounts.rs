@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     account::{Account, Holder, KeyRecord},
-    key::{KeyHash, KeyKind, KeyText},
+    key::{KeyKind, KeyText},
     time::Time,
 };
 
@@ -255,14 +255,6 @@ impl Db {
         query.push(" order by created_at, id");
         let rows: Vec<KeyRow> = query.build_query_as().fetch_all(self).await?;
         Ok(rows.into_iter().map(KeyRecord::from).collect())
-    }
-
-    /// Who holds the key with this digest.
-    pub async fn holder(&self, hash: &KeyHash) -> StoreResult<Option<Holder>> {
-        let mut query = QueryBuilder::new(HOLDER);
-        query.push(" where k.hash = ").push_bind(hex(&hash.0));
-        let row: Option<HolderRow> = query.build_query_as().fetch_optional(self).await?;
-        Ok(row.map(Holder::from))
     }
 
     /// Who holds the key with this id.

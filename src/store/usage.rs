@@ -106,16 +106,6 @@ pub enum UsageSort {
 }
 
 impl Db {
-    /// One key's counters; `None` before its first request.
-    pub async fn usage(&self, key_id: &str) -> StoreResult<Option<Counters>> {
-        let row: Option<CountersRow> =
-            query_as("select day, today, this_month, total from usage_counters where key_id = $1")
-                .bind(key_id)
-                .fetch_optional(self)
-                .await?;
-        Ok(row.map(Counters::from))
-    }
-
     /// Corrects and reserves for many keys in one transaction: for each the counters as they are then, and how many of
     /// what it wanted are its own. When this returns they are on disk. No reader of log or access is woken.
     pub async fn reserve_usage(

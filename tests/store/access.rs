@@ -106,7 +106,11 @@ async fn accounts_are_kept_and_changed(fresh: Fresh) {
 async fn a_key_is_found_by_its_digest_alone(fresh: Fresh) {
     let db = with_account(&fresh).await;
     let text = make(&db, 1).await.unwrap();
-    let holder = db.holder(&text.hash()).await.unwrap().unwrap();
+    let unknown = key("a", 2).1.hash();
+    let asked = [text.hash(), unknown, text.hash()];
+    let mut in_use = db.keys_in_use(&asked).await.unwrap();
+    assert_eq!(in_use.len(), 1, "of two keys, one of them twice");
+    let holder = in_use.remove(&text.hash()).unwrap().holder;
     assert_eq!(holder.key, key("a", 1).0);
     assert_eq!(holder.account, account("a", 0));
     let many: Vec<String> = (0..1_100).map(|n| format!("key-{n:03}")).collect();
@@ -114,7 +118,8 @@ async fn a_key_is_found_by_its_digest_alone(fresh: Fresh) {
     assert_eq!(found, [("key-001".to_owned(), holder.clone())].into());
     let by_id = db.holder_by_key_id("key-001").await.unwrap();
     assert_eq!(by_id, Some(holder));
-    assert_eq!(db.holder(&key("a", 2).1.hash()).await.unwrap(), None);
+    assert!(db.keys_in_use(&[unknown]).await.unwrap().is_empty());
+    assert!(db.keys_in_use(&[]).await.unwrap().is_empty());
     assert_eq!(db.holder_by_key_id("key-002").await.unwrap(), None);
 }
 
@@ -214,7 +219,8 @@ async fn revocation_is_for_good_and_listed(fresh: Fresh) {
     assert_eq!(listed(Some("account-a")).await, [one.clone(), two.clone()]);
     assert_eq!(listed(None).await, [one, two, three]);
     assert_eq!(listed(Some("account-x")).await, []);
-    let holder = db.holder(&text.hash()).await.unwrap().unwrap();
+    let mut in_use = db.keys_in_use(&[text.hash()]).await.unwrap();
+    let holder = in_use.remove(&text.hash()).unwrap().holder;
     assert!(holder.check_key(at(11)).is_err());
 }
 
