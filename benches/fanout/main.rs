@@ -87,11 +87,11 @@ fn main() -> io::Result<()> {
     let args = Args::parse();
     match args.serve {
         Some(Serve::Limit) => {
-            process::raise_descriptors()?;
+            raise_descriptors()?;
             serve_limit::serve(args.threads, args.events_a_write)
         }
         Some(Serve::Axum) => {
-            process::raise_descriptors()?;
+            raise_descriptors()?;
             serve_axum::serve(args.threads)
         }
         None => compare(&args),
@@ -197,8 +197,13 @@ fn parts(args: &Args, figures: &[Figure]) -> Vec<Sitting> {
     parts
 }
 
+/// As many as this system allows.
+fn raise_descriptors() -> io::Result<u64> {
+    sigcast::app::system::raise_descriptors().ok_or(io::ErrorKind::Unsupported.into())
+}
+
 fn enough_descriptors(streams: usize) -> io::Result<()> {
-    let may = process::raise_descriptors()?;
+    let may = raise_descriptors()?;
     let needed = streams as u64 + OWN_FILES;
     if may < needed {
         return Err(io::Error::other(format!(

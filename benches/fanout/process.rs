@@ -6,6 +6,8 @@ use std::{
     process::{Child, Command, ExitStatus},
 };
 
+use sigcast::app::system::descriptor_limit;
+
 /// A running server. It ends when this is dropped, and when the bench dies.
 pub struct Process {
     child: Child,
@@ -58,32 +60,13 @@ pub fn cores() -> io::Result<Vec<usize>> {
         .collect())
 }
 
-fn limits() -> io::Result<libc::rlimit> {
-    let mut limits = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the struct is ours and outlives the call.
-    result(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limits) })?;
-    Ok(limits)
-}
-
-/// Raises the limit of this process's open files as far as it may; how many they are.
-pub fn raise_descriptors() -> io::Result<u64> {
-    let mut limits = limits()?;
-    limits.rlim_cur = limits.rlim_max;
-    // SAFETY: the struct is ours and outlives the call.
-    result(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limits) })?;
-    Ok(limits.rlim_cur)
-}
-
 impl Process {
     /// Starts it. `end` is the signal that ends it.
     pub fn start(mut command: Command, bounds: &Bounds, end: libc::c_int) -> io::Result<Self> {
         let set = core_set(&bounds.cores);
         let descriptors = match bounds.descriptors {
             Some(count) => count,
-            None => limits()?.rlim_max,
+            None => descriptor_limit().ok_or(io::ErrorKind::Unsupported)?,
         };
         let limits = libc::rlimit {
             rlim_cur: descriptors,

@@ -58,35 +58,33 @@ pub fn share_freed_memory() {
     }
 }
 
+/// Raises the limit of files that this process may have open at once to what it may raise it to; what it is then, where the system says.
+#[must_use]
+pub fn raise_descriptors() -> Option<u64> {
+    let limit = descriptors()?;
+    let wanted = libc::rlimit {
+        rlim_cur: limit.rlim_max,
+        rlim_max: limit.rlim_max,
+    };
+    // SAFETY: the struct is ours and outlives the call. Raising the soft limit to the hard one is every process's right.
+    let raised = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } == 0;
+    Some(if raised {
+        limit.rlim_max
+    } else {
+        limit.rlim_cur
+    })
+}
+
 /// Connections that this process may hold: its descriptor limit less what files and the database need.
 #[must_use]
 pub fn connection_cap(configured: usize) -> usize {
     const KEPT: u64 = 256;
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: the struct is ours and outlives the calls.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
-    if known && limit.rlim_cur < limit.rlim_max {
-        let wanted = libc::rlimit {
-            rlim_cur: limit.rlim_max,
-            rlim_max: limit.rlim_max,
-        };
-        // SAFETY: as above. Raising the soft limit to the hard one is every process's right.
-        if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } == 0 {
-            limit = wanted;
-        }
-    }
-    let most = if known {
-        usize::try_from(limit.rlim_cur.saturating_sub(KEPT)).unwrap_or(usize::MAX)
-    } else {
-        768
-    };
-    if configured == 0 {
-        most.max(16)
-    } else {
-        configured.min(most.max(16))
+    const UNKNOWN: u64 = 1_024;
+    let most = raise_descriptors().unwrap_or(UNKNOWN).saturating_sub(KEPT);
+    let most = usize::try_from(most).unwrap_or(usize::MAX).max(16);
+    match configured {
+        0 => most,
+        some => some.min(most),
     }
 }
 
@@ -165,10 +163,14 @@ pub fn is_clock_kept() -> Option<bool> {
 /// How many descriptors this process may raise itself to.
 #[must_use]
 pub fn descriptor_limit() -> Option<u64> {
+    descriptors().map(|limit| limit.rlim_max)
+}
+
+fn descriptors() -> Option<libc::rlimit> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: the struct is ours and outlives the call.
-    (unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0).then_some(limit.rlim_max)
+    (unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0).then_some(limit)
 }
