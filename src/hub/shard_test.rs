@@ -287,3 +287,19 @@ fn what_is_kept_for_stalled_clients_is_bounded_however_many_filters_they_think_o
     world.run(&mut clients);
     clients.iter().for_each(|client| client.check(&world));
 }
+
+#[test]
+fn a_lapse_that_is_moved_again_and_again_is_not_kept_as_often() {
+    let mut world = World::new();
+    let lapse = |n| Lapse {
+        at: Time(1_000_000_000 + n),
+        ending: Ending::SubscriptionExpired,
+    };
+    let mut clients = vec![world.connect(Filter::default(), 0, Some(lapse(0)))];
+    for n in 0..10_000 {
+        clients[0].seat.set_lapse(Some(lapse(n)));
+        world.run(&mut clients);
+    }
+    let kept = world.shard.lapses.len();
+    assert!((1..2_000).contains(&kept), "{kept} of one stream");
+}
