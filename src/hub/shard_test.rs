@@ -291,7 +291,7 @@ fn what_is_kept_for_stalled_clients_is_bounded_however_many_filters_they_think_o
 #[test]
 fn a_lapse_that_is_moved_again_and_again_is_not_kept_as_often() {
     let mut world = World::new();
-    let lapse = |n| Lapse {
+    let lapse = |n: i64| Lapse {
         at: Time(1_000_000_000 + n),
         ending: Ending::SubscriptionExpired,
     };
