@@ -19,9 +19,9 @@ use crate::{
     config::settings::Settings,
     http::{
         self, access, callers,
+        door::Door,
         listener::Listener,
         proxies::Proxies,
-        router,
         server::Server,
         state::{AdminToken, State},
         tls::Tls,
@@ -274,8 +274,8 @@ impl Node {
     fn listen(&self, settings: &Settings, main: Listener, admin: Listener, metrics: &Metrics) {
         let cap = system::connection_cap(settings.http.max_connections);
         metrics.http.connections_max.set(system::as_gauge(cap));
-        let server = |router, soft, cap, config| Server {
-            router,
+        let server = |door, soft, cap, config| Server {
+            door,
             tls: None,
             proxies: Proxies::new(&settings.http.trusted_proxies),
             config,
@@ -289,7 +289,7 @@ impl Node {
             tracker: self.life.connections.clone(),
         };
         let mut main_server = server(
-            router::main(self.state.clone()),
+            Door::main(self.state.clone()),
             self.life.soft.clone(),
             cap,
             settings.http.clone(),
@@ -299,7 +299,7 @@ impl Node {
         main_server.tls = self.tls.clone();
         // the admin listener answers for as long as the process lives: a drain wants to be watched
         let admin_server = server(
-            router::admin(self.state.clone()),
+            Door::admin(self.state.clone()),
             self.life.hard.clone(),
             cap.min(256),
             // clients' limits are not the operator's

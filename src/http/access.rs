@@ -30,12 +30,12 @@ pub fn lapse(holder: &Holder) -> Option<Lapse> {
 pub async fn refresh(state: &State) -> StoreResult<()> {
     state.callers.forget_holders();
     let seats = state.hub.seats.all();
-    let keys: Vec<String> = seats.iter().map(|seat| seat.key_id.clone()).collect();
+    let keys: Vec<String> = seats.iter().map(|seat| seat.key_id.to_string()).collect();
     let holders = state.db.holders(&keys).await?;
     for seat in seats {
         apply(
             &seat,
-            holders.get(&seat.key_id),
+            holders.get(&*seat.key_id),
             &state.plans,
             state.clock.now(),
         );

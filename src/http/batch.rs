@@ -89,6 +89,8 @@ impl<Q, A> Drop for Turn<Q, A> {
 async fn run<Q, A>(inside: Arc<Inside<Q, A>>) {
     let _guard = Turn(inside.clone());
     loop {
+        // whoever is about to ask asks first: each reading serves as many as it can
+        tokio::task::yield_now().await;
         let next = inside.next();
         if next.is_empty() {
             return;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    caller::Caller,
+    caller::Known,
     data::{Counted, Freshness, PageKey},
     error::{ApiError, ApiResult},
     pages,
@@ -25,7 +25,7 @@ use crate::{
         insider_query::{Format, InsiderQuery, Page},
         path_id::{AmfId, Slug},
     },
-    model::{account::Holder, time::Time},
+    model::time::Time,
     store::error::StoreResult,
 };
 
@@ -48,15 +48,6 @@ pub struct Meta {
     data_freshness: Freshness,
     /// The request's name, as in `X-Request-Id`.
     request_id: String,
-}
-
-/// Who asks: put into the request by the guard.
-#[derive(Clone, Debug)]
-pub struct Known {
-    /// The key, as it is counted.
-    pub caller: Arc<Caller>,
-    /// Who holds it.
-    pub holder: Arc<Holder>,
 }
 
 /// A request to answer.

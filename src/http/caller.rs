@@ -18,13 +18,20 @@ pub struct Caller {
     meter: Mutex<Meter>,
 }
 
+/// Who asks. The guard puts it into requests that it lets through.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The key, as it is counted.
+    pub caller: Arc<Caller>,
+    /// Who holds it.
+    pub holder: Arc<Holder>,
+}
+
 /// Who holds a key, as far as it is known.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
     /// As of which generation of accounts and keys.
     pub(super) generation: u64,
-    /// No older than this version of accounts and keys in the database, where that is known.
-    pub(super) access: Option<i64>,
     /// The holder.
     pub(super) holder: Arc<Holder>,
 }
@@ -97,10 +104,10 @@ impl Caller {
         act(&mut self.meter.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Its holder, if that was read in this generation, and of no older version of the database.
-    pub(super) fn known(&self, generation: u64, access: Option<i64>) -> Option<Arc<Holder>> {
+    /// Its holder, if that was read in this generation.
+    pub(super) fn known(&self, generation: u64) -> Option<Arc<Holder>> {
         let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
-        let fresh = held.generation == generation && held.access >= access;
+        let fresh = held.generation == generation;
         fresh.then(|| held.holder.clone())
     }
 

@@ -18,12 +18,11 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     batch::Batch,
-    caller::{Allowance, Caller, Held, Meter, Stopped},
+    caller::{Allowance, Caller, Held, Known, Meter, Stopped},
 };
 use crate::{
     gate::quota::{Ask, Counters, Limits, Quota, Taken},
     model::{
-        account::Holder,
         key::{KeyHash, KeyText},
         time::{Clock, Time},
     },
@@ -118,48 +117,60 @@ async fn look_up(db: Db, hashes: Vec<KeyHash>) -> Vec<StoreResult<Option<InUse>>
 }
 
 impl Callers {
-    /// Who holds a key, if anybody does; whether the key counts now is for the holder to say.
-    pub async fn find(&self, key: &KeyText) -> StoreResult<Option<(Arc<Caller>, Arc<Holder>)>> {
-        self.find_as_of(key, None).await
-    }
-
-    /// The same, by no older a version of accounts and keys in the database: one that was read before.
-    pub async fn find_as_of(
-        &self,
-        key: &KeyText,
-        access: Option<i64>,
-    ) -> StoreResult<Option<(Arc<Caller>, Arc<Holder>)>> {
+    /// Who holds a key, if anybody does; whether the key counts now is for the holder to say. From here on, the key is in use.
+    pub async fn find(&self, key: &KeyText) -> StoreResult<Option<Known>> {
         let hash = key.hash();
         // before the read: what changes after it makes the generation another one
         let generation = self.generation.load(Ordering::Acquire);
         let known = self.by_hash.get(&hash).map(|entry| entry.value().clone());
         if let Some(caller) = &known
-            && let Some(holder) = caller.known(generation, access)
+            && let Some(holder) = caller.known(generation)
         {
-            return Ok(Some((caller.clone(), holder)));
+            let caller = caller.clone();
+            return Ok(Some(Known { caller, holder }));
         }
-        let found = self.unknown.ask(hash).await;
-        let found = found.ok_or_else(|| StoreError::told("the server goes down"))?;
-        let Some(InUse { holder, counters }) = found? else {
+        let Some(found) = self.look_up(hash).await? else {
             return Ok(None);
         };
-        let holder = Arc::new(holder);
+        let (held, fresh) = self.caller(generation, found);
+        let in_map = || self.by_hash.entry(hash).or_insert_with(|| Arc::new(fresh));
+        let caller = known.unwrap_or_else(|| in_map().clone());
+        let holder = held.holder.clone();
+        caller.now_held_by(held);
+        Ok(Some(Known { caller, holder }))
+    }
+
+    /// The same for an opening of a stream, as the database says now; and the version of accounts and keys which that is of. An opening is not
+    /// counted: a key that is not in use stays so, and a stream that rests costs no memory here.
+    pub async fn look_at(&self, key: &KeyText) -> StoreResult<Option<(Known, i64)>> {
+        let hash = key.hash();
+        let generation = self.generation.load(Ordering::Acquire);
+        let Some(found) = self.look_up(hash).await? else {
+            return Ok(None);
+        };
+        let access = found.access;
+        let (held, fresh) = self.caller(generation, found);
+        let in_use = self.by_hash.get(&hash).map(|entry| entry.value().clone());
+        let caller = in_use.unwrap_or_else(|| Arc::new(fresh));
+        let holder = held.holder;
+        Ok(Some((Known { caller, holder }, access)))
+    }
+
+    async fn look_up(&self, hash: KeyHash) -> StoreResult<Option<InUse>> {
+        let found = self.unknown.ask(hash).await;
+        found.ok_or_else(|| StoreError::told("the server goes down"))?
+    }
+
+    /// As if it was not in use yet.
+    fn caller(&self, generation: u64, found: InUse) -> (Held, Caller) {
         let held = Held {
             generation,
-            access,
-            holder: holder.clone(),
+            holder: Arc::new(found.holder),
         };
-        let caller = match known {
-            Some(caller) => caller,
-            None => {
-                let now = self.clock.now();
-                let quota = Quota::new(counters.unwrap_or_else(|| Counters::new(now)), now);
-                let fresh = || Arc::new(Caller::new(held.clone(), quota, now));
-                self.by_hash.entry(hash).or_insert_with(fresh).clone()
-            }
-        };
-        caller.now_held_by(held);
-        Ok(Some((caller, holder)))
+        let now = self.clock.now();
+        let counters = found.counters.unwrap_or_else(|| Counters::new(now));
+        let caller = Caller::new(held.clone(), Quota::new(counters, now), now);
+        (held, caller)
     }
 
     /// Accounts or keys have changed: from here on no request sees what was known before.

@@ -13,7 +13,7 @@ use std::{
 use tokio::task::{JoinHandle, JoinSet};
 
 use super::{
-    caller::{Allowance, Caller, Stopped},
+    caller::{Allowance, Caller, Known, Stopped},
     callers::{self, Callers},
 };
 use crate::{
@@ -99,7 +99,7 @@ impl World {
     }
 
     async fn ask(&self, callers: &Callers, allowed: Allowance) -> Result<(), Stopped> {
-        let (caller, _) = callers.find(&self.key).await.unwrap().unwrap();
+        let Known { caller, .. } = callers.find(&self.key).await.unwrap().unwrap();
         callers.admit(&caller, allowed).await
     }
 
@@ -186,7 +186,7 @@ async fn what_is_reserved_for_who_waits_is_not_taken_by_who_comes_in_between() {
             BEGIN
         });
         let (callers, _keeper) = world.start_by(clock);
-        let (caller, _) = callers.find(&world.key).await.unwrap().unwrap();
+        let Known { caller, .. } = callers.find(&world.key).await.unwrap().unwrap();
         assert!(place.set((callers.clone(), caller)).is_ok());
         let first = world.ask(&callers, per_day(40)).await;
         assert!(first.is_ok(), "a rival at look {moment}: {first:?}");
@@ -213,7 +213,7 @@ async fn a_good_end_loses_nothing_and_a_crash_less_than_a_block() {
     let counted = world.counted().await.total;
     assert!((16..16 + 10).contains(&counted), "{counted}");
     let (callers, _keeper) = world.start();
-    let (caller, _) = callers.find(&world.key).await.unwrap().unwrap();
+    let Known { caller, .. } = callers.find(&world.key).await.unwrap().unwrap();
     assert_eq!(caller.usage(BEGIN).total, counted);
 }
 
@@ -227,7 +227,7 @@ async fn what_is_reserved_before_it_is_needed_counts_as_unused() {
         limits: Limits::default(),
     };
     assert_eq!(world.passed(&callers, free, 2_500).await, 2_500);
-    let (caller, _) = callers.find(&world.key).await.unwrap().unwrap();
+    let Known { caller, .. } = callers.find(&world.key).await.unwrap().unwrap();
     assert_eq!(caller.usage(BEGIN).total, 2_500);
     drop((callers, caller));
     keeper.await.unwrap();
@@ -244,7 +244,7 @@ async fn too_fast_is_not_counted() {
         ..per_day(25)
     };
     assert_eq!(world.passed(&callers, allowed, 30).await, 20);
-    let (caller, _) = callers.find(&world.key).await.unwrap().unwrap();
+    let Known { caller, .. } = callers.find(&world.key).await.unwrap().unwrap();
     assert_eq!(caller.usage(BEGIN).today, 20);
     world.advance(10 * Time::SECOND);
     assert_eq!(world.passed(&callers, allowed, 10).await, 5);
@@ -260,7 +260,7 @@ async fn a_holder_is_known_until_something_changes() {
     let world = World::new(dir.path()).await;
     let (callers, _keeper) = world.start();
     let counts = async || {
-        let (_, holder) = callers.find(&world.key).await.unwrap().unwrap();
+        let Known { holder, .. } = callers.find(&world.key).await.unwrap().unwrap();
         holder.check_key(BEGIN)
     };
     assert_eq!(counts().await, Ok(()));
@@ -278,7 +278,7 @@ async fn resting_keys_give_back_and_are_let_go() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::new(dir.path()).await;
     let (callers, keeper) = callers::new(world.db.clone(), world.clock());
-    let (caller, _) = callers.find(&world.key).await.unwrap().unwrap();
+    let Known { caller, .. } = callers.find(&world.key).await.unwrap().unwrap();
     keeper.let_rest(BEGIN.plus(Time::SECOND)).await;
     assert_eq!(callers.len(), 1);
     keeper.let_rest(BEGIN.plus(61 * Time::SECOND)).await;
@@ -300,6 +300,6 @@ async fn a_database_that_is_away_stops_no_known_key_and_opens_no_limit() {
     assert_eq!(world.passed(&callers, per_day(40), 10).await, 10);
     world.db.close().await;
     assert_eq!(world.passed(&callers, per_day(40), 64).await, 30);
-    let (caller, _) = callers.find(&world.key).await.unwrap().unwrap();
+    let Known { caller, .. } = callers.find(&world.key).await.unwrap().unwrap();
     assert_eq!(caller.usage(BEGIN).today, 40);
 }

@@ -14,8 +14,8 @@ use tokio::sync::SemaphorePermit;
 use tracing::Instrument as _;
 
 use super::{
-    call::{Arrival, Known},
-    caller::{Allowance, Stopped},
+    call::Arrival,
+    caller::{Allowance, Known, Stopped},
     csv,
     error::{ApiError, ApiResult, Refusal},
     limits,
@@ -23,12 +23,7 @@ use super::{
     reply,
     state::State,
 };
-use crate::model::{
-    account::{Holder, Plan},
-    address::ClientAddress,
-    key::KeyText,
-    time::Time,
-};
+use crate::model::{account::Plan, address::ClientAddress, key::KeyText, time::Time};
 
 /// Set on requests of connections above the cap: they are answered, and that is all.
 #[derive(Clone, Copy, Debug)]
@@ -45,27 +40,24 @@ const MAX_REQUEST_ID: usize = 128;
 
 /// Around every request of the main listener, and all that answers it: what a browser asks before a page may call, too.
 pub async fn every_name(
-    Shared(state): Shared<Arc<State>>,
+    state: &State,
     request: Request,
-    next: Next,
+    answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
-    named(&state, "main", request, async |request| {
-        next.run(request).await
-    })
-    .await
+    named(state, "main", request, answer).await
 }
 
 /// Around every request of the main listener that is for it.
 pub async fn every_request(
-    Shared(state): Shared<Arc<State>>,
+    state: &State,
     request: Request,
-    next: Next,
+    answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let as_stream = reply::comes_back(request.headers());
     let above_cap = request.extensions().get::<AboveCap>().is_some();
     let key = only_key(request.headers());
-    let mut response = match may_begin(&state, &request) {
-        Ok(()) => next.run(request).await,
+    let mut response = match may_begin(state, &request) {
+        Ok(()) => answer(request).await,
         Err(error) if error.status().as_u16() == 503 && as_stream => {
             reply::come_back(error.code(), state.retry_ms())
         }
@@ -76,7 +68,7 @@ pub async fn every_request(
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     } else if let Some(key) = key {
-        tell_standing(&state, &key, &mut response).await;
+        tell_standing(state, &key, &mut response).await;
     }
     response
 }
@@ -99,7 +91,11 @@ async fn tell_standing(state: &State, key: &KeyText, response: &mut Response) {
     if response.status() == StatusCode::SERVICE_UNAVAILABLE || state.hub.tenure.is_cut_off() {
         return;
     }
-    let Ok(Some((caller, holder))) = state.callers.find(key).await else {
+    let known = match response.extensions_mut().remove::<Known>() {
+        Some(known) => Ok(Some(known)),
+        None => state.callers.find(key).await,
+    };
+    let Ok(Some(Known { caller, holder })) = known else {
         return;
     };
     let now = state.clock.now();
@@ -288,9 +284,9 @@ async fn known_request(
 async fn known_key(state: &State, headers: &HeaderMap) -> ApiResult<Known> {
     let key = offered_key(headers)?;
     let found = state.callers.find(&key).await?;
-    let (caller, holder) = found.ok_or_else(ApiError::invalid_key)?;
-    holder.check_key(state.clock.now())?;
-    Ok(Known { caller, holder })
+    let known = found.ok_or_else(ApiError::invalid_key)?;
+    known.holder.check_key(state.clock.now())?;
+    Ok(known)
 }
 
 async fn admit(
@@ -402,11 +398,11 @@ pub fn offered_key(headers: &HeaderMap) -> ApiResult<KeyText> {
     KeyText::parse(text).ok_or_else(ApiError::invalid_key)
 }
 
-/// Who holds the key that the request carries, if the key counts now. `access`: no older a version of accounts and keys may say so.
-pub async fn holder(state: &State, headers: &HeaderMap, access: i64) -> ApiResult<Arc<Holder>> {
+/// Who holds the key that an opening carries, if the key counts now; and the version of accounts and keys which that is of.
+pub async fn opens(state: &State, headers: &HeaderMap) -> ApiResult<(Known, i64)> {
     let key = offered_key(headers)?;
-    let found = state.callers.find_as_of(&key, Some(access)).await?;
-    let (_, holder) = found.ok_or_else(ApiError::invalid_key)?;
-    holder.check_key(state.clock.now())?;
-    Ok(holder)
+    let found = state.callers.look_at(&key).await?;
+    let (known, access) = found.ok_or_else(ApiError::invalid_key)?;
+    known.holder.check_key(state.clock.now())?;
+    Ok((known, access))
 }

@@ -2,10 +2,11 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     time::Duration,
 };
 
+use mio::net::TcpListener;
 use tokio::{
     io::{Interest, unix::AsyncFd},
     net::TcpSocket,
@@ -29,7 +30,7 @@ impl Listener {
         // a restart need not wait for what the last process left in the kernel
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?.into_std()?;
+        let listener = TcpListener::from_std(socket.listen(BACKLOG)?.into_std()?);
         Socket::prepare(&listener, unanswered_for)?;
         // SAFETY: it keeps its descriptor, and is owned by what is made of it.
         Ok(Listener(unsafe { AsyncFd::register(listener) }?))
@@ -43,8 +44,8 @@ impl Listener {
     /// The next connection, which does not block, and its peer. Safe to drop while waiting.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let accept = |listener: &TcpListener| listener.accept();
+        // in one call of the system
         let (tcp, peer) = self.0.async_io(Interest::READABLE, accept).await?;
-        tcp.set_nonblocking(true)?;
-        Ok((tcp, peer))
+        Ok((tcp.into(), peer))
     }
 }

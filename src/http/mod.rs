@@ -103,6 +103,8 @@ pub mod docs;
 
 pub mod router;
 
+pub mod door;
+
 #[cfg(test)]
 mod openapi_test;
 

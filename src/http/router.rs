@@ -27,7 +27,7 @@ use super::{
 /// Smaller answers are sent as they are.
 const COMPRESS_ABOVE_BYTES: u64 = 512;
 
-/// The main listener.
+/// The main listener, within [`super::door`].
 pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::signals);
     let log = Router::new()
@@ -80,15 +80,6 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/readyz", get(ops::readyz))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(
-            state.clone(),
-            guard::every_request,
-        ))
-        .layer(cors(&state.config.cors_origins))
-        .layer(middleware::from_fn_with_state(
-            state.clone(),
-            guard::every_name,
-        ))
         .with_state(state)
 }
 
@@ -142,7 +133,8 @@ fn compression() -> CompressionLayer<impl tower_http::compression::Predicate> {
         .compress_when(worth_it)
 }
 
-fn cors(origins: &[String]) -> CorsLayer {
+/// Which pages may call.
+pub fn cors(origins: &[String]) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([

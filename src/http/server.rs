@@ -12,7 +12,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::{Body, Bytes, HttpBody},
     response::IntoResponse as _,
 };
@@ -30,11 +29,11 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt as _;
 
 use super::{
     config::{Config, MAX_HEAD_BYTES, MAX_HEAD_FIELDS},
     connections::{Connections, CountedAddress},
+    door::Door,
     error::ApiError,
     guard::AboveCap,
     h2,
@@ -63,8 +62,8 @@ const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
 
 /// One listener and its connections.
 pub struct Server {
-    /// What it serves.
-    pub router: Router,
+    /// What answers.
+    pub door: Door,
     /// Settings.
     pub config: Config,
     /// Set where it speaks TLS.
@@ -211,12 +210,22 @@ impl Server {
     }
 
     /// Finds out which protocol it speaks, and serves it in that; until its end, or until its stream leaves.
-    async fn welcome(self: Arc<Self>, mut accepted: Accepted) -> Option<Bare<Socket>> {
+    async fn welcome(self: Arc<Self>, accepted: Accepted) -> Option<Bare<Socket>> {
+        let io = SocketIo::new(accepted.socket.clone(), self.hub_metrics.clone()).ok()?;
+        match self.tls.clone() {
+            None => self.serve(accepted, io).await,
+            // its room is several times that of the others, who are not to take as much
+            Some(tls) => Box::pin(self.welcome_by_tls(&tls, accepted, io)).await,
+        }
+    }
+
+    async fn welcome_by_tls(
+        self: Arc<Self>,
+        tls: &Tls,
+        mut accepted: Accepted,
+        io: SocketIo,
+    ) -> Option<Bare<Socket>> {
         let socket = accepted.socket.clone();
-        let io = SocketIo::new(socket.clone(), self.hub_metrics.clone()).ok()?;
-        let Some(tls) = &self.tls else {
-            return self.serve(accepted, io).await;
-        };
         let opening = tokio::select! {
             biased;
             () = socket.killed() => return None,
@@ -372,10 +381,12 @@ impl Server {
         if let Some(exit) = exit {
             request.extensions_mut().insert(exit.clone());
         }
-        let Ok(response) = self.router.clone().oneshot(request).await;
+        let response = self.door.answer(request).await;
         if let Some(exit) = exit.filter(|exit| exit.is_leaving()) {
             // its body stays behind
-            exit.keep(counted.take());
+            if let Some(counted) = counted.take() {
+                exit.keep(counted);
+            }
         }
         response.map(|body| Counting {
             body,

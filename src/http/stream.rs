@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    Extension,
     body::Body,
-    extract::State as Shared,
-    http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header},
-    response::Response,
+    extract::{Request, State as Shared},
+    http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header, request::Parts},
+    response::{IntoResponse as _, Response},
 };
 use serde::Serialize;
 use serde_json::json;
@@ -16,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{
     access,
+    caller::Known,
     error::{ApiError, ApiResult},
     guard,
     leaving::Exit,
@@ -36,6 +36,7 @@ use crate::{
         seats::{SeatGuard, Taken},
         stream,
         transport::Transport,
+        wire::Keep,
     },
     model::{
         account::Holder,
@@ -47,6 +48,8 @@ use crate::{
     },
 };
 
+/// Where it is opened.
+pub const PATH: &str = "/api/signals/stream";
 /// `1`: take the seat even from a holder that is alive.
 pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
 
@@ -77,40 +80,53 @@ pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
         (status = 429, description = "The key's stream is open already: `connection_limit`; or it was opened too often: `rate_limited`", body = super::schema::ErrorBody),
     ),
 )]
-pub async fn open(
-    Shared(state): Shared<Arc<State>>,
-    Extension(socket): Extension<Arc<dyn Transport>>,
-    Extension(client): Extension<ClientAddress>,
-    exit: Option<Extension<Exit>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-) -> ApiResult {
+pub async fn open(Shared(state): Shared<Arc<State>>, request: Request) -> ApiResult {
+    let (mut parts, _) = request.into_parts();
+    let exit = parts.extensions.remove::<Exit>();
+    let socket = parts.extensions.remove::<Arc<dyn Transport>>();
+    let client = parts.extensions.remove::<ClientAddress>();
+    let (Some(socket), Some(client)) = (socket, client) else {
+        return Err(ApiError::internal(&"a request that came by no connection"));
+    };
+    let Parts {
+        method,
+        uri,
+        headers,
+        ..
+    } = parts;
     if method == Method::HEAD {
         // what a GET would begin with, without taking the seat
         StreamQuery::parse(uri.query().unwrap_or_default())?;
-        let look = look(&state).await?;
-        let holder = guard::holder(&state, &headers, look.access).await?;
-        holder.check_stream(&state.plans, state.clock.now())?;
+        let (known, _) = guard::opens(&state, &headers).await?;
+        known.holder.check_stream(&state.plans, state.clock.now())?;
         return Ok(reply::stream_head(Body::empty()));
     }
-    match open_checked(&state, &socket, client, exit, &uri, &headers).await {
+    let mut known = None;
+    let opened = open_checked(&state, &socket, client, exit, &uri, &headers, &mut known).await;
+    let mut response = match opened {
         Err(error)
             if error.status() == StatusCode::SERVICE_UNAVAILABLE && reply::comes_back(&headers) =>
         {
-            Ok(reply::come_back(error.code(), state.retry_ms()))
+            reply::come_back(error.code(), state.retry_ms())
         }
-        other => other,
+        other => other.into_response(),
+    };
+    // where the key stands is told without looking it up once more
+    if let Some(known) = known {
+        response.extensions_mut().insert(known);
     }
+    Ok(response)
 }
 
+/// `known`: who asks by a key, as soon as that is known.
 async fn open_checked(
     state: &Arc<State>,
     socket: &Arc<dyn Transport>,
     client: ClientAddress,
-    exit: Option<Extension<Exit>>,
+    exit: Option<Exit>,
     uri: &Uri,
     headers: &HeaderMap,
+    known: &mut Option<Known>,
 ) -> ApiResult {
     let resumes = headers.get(LAST_EVENT_ID).is_some_and(|id| !id.is_empty());
     let mut query = StreamQuery::parse(uri.query().unwrap_or_default())?;
@@ -122,15 +138,18 @@ async fn open_checked(
             "together with since or last_event_id: where the replay begins",
         ));
     }
-    let before = look(state).await?;
-    let (holder, ticket) = match query.ticket.take() {
+    let (holder, access, ticket) = match query.ticket.take() {
         Some(ticket) => {
+            let before = look(state).await?;
             let _turn = guard::take_turn(state).await?;
             let hash = ticket_hash(ticket.reveal());
             let (holder, spent) = spend_ticket(state, hash, resumes).await?;
-            (Arc::new(holder), Some(spent))
+            (Arc::new(holder), before.access, Some(spent))
         }
-        None => (guard::holder(state, headers, before.access).await?, None),
+        None => {
+            let (asking, access) = guard::opens(state, headers).await?;
+            (known.insert(asking).holder.clone(), access, None)
+        }
     };
     holder.check_stream(&state.plans, state.clock.now())?;
     let often = state.connects.admit(&holder.key.id, Instant::now());
@@ -144,8 +163,8 @@ async fn open_checked(
     };
     let connection = state.hub.seats.next_connection();
     let seat = Seat::new(
-        holder.key.id.clone(),
-        holder.account.id.clone(),
+        holder.key.id.as_str().into(),
+        holder.account.id.as_str().into(),
         connection,
         state.clock.now(),
         client,
@@ -159,7 +178,7 @@ async fn open_checked(
     })?;
     // revoked while the seat was fought for? From here on, the access watcher knows this stream
     let now = look(state).await?;
-    let holder = match now.access == before.access {
+    let holder = match now.access == access {
         true => holder,
         false => {
             let _turn = guard::take_turn(state).await?;
@@ -190,7 +209,7 @@ async fn open_checked(
 fn hand_over(
     state: &Arc<State>,
     socket: &Arc<dyn Transport>,
-    exit: Option<Extension<Exit>>,
+    exit: Option<Exit>,
     seat: SeatGuard,
     holder: &Holder,
     query: StreamQuery,
@@ -233,8 +252,12 @@ fn hand_over(
         key = %seat.key_id, connection = seat.connection, peer = %seat.peer, after = opening.at, "stream opened"
     );
     let opened = Instant::now();
-    if let Some(Extension(exit)) = exit {
-        let body = exit.leave(seat, opening, opened, Box::new(ticket));
+    if let Some(exit) = exit {
+        let keep: Keep = match ticket {
+            Some(ticket) => Box::new(ticket),
+            None => Box::new(()),
+        };
+        let body = exit.leave(seat, opening, opened, keep);
         let mut head = reply::stream_head(body);
         // it is the connection's last answer
         let close = header::HeaderValue::from_static("close");
@@ -363,8 +386,7 @@ pub struct NewTicket {
     responses((status = 200, description = "The ticket", body = NewTicket)),
 )]
 pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> ApiResult {
-    let look = look(&state).await?;
-    let holder = guard::holder(&state, &headers, look.access).await?;
+    let (Known { holder, .. }, _) = guard::opens(&state, &headers).await?;
     let now = state.clock.now();
     holder.check_stream(&state.plans, now)?;
     let text = format!(
@@ -398,7 +420,7 @@ pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) 
 mod tests {
     use super::*;
 
-    fn size<A, B, C, D, E, R>(_: impl Fn(A, B, C, D, E) -> R) -> usize {
+    fn size<A, B, C, D, E, F, R>(_: impl Fn(A, B, C, D, E, F) -> R) -> usize {
         size_of::<R>()
     }
 
@@ -410,7 +432,8 @@ mod tests {
              socket: Of<Arc<dyn Transport>>,
              client,
              uri: Of<Uri>,
-             headers| { open_checked(state, socket, client, None, uri, headers) };
+             headers,
+             known| { open_checked(state, socket, client, None, uri, headers, known) };
         // thousands may come at once, and what each takes for a moment is room that streams keep others from
         let size = size(opens);
         assert!(size <= 4_096, "{size} bytes");

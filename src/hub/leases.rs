@@ -188,7 +188,7 @@ impl Leases {
                 // it is not granted yet: whoever grants it sees that a round has begun
                 continue;
             };
-            if own.get(&seat.key_id).is_none_or(|now| *now < fence) {
+            if own.get(&*seat.key_id).is_none_or(|now| *now < fence) {
                 tracing::info!(key = %seat.key_id, connection = seat.connection, "another node has this key's stream by now");
                 self.seats.evict(&seat, End::Error(Ending::Superseded));
             }
@@ -210,7 +210,7 @@ impl Leases {
             // read first: what is granted in one round and comes to be known in the next may be lost already
             let round = *self.tenure.round();
             let application = self.applications.make(Applicant {
-                key_id: seat.key_id.clone(),
+                key_id: seat.key_id.to_string(),
                 connection: seat.connection,
                 connected_at: seat.connected_at,
                 peer: seat.peer.to_string(),

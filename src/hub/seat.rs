@@ -55,9 +55,9 @@ pub struct Place {
 /// One live stream, as its rivals, the operator and the access watcher see it.
 pub struct Seat {
     /// The key's id.
-    pub key_id: String,
+    pub key_id: Box<str>,
     /// The account's id.
-    pub account_id: String,
+    pub account_id: Box<str>,
     /// This connection, unlike any other of this process.
     pub connection: u64,
     /// Since when.
@@ -72,9 +72,9 @@ pub struct Seat {
     lapse: Mutex<Option<Lapse>>,
     /// The lapse's moment, `NEVER` without one: to be read before every signal.
     lapses_at: AtomicI64,
-    lapse_changed: Notify,
     end: OnceLock<End>,
-    ended: Notify,
+    /// Of its end, or that its lapse was moved.
+    changed: Notify,
     probe_wanted: AtomicBool,
     probe: Notify,
     watcher: Mutex<Option<(Arc<dyn Watcher>, Place)>>,
@@ -100,8 +100,8 @@ impl Seat {
     /// A seat for a connection.
     #[must_use]
     pub fn new(
-        key_id: String,
-        account_id: String,
+        key_id: Box<str>,
+        account_id: Box<str>,
         connection: u64,
         connected_at: Time,
         peer: ClientAddress,
@@ -120,9 +120,8 @@ impl Seat {
             fence: OnceLock::new(),
             lapses_at: AtomicI64::new(moment(lapse)),
             lapse: Mutex::new(lapse),
-            lapse_changed: Notify::new(),
             end: OnceLock::new(),
-            ended: Notify::new(),
+            changed: Notify::new(),
             probe_wanted: AtomicBool::new(false),
             probe: Notify::new(),
             watcher: Mutex::new(None),
@@ -150,7 +149,7 @@ impl Seat {
     pub fn end(&self, end: End) {
         if self.end.set(end).is_ok() {
             // one permit is kept for a stream that is not waiting just now
-            self.ended.notify_one();
+            self.changed.notify_one();
             self.tell();
         }
     }
@@ -161,14 +160,9 @@ impl Seat {
         self.end.get().copied()
     }
 
-    /// Resolves when the stream has to end. For the one task that runs the stream.
-    pub async fn ended(&self) -> End {
-        loop {
-            if let Some(end) = self.ending() {
-                return end;
-            }
-            self.ended.notified().await;
-        }
+    /// Resolves when it was ended, or its lapse moved, since this was last awaited; at times for no reason. For the one task that runs the stream.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// The socket, while it lives.
@@ -253,7 +247,7 @@ impl Seat {
             *held = lapse;
             self.lapses_at.store(moment(lapse), Ordering::Release);
         }
-        self.lapse_changed.notify_one();
+        self.changed.notify_one();
         self.tell();
     }
 
@@ -261,11 +255,6 @@ impl Seat {
     #[must_use]
     pub fn may_lapse(&self) -> bool {
         self.lapses_at.load(Ordering::Acquire) != NEVER
-    }
-
-    /// Resolves when the lapse was moved.
-    pub async fn lapse_moved(&self) {
-        self.lapse_changed.notified().await;
     }
 
     /// What it has lapsed as at `now`, if it has.

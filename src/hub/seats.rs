@@ -1,7 +1,9 @@
 //! Seats: at most one live stream of this node per key. A rival probes the holder first, then decides.
 
 use std::{
+    borrow::Borrow,
     collections::VecDeque,
+    hash::{Hash, Hasher},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -34,10 +36,34 @@ pub struct Taken {
     pub flapping: bool,
 }
 
+/// A seat, to be found by its key's id, which it holds itself: at thousands of streams, a second copy of each is not small.
+#[derive(Debug)]
+struct ByKey(Arc<Seat>);
+
+impl Borrow<str> for ByKey {
+    fn borrow(&self) -> &str {
+        &self.0.key_id
+    }
+}
+
+impl Hash for ByKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.key_id.hash(state);
+    }
+}
+
+impl PartialEq for ByKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.key_id == other.0.key_id
+    }
+}
+
+impl Eq for ByKey {}
+
 /// All seats of this node.
 #[derive(Debug)]
 pub struct Seats {
-    seats: DashMap<String, Arc<Seat>>,
+    seats: DashMap<ByKey, ()>,
     /// When living holders were superseded, by key, for a minute.
     takeovers: DashMap<String, VecDeque<Instant>>,
     next_connection: AtomicU64,
@@ -106,7 +132,7 @@ impl Seats {
     /// All seats now taken, the oldest connection first.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Seat>> {
-        let all = self.seats.iter().map(|entry| entry.value().clone());
+        let all = self.seats.iter().map(|entry| entry.key().0.clone());
         let mut all: Vec<_> = all.collect();
         all.sort_unstable_by_key(|seat| seat.connection);
         all
@@ -117,8 +143,8 @@ impl Seats {
     pub fn restless(&self, also: impl Fn(&Seat) -> bool) -> Vec<Arc<Seat>> {
         let rests = |seat: &Seat| seat.socket().is_some_and(|socket| socket.is_at_rest());
         let all = self.seats.iter();
-        let some = all.filter(|seat| also(seat.value()) || !rests(seat.value()));
-        let mut some: Vec<_> = some.map(|entry| entry.value().clone()).collect();
+        let some = all.filter(|entry| also(&entry.key().0) || !rests(&entry.key().0));
+        let mut some: Vec<_> = some.map(|entry| entry.key().0.clone()).collect();
         some.sort_unstable_by_key(|seat| seat.connection);
         some
     }
@@ -126,7 +152,7 @@ impl Seats {
     /// The seat of a key, if it is taken.
     #[must_use]
     pub fn of_key(&self, key_id: &str) -> Option<Arc<Seat>> {
-        self.seats.get(key_id).map(|seat| seat.clone())
+        self.seats.get(key_id).map(|entry| entry.key().0.clone())
     }
 
     /// How many are taken.
@@ -148,15 +174,15 @@ impl Seats {
         }
         let seat = Arc::new(seat);
         loop {
-            let holder = match self.seats.entry(seat.key_id.clone()) {
+            let holder = match self.seats.entry(ByKey(seat.clone())) {
                 Entry::Vacant(free) => {
-                    free.insert(seat.clone());
+                    free.insert(());
                     return Ok(SeatGuard {
                         seat,
                         seats: self.clone(),
                     });
                 }
-                Entry::Occupied(taken) => taken.get().clone(),
+                Entry::Occupied(taken) => taken.key().0.clone(),
             };
             if holder.is_opening() {
                 holder.settled().await;
@@ -241,8 +267,8 @@ impl Seats {
 
     fn holds(&self, seat: &Seat) -> bool {
         self.seats
-            .get(&seat.key_id)
-            .is_some_and(|holder| holder.connection == seat.connection)
+            .get(&*seat.key_id)
+            .is_some_and(|holder| holder.key().0.connection == seat.connection)
     }
 
     /// Counts a takeover from a holder that looks alive; false when there were too many within a minute.
@@ -258,7 +284,7 @@ impl Seats {
                     .is_some_and(|at| now.duration_since(*at) < MINUTE)
             });
         }
-        let mut times = self.takeovers.entry(holder.key_id.clone()).or_default();
+        let mut times = self.takeovers.entry(holder.key_id.to_string()).or_default();
         while times
             .front()
             .is_some_and(|at| now.duration_since(*at) >= MINUTE)
@@ -306,8 +332,8 @@ impl Seats {
     /// Removes this seat if it is still the key's; an old connection's clean-up never frees a new one's.
     fn remove(&self, seat: &Arc<Seat>) -> bool {
         self.seats
-            .remove_if(&seat.key_id, |_, holder| {
-                holder.connection == seat.connection
+            .remove_if(&*seat.key_id, |holder, ()| {
+                holder.0.connection == seat.connection
             })
             .is_some()
     }

@@ -453,6 +453,9 @@ async fn interruption(
     retry_ms: u32,
 ) -> Over {
     loop {
+        if let Some(end) = seat.ending() {
+            return Over::by(end, retry_ms);
+        }
         let now = hub.clock.now();
         if let Some(ending) = seat.lapsed(now) {
             seat.end(End::Error(ending));
@@ -464,9 +467,8 @@ async fn interruption(
         });
         tokio::select! {
             biased;
-            end = seat.ended() => return Over::by(end, retry_ms),
+            () = seat.changed() => {}
             () = out.closed() => return Over::Silent("client_gone"),
-            () = seat.lapse_moved() => {}
             () = tokio::time::sleep(Duration::from_micros(left as u64)) => {}
         }
     }

@@ -162,8 +162,8 @@ pub(super) const NOW: Time = Time(1_000);
 /// A seat for a connection.
 pub(super) fn seat(connection: u64, transport: &Arc<dyn Transport>, lapse: Option<Lapse>) -> Seat {
     Seat::new(
-        format!("key {connection}"),
-        "account".to_owned(),
+        format!("key {connection}").into(),
+        "account".into(),
         connection,
         Time(0),
         transport.peer().into(),

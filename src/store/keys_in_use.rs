@@ -21,6 +21,8 @@ pub struct InUse {
     pub holder: Holder,
     /// Its requests, if it ever made one.
     pub counters: Option<Counters>,
+    /// The version of accounts and keys that this is of.
+    pub access: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -32,9 +34,10 @@ struct Row {
     today: Option<i64>,
     this_month: Option<i64>,
     total: Option<i64>,
+    access: i64,
 }
 
-const IN_USE: &str = "select k.hash, u.day, u.today, u.this_month, u.total,
+const IN_USE: &str = "select k.hash, (select version from access_version) as access, u.day, u.today, u.this_month, u.total,
     k.id, k.account_id, k.kind, k.prefix, k.created_at, k.expires_at, k.revoked_at,
     a.name as account_name, a.plan as account_plan, a.expires_at as account_expires_at,
     a.suspended_at as account_suspended_at, a.created_at as account_created_at
@@ -70,9 +73,12 @@ impl Db {
                 }
                 _ => None,
             };
-            let holder = Holder::from(row.holder);
-            let hash = *by_text.get(&row.hash)?;
-            Some((hash, InUse { holder, counters }))
+            let in_use = InUse {
+                holder: Holder::from(row.holder),
+                counters,
+                access: row.access,
+            };
+            Some((*by_text.get(&row.hash)?, in_use))
         });
         Ok(in_use.collect())
     }

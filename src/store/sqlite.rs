@@ -58,6 +58,7 @@ pub(crate) async fn open(data_dir: &Path, config: &Config) -> StoreResult<Opened
     let alone = lock(data_dir).await?;
     let write = SqlitePoolOptions::new()
         .max_connections(1)
+        .test_before_acquire(false)
         // A commit that meets a full disk is rolled back by SQLite itself. The pool's own ROLLBACK then fails, and the
         // connection would count as inside a transaction for ever: it is replaced.
         .after_release(|connection, _| {
@@ -75,6 +76,8 @@ pub(crate) async fn open(data_dir: &Path, config: &Config) -> StoreResult<Opened
     drop(alone);
     let read = SqlitePoolOptions::new()
         .max_connections(config.readers.max(1))
+        // there is nobody who could have gone away meanwhile, and each question would cost one more way to a thread and back
+        .test_before_acquire(false)
         .connect_with(options)
         .await?;
     Ok(Opened {

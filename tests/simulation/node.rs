@@ -199,8 +199,8 @@ impl Node {
         let connection = hub.seats.next_connection();
         let transport: Arc<dyn Transport> = wire.clone();
         let seat = Seat::new(
-            key.to_owned(),
-            "account".to_owned(),
+            key.into(),
+            "account".into(),
             connection,
             hub.clock.now(),
             wire.peer().into(),
@@ -325,7 +325,7 @@ async fn check_access(node: &Node) -> Result<(), &'static str> {
     let revoked = tokio::time::timeout(Duration::from_secs(1), node.line.revoked());
     let revoked = revoked.await.unwrap_or(Err("no answer"))?;
     for seat in node.hub.seats.all() {
-        if revoked.contains(&seat.key_id) {
+        if revoked.contains(&*seat.key_id) {
             seat.end(End::Error(Ending::KeyRevoked));
         }
     }
