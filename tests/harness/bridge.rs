@@ -169,8 +169,8 @@ impl Bridge {
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             };
         };
-        // a socket with little room has a narrow window; as much again waits for any other socket at its server
-        let room = 2 * socket2::SockRef::from(&self.tcp).recv_buffer_size()?;
+        // a socket with little room has a narrow window
+        let room = socket2::SockRef::from(&self.tcp).recv_buffer_size()?;
         let window = u32::try_from(room).map_or(WINDOW, |room| room.min(WINDOW));
         let mut builder = Builder::new();
         builder.initial_window_size(window).enable_push(false);
