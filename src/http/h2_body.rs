@@ -1,4 +1,4 @@
-//! A response's body on an HTTP/2 stream: in slices that are counted when they leave, and not over before the last of them has left.
+//! A response's body on an HTTP/2 stream: in slices whose bytes are counted as they leave, and not over before the last of them has left.
 
 use std::{
     pin::Pin,
