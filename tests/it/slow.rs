@@ -16,7 +16,7 @@ use super::{
 const SIGNALS: u32 = 100;
 const SLOW: &str = "sigcast_stream_closes_total{reason=\"slow_consumer\"}";
 
-/// A signal that fills buffers; the narrowest of a test's, 16 kB with HTTP/2, holds one whole.
+/// A signal that fills buffers; the window of a narrow socket that speaks HTTP/2, 16 kB, holds one whole.
 fn heavy(n: u32) -> Value {
     let mut signal = sample(n);
     signal["note"] = json!("x".repeat(12_000));
