@@ -198,6 +198,7 @@ fn open_to_all(address: SocketAddr, setting: &Setting<'_>) -> Vec<Target> {
         host: "bench".to_owned(),
         path: "/stream".to_owned(),
         headers: Vec::new(),
+        tls: None,
     };
     vec![target; setting.streams]
 }

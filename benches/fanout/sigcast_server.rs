@@ -80,6 +80,7 @@ impl Keys {
             host: "bench".to_owned(),
             path: "/api/signals/stream".to_owned(),
             headers: vec![("authorization".to_owned(), format!("Bearer {key}"))],
+            tls: None,
         };
         self.keys.iter().take(streams).map(target).collect()
     }

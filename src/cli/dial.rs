@@ -11,9 +11,10 @@ use hyper::{
     client::conn::http1,
     header::{self, HeaderValue},
 };
-use hyper_rustls::MaybeHttpsStream;
+use hyper_rustls::{ConfigBuilderExt as _, MaybeHttpsStream};
 use rustls::{
-    RootCertStore,
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use tokio::time::timeout;
@@ -26,6 +27,9 @@ pub const STREAM_PATH: &str = "/api/signals/stream";
 
 /// No refusal's body is read beyond this.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
+
+/// Who is trusted is settled.
+pub type Trust = ConfigBuilder<ClientConfig, WantsClientCert>;
 
 /// Where to connect, as whom.
 #[derive(Clone)]
@@ -107,20 +111,7 @@ impl Target {
 
     /// Trusts the certificate authorities of this PEM file, and no others.
     pub fn trusting(mut self, file: &Path) -> anyhow::Result<Self> {
-        let name = file.display();
-        let mut roots = RootCertStore::empty();
-        let certificates = CertificateDer::pem_file_iter(file)
-            .with_context(|| format!("{name} cannot be read"))?;
-        for certificate in certificates {
-            let certificate = certificate.with_context(|| format!("{name} is not PEM"))?;
-            roots
-                .add(certificate)
-                .with_context(|| format!("{name} holds a certificate that cannot be trusted"))?;
-        }
-        if roots.is_empty() {
-            bail!("{name} holds no certificate");
-        }
-        self.connector = web::connector_with(web::tls().with_root_certificates(roots));
+        self.connector = web::connector_with(trusting(Some(file))?);
         Ok(self)
     }
 
@@ -236,6 +227,27 @@ impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.response.headers().get(name)?.to_str().ok()
     }
+}
+
+/// TLS with whoever the certificate authorities of this PEM file vouch for, and no others; without a file, the public ones.
+pub fn trusting(file: Option<&Path>) -> anyhow::Result<Trust> {
+    let Some(file) = file else {
+        return Ok(web::tls().with_webpki_roots());
+    };
+    let name = file.display();
+    let mut roots = RootCertStore::empty();
+    let certificates =
+        CertificateDer::pem_file_iter(file).with_context(|| format!("{name} cannot be read"))?;
+    for certificate in certificates {
+        let certificate = certificate.with_context(|| format!("{name} is not PEM"))?;
+        roots
+            .add(certificate)
+            .with_context(|| format!("{name} holds a certificate that cannot be trusted"))?;
+    }
+    if roots.is_empty() {
+        bail!("{name} holds no certificate");
+    }
+    Ok(web::tls().with_root_certificates(roots))
 }
 
 /// The innermost cause, which is the one that names the trouble.

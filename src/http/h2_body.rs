@@ -1,4 +1,4 @@
-//! A response's body on an HTTP/2 stream: in slices that are counted when they leave, and not over before the last of them has left.
+//! A response's body on an HTTP/2 stream: in slices whose bytes are counted as they leave, and not over before the last of them has left.
 
 use std::{
     pin::Pin,
@@ -9,9 +9,9 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use hyper::body::{Body, Frame, SizeHint};
 
-use super::h2_stream::H2Stream;
+use super::h2_stream::{H2Stream, Handed};
 
-/// What is told of a slow reader is told by the slice.
+/// More than this does not wait in the connection when a window is shut.
 const SLICE: usize = 4 * 1024;
 
 /// A body and the stream that it goes to.
@@ -34,13 +34,13 @@ impl<B> H2Body<B> {
 }
 
 impl<B: Body<Data = Bytes> + Unpin> Body for H2Body<B> {
-    type Data = Bytes;
+    type Data = Handed;
     type Error = B::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Handed>, B::Error>>> {
         loop {
             if self.rest.has_remaining() {
                 let bytes = self.rest.len().min(SLICE);
@@ -52,7 +52,11 @@ impl<B: Body<Data = Bytes> + Unpin> Body for H2Body<B> {
             match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => self.rest = data,
-                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                    Err(other) => {
+                        if let Ok(trailers) = other.into_trailers() {
+                            return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                        }
+                    }
                 },
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => {
@@ -102,9 +106,9 @@ mod tests {
         let mut got = Vec::new();
         while let Some(frame) = body.frame().await {
             let slice = frame.unwrap().into_data().unwrap();
-            assert!(slice.len() <= SLICE);
-            assert_eq!(stream.left(), slice.len() as u64);
-            got.extend_from_slice(&slice);
+            assert!(slice.remaining() <= SLICE);
+            assert_eq!(stream.left(), slice.remaining() as u64);
+            got.extend_from_slice(slice.chunk());
         }
         assert_eq!(got, whole);
     }

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tokio::sync::Notify;
 
 use crate::hub::{
@@ -104,16 +104,17 @@ impl H2Stream {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts bytes that go to the connection now, and counts them again when it lets go of them. `last`: those of a frame that it was
-    /// marked for.
-    pub fn hand_over(self: &Arc<Self>, bytes: Bytes, last: bool) -> Bytes {
+    /// Counts bytes that go to the connection now, and counts them again as it writes them, or throws them away. `last`: those of a frame
+    /// that it was marked for.
+    pub fn hand_over(self: &Arc<Self>, bytes: Bytes, last: bool) -> Handed {
         self.handed.fetch_add(bytes.len() as u64, Ordering::AcqRel);
         let mark = if last { self.state().mark.take() } else { None };
-        Bytes::from_owner(Handed {
+        Handed {
             stream: self.clone(),
+            not_passed: bytes.len() as u64,
             bytes,
             mark,
-        })
+        }
     }
 
     /// Bytes handed over that have not passed.
@@ -233,16 +234,31 @@ impl Drop for H2Stream {
     }
 }
 
-/// Bytes in the connection's hands.
-struct Handed {
+/// Bytes in the connection's hands, which takes as many of them as the stream's window lets through: a peer that opens it by a few is
+/// seen to take these few. The last one passes when the connection lets go of all: short ones it copies before it writes them.
+#[derive(Debug)]
+pub struct Handed {
     stream: Arc<H2Stream>,
     bytes: Bytes,
+    not_passed: u64,
     mark: Option<Mark>,
 }
 
-impl AsRef<[u8]> for Handed {
-    fn as_ref(&self) -> &[u8] {
+impl Buf for Handed {
+    fn remaining(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn chunk(&self) -> &[u8] {
         &self.bytes
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        let not_passed = (self.bytes.len() as u64).max(1).min(self.not_passed);
+        let passed = self.not_passed - not_passed;
+        self.not_passed = not_passed;
+        self.stream.passed.fetch_add(passed, Ordering::AcqRel);
     }
 }
 
@@ -252,8 +268,7 @@ impl Drop for Handed {
         if let Some(mark) = self.mark.filter(|_| !stream.is_closed()) {
             mark.leaves(&stream.link.metrics, 1, Instant::now());
         }
-        let bytes = self.bytes.len() as u64;
-        stream.passed.fetch_add(bytes, Ordering::AcqRel);
+        stream.passed.fetch_add(self.not_passed, Ordering::AcqRel);
         if stream.left() == 0
             && let Some(waker) = stream.state().waker.take()
         {
@@ -295,18 +310,23 @@ mod tests {
     #[tokio::test]
     async fn what_waits_is_what_has_not_left() {
         let (stream, _peer) = connected().await;
-        let one = stream.hand_over(piece(100), true);
-        let other = stream.hand_over(piece(50), true);
+        let mut one = stream.hand_over(piece(100), true);
+        let mut other = stream.hand_over(piece(50), true);
         assert_eq!((stream.written(), stream.left()), (150, 150));
-        let part = one.slice(..10);
+        one.advance(90);
+        assert_eq!(stream.left(), 60, "as many as the window let through");
+        one.advance(10);
+        assert_eq!(stream.left(), 51, "copied, it may be, and not written");
         drop(one);
-        assert_eq!(stream.left(), 150, "some of it is still there");
-        drop(part);
+        assert_eq!(stream.left(), 50);
+        other.advance(0);
         assert_eq!(stream.left(), 50);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(stream.poll_passed(&mut cx).is_pending());
         drop(other);
         assert!(stream.poll_passed(&mut cx).is_ready());
+        drop(stream.hand_over(Bytes::new(), true));
+        assert_eq!(stream.left(), 0);
     }
 
     #[tokio::test]

@@ -4,8 +4,8 @@
 
 /// Whether servers keep their data in PostgreSQL, where nothing else is said.
 pub const ON_POSTGRES: bool = false;
-/// Whether clients connect by TLS, where nothing else is said.
-pub const ON_TLS: bool = false;
+/// What clients speak in TLS, where nothing else is said: they connect without it.
+pub const IN_TLS: Option<secure::Protocol> = None;
 
 #[path = "../cluster/mod.rs"]
 pub mod cluster;
@@ -15,7 +15,11 @@ pub mod vanish;
 
 pub mod certificate;
 
+pub mod bridge;
+
 pub mod secure;
+
+pub mod frames;
 
 pub mod wire;
 

@@ -16,10 +16,10 @@ use sqlx::Connection as _;
 
 pub use super::pipes::{collect, lines_of};
 use super::{
-    ON_TLS,
+    IN_TLS,
     certificate::Certificate,
     place::{DATABASE_URL, Place, sigcast},
-    secure::secure,
+    secure::{Protocol, secure},
     wire::{Reply, Stream, request},
 };
 
@@ -53,9 +53,9 @@ pub struct Key {
 
 impl Server {
     pub const TOKEN: &str = ADMIN_TOKEN;
-    /// Whether its clients connect by TLS.
+    /// What its clients speak in TLS; `None`: they connect without it.
     #[allow(dead_code, reason = "asked in few of the places that have servers")]
-    pub const SPEAKS_TLS: bool = ON_TLS;
+    pub const IN_TLS: Option<Protocol> = IN_TLS;
 
     pub fn start() -> Self {
         Self::with(&[])
@@ -117,7 +117,7 @@ impl Server {
         file_limit: Option<u64>,
         flags: &[&str],
     ) -> Self {
-        let certificate = ON_TLS.then(Certificate::new);
+        let certificate = IN_TLS.map(|_| Certificate::new());
         Self::all_of(place, settings, main, file_limit, flags, certificate)
     }
 
@@ -144,7 +144,11 @@ impl Server {
         let (main, admin) = (main.parse().unwrap(), "127.0.0.1:0".parse().unwrap());
         let (child, stderr, main, admin) =
             spawn(&place.folder, &settings, &flags, main, admin, file_limit);
-        secure(main, certificate.as_ref().map(|one| one.der.clone()));
+        let protocol = IN_TLS.unwrap_or(Protocol::Http1);
+        secure(
+            main,
+            certificate.as_ref().map(|one| (one.der.clone(), protocol)),
+        );
         secure(admin, None);
         Server {
             place,

@@ -9,7 +9,11 @@ use std::{
 
 use serde_json::Value;
 
-use super::secure::Line;
+pub use super::frames::{Frame, Next};
+use super::{
+    frames::{frames_of, is_whole},
+    secure::Line,
+};
 
 /// How long a test waits for what must come.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,30 +37,6 @@ pub struct Head {
 pub struct Reply {
     pub head: Head,
     pub body: Vec<u8>,
-}
-
-/// One frame of a stream.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Frame {
-    /// Empty for a comment.
-    pub event: String,
-    pub data: String,
-    pub id: String,
-    pub retry: Option<u64>,
-    /// Without the colon.
-    pub comment: String,
-    /// All of it, as sent.
-    pub raw: String,
-}
-
-/// What came next.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Next {
-    Frame(Frame),
-    /// The last chunk, or the connection's end.
-    End,
-    /// Nothing in time.
-    Silence,
 }
 
 impl Wire {
@@ -299,6 +279,8 @@ pub struct Stream {
     /// Set where the whole body is announced: it counts as one chunk.
     whole: Option<usize>,
     waiting: VecDeque<Frame>,
+    /// Of a frame that HTTP/2 has brought in pieces.
+    part: Vec<u8>,
     /// Every chunk so far.
     pub chunks: Vec<String>,
 }
@@ -329,6 +311,7 @@ impl Stream {
             whole,
             head,
             waiting: VecDeque::new(),
+            part: Vec::new(),
             chunks: Vec::new(),
         }
     }
@@ -366,7 +349,14 @@ impl Stream {
                 None => self.wire.chunk(within),
             };
             match chunk {
-                Ok(Some(chunk)) => {
+                Ok(Some(mut chunk)) => {
+                    if self.wire.line.is_bridged() {
+                        self.part.append(&mut chunk);
+                        if !is_whole(&self.part) {
+                            continue;
+                        }
+                        chunk = std::mem::take(&mut self.part);
+                    }
                     let chunk = String::from_utf8(chunk).expect("UTF-8 in every chunk");
                     self.waiting.extend(frames_of(&chunk));
                     self.chunks.push(chunk);
@@ -426,43 +416,6 @@ impl Stream {
     pub fn expect_end(&mut self) {
         assert_eq!(self.event(PATIENCE), Next::End);
     }
-}
-
-impl Frame {
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.data).unwrap_or_else(|e| panic!("{e}: {self:?}"))
-    }
-}
-
-/// Whole frames and whole comment lines: a chunk that cuts one fails the test.
-fn frames_of(chunk: &str) -> Vec<Frame> {
-    let mut frames = Vec::new();
-    let mut frame = Frame::default();
-    assert!(!chunk.contains('\r'), "a CR in {chunk:?}");
-    for line in chunk.split_inclusive('\n') {
-        let text = line
-            .strip_suffix('\n')
-            .unwrap_or_else(|| panic!("a cut line in {chunk:?}"));
-        frame.raw.push_str(line);
-        if text.is_empty() {
-            frames.push(std::mem::take(&mut frame));
-        } else if let Some(comment) = text.strip_prefix(':') {
-            assert_eq!(frame.raw, line, "a comment inside a frame in {chunk:?}");
-            comment.clone_into(&mut frame.comment);
-            frames.push(std::mem::take(&mut frame));
-        } else {
-            let (field, value) = text.split_once(": ").unwrap_or((text, ""));
-            match field {
-                "event" => value.clone_into(&mut frame.event),
-                "data" => value.clone_into(&mut frame.data),
-                "id" => value.clone_into(&mut frame.id),
-                "retry" => frame.retry = Some(value.parse().expect("digits in retry")),
-                other => panic!("an unknown field {other} in {chunk:?}"),
-            }
-        }
-    }
-    assert!(frame.raw.is_empty(), "a cut frame in {chunk:?}");
-    frames
 }
 
 /// A connection, if it can be had; one to oneself, as the loopback gives where nobody listens, is none.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     server::{Key, Server, from_now, until},
-    wire::{Next, PATIENCE, Stream, request},
+    wire::{PATIENCE, Stream, request},
 };
 
 /// The stream must end with this code, and say nothing more; how long after `since` the word came.
@@ -316,26 +316,6 @@ fn a_revoked_key_takes_its_tickets_with_it() {
     let query = format!("?ticket={}", made["ticket"].as_str().unwrap());
     let refusal = Stream::open(server.main, &query, &[]).refusal();
     refusal.expect_error(401, "invalid_api_key");
-}
-
-#[test]
-fn heads_that_mean_two_things_are_refused() {
-    let server = Server::start();
-    let key = server.alpha_key();
-    let path = "GET /api/signals/stream HTTP/1.1\r\n";
-    let bearer = format!("authorization: Bearer {}\r\n", key.text);
-    for head in [
-        format!("{path}host: a\r\nhost: b\r\n{bearer}\r\n"),
-        format!("{path}{bearer}\r\n"),
-        format!("{path}host: a\r\n{bearer}{bearer}\r\n"),
-    ] {
-        let mut wire = super::wire::Wire::connect(server.main);
-        wire.send(head.as_bytes());
-        assert_eq!(wire.head().status, 400, "{}", head.replace(&key.text, "…"));
-    }
-    let mut stream = server.listen(&key, "", &[]);
-    stream.expect_quiet(Duration::from_millis(50));
-    assert_eq!(stream.event(Duration::from_millis(50)), Next::Silence);
 }
 
 #[test]

@@ -252,12 +252,42 @@ fn what_cannot_be_measured_is_said_with_what_to_do() {
     };
     assert!(refused(&server.url(), "1").contains("--admin-token-file"));
     assert!(refused(&server.url(), "1000000").contains("ulimit"));
-    assert!(refused("https://127.0.0.1:1", "1").contains("https"));
     let mut command = bench(&server, &["--connections", "1", "--plan", "free"]);
     let child = command.spawn().unwrap();
     let (status, report, said) = ended(child);
     assert_eq!(status, 2, "{report} {said}");
     assert_eq!(report["streams"]["refused"]["403 subscription_required"], 1);
+}
+
+#[test]
+fn streams_in_tls_are_counted_as_any_others() {
+    let server = Server::with_tls(&[]);
+    let authority = server.certificate.as_ref().unwrap().cert();
+    let authority = authority.to_str().unwrap();
+    let args = ["--connections", "20", "--rate", "20", "--duration", "2s"];
+    let trusting = [&args[..], &["--ca-file", authority]].concat();
+    let (status, report, said) = ended(bench(&server, &trusting).spawn().unwrap());
+    assert_eq!(status, 0, "{report} {said}");
+    assert_eq!(report["streams"]["open_at_end"], 20);
+    let delivery = &report["delivery"];
+    for (name, count) in [("deliveries", 800), ("missing", 0), ("duplicated", 0)] {
+        assert_eq!(delivery[name], count, "{name}: {report}");
+    }
+    let wire = delivery["bytes_per_delivery"].as_f64().unwrap();
+    assert!((1_050.0..1_200.0).contains(&wire), "{wire}");
+
+    // whose certificate nobody vouches for is told nothing, no key above all
+    let (status, report, said) = ended(bench(&server, &args).spawn().unwrap());
+    assert_eq!(status, 2, "{report} {said}");
+    let refused = report["streams"]["refused"].as_object().unwrap();
+    let (reason, count) = refused.iter().next().unwrap();
+    assert!(reason.starts_with("invalid peer certificate"), "{report}");
+    assert_eq!((refused.len(), count), (1, &20.into()), "{report}");
+
+    let nowhere = ["--connections", "1", "--ca-file", "/nowhere/ca.pem"];
+    let (status, _, said) = ended(bench(&server, &nowhere).spawn().unwrap());
+    assert_eq!(status, 1, "{said}");
+    assert!(said.contains("/nowhere/ca.pem"), "{said}");
 }
 
 #[test]

@@ -141,47 +141,6 @@ fn a_key_that_reconnects_in_a_loop_is_told_to_wait() {
     server.listen(&other, "", &[]);
 }
 
-#[test]
-fn ambiguous_heads_get_the_uniform_body() {
-    let server = Server::start();
-    let key = server.alpha_key();
-    let auth = format!("authorization: Bearer {}\r\n", key.text);
-    for (to, path) in [(server.main, "/api/signals"), (server.admin, "/v1/usage")] {
-        for fields in [
-            String::new(),
-            auth.clone(),
-            format!("host: a\r\nhost: a\r\n{auth}"),
-            format!("host: a\r\nhost: b\r\n{auth}"),
-            format!("host: a\r\n{auth}{auth}"),
-            format!("host: a\r\n{auth}authorization: Bearer other\r\n"),
-            "host: a\r\nx-api-key: a\r\nx-api-key: a\r\n".to_owned(),
-        ] {
-            let mut wire = Wire::connect(to);
-            wire.send(format!("GET {path} HTTP/1.1\r\n{fields}\r\n").as_bytes());
-            wire.reply().expect_error(400, "bad_request");
-        }
-    }
-    // a body whose length is said in two ways is read as chunked, and is the last on its connection
-    let mut wire = Wire::connect(server.main);
-    wire.send(
-        format!(
-            "POST /api/signals/stream/tickets HTTP/1.1\r\nhost: a\r\n{auth}content-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n\
-             GET /livez HTTP/1.1\r\nhost: a\r\n\r\n"
-        )
-        .as_bytes(),
-    );
-    let status = wire.reply().head.status;
-    assert!([200, 400].contains(&status), "{status}");
-    wire.expect_end(PATIENCE);
-    let mut wire = Wire::connect(server.main);
-    wire.send(b"GET /livez HTTP/1.1\nhost: a\n\n");
-    assert_eq!(
-        wire.reply().head.status,
-        200,
-        "bare line feeds stay hyper's"
-    );
-}
-
 #[cfg(target_os = "linux")]
 fn limit_descriptors(pid: i32, soft: u64) -> u64 {
     let mut old = libc::rlimit {

@@ -9,7 +9,7 @@ use crate::{certificate, cluster, pipes, secure, wire};
 
 /// See the constants of these names in the harness.
 const ON_POSTGRES: bool = true;
-const ON_TLS: bool = false;
+const IN_TLS: Option<secure::Protocol> = None;
 
 #[path = "../harness/place.rs"]
 mod place;

@@ -8,7 +8,7 @@
 use crate::{certificate, pipes, place, secure, wire};
 
 /// See the constant of this name in the harness.
-const ON_TLS: bool = true;
+const IN_TLS: Option<secure::Protocol> = Some(secure::Protocol::Http1);
 
 #[path = "../harness/server.rs"]
 #[expect(
@@ -23,6 +23,8 @@ mod access;
 mod drain;
 #[path = "edge.rs"]
 mod edge;
+#[path = "heads.rs"]
+mod heads;
 #[path = "resume.rs"]
 mod resume;
 #[path = "seat.rs"]

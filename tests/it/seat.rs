@@ -99,7 +99,7 @@ fn a_holder_that_reads_slowly_keeps_its_seat() {
     server.publish_all((0..60).map(|_| json!({"pad": "x".repeat(20_000)})));
     // What a slow peer acknowledges at once is what its system lets go of at once: of TLS, whose bytes come in large writes, some 30 kB were
     // seen. At 13 kB/s that is once in 2.3 s, which is longer than a probe waits: over TLS a holder must read twice as fast.
-    let pause = Duration::from_millis(if Server::SPEAKS_TLS { 150 } else { 300 });
+    let pause = Duration::from_millis(if Server::IN_TLS.is_some() { 150 } else { 300 });
     let stop = AtomicBool::new(false);
     let (status, ended) = std::thread::scope(|scope| {
         let reader = scope.spawn(|| {

@@ -8,17 +8,18 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
+    secure::Protocol,
     server::{Key, Server, sample, until},
     wire::{Next, PATIENCE, Stream, Wire},
 };
 
-const SIGNALS: u32 = 60;
+const SIGNALS: u32 = 100;
 const SLOW: &str = "sigcast_stream_closes_total{reason=\"slow_consumer\"}";
 
-/// A signal that fills buffers.
+/// A signal that fills buffers; the window of a narrow socket that speaks HTTP/2, 16 kB, holds one whole.
 fn heavy(n: u32) -> Value {
     let mut signal = sample(n);
-    signal["note"] = json!("x".repeat(20_000));
+    signal["note"] = json!("x".repeat(12_000));
     signal
 }
 
@@ -132,16 +133,19 @@ fn one_that_reads_a_little_at_a_time_is_left_alone() {
     let bearer = format!("Bearer {}", key.text);
     wire.get("/api/signals/stream", &[("authorization", &bearer)]);
     wire.head();
-    server.publish_all((1..=SIGNALS).map(heavy));
-    let begun = Instant::now();
-    let mut read = 0;
-    while begun.elapsed() < Duration::from_secs(7) {
-        let Some(bytes) = wire.sip(300) else {
-            panic!("ended after {:?} and {read} bytes", begun.elapsed());
-        };
-        read += bytes;
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    std::thread::scope(|scope| {
+        // on a busy machine that takes its time, in which it must read as well
+        scope.spawn(|| server.publish_all((1..=SIGNALS).map(heavy)));
+        let begun = Instant::now();
+        let mut read = 0;
+        while begun.elapsed() < Duration::from_secs(7) {
+            let Some(bytes) = wire.sip(300) else {
+                panic!("ended after {:?} and {read} bytes", begun.elapsed());
+            };
+            read += bytes;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    });
     // then it stops reading: it answers, but takes nothing
     let fired = until(PATIENCE, || (server.metric(SLOW) == 1).then_some(()));
     assert!(fired.is_some(), "named for what it is: {}", server.stderr());
@@ -214,7 +218,7 @@ fn one_that_stalls_in_the_last_of_what_it_missed_is_ended_as_well() {
     let key = server.alpha_key();
     let from = format!("{}-0", server.epoch(&key));
     // more than its socket takes, and no more than is gathered for it: all has been read for it when it stalls
-    server.publish_all((1..=5).map(heavy));
+    server.publish_all((1..=8).map(heavy));
     let mut wire = Wire::narrow(server.main);
     let bearer = format!("Bearer {}", key.text);
     let headers = [("authorization", bearer.as_str()), ("last-event-id", &from)];
@@ -223,10 +227,15 @@ fn one_that_stalls_in_the_last_of_what_it_missed_is_ended_as_well() {
     stream.expect_hello();
     let ended = until(PATIENCE, || (server.metric(SLOW) == 1).then_some(()));
     assert!(ended.is_some(), "nobody looks after it");
-    let gone = until(PATIENCE, || {
-        (server.metric("sigcast_connections") == 0).then_some(())
-    });
-    assert!(gone.is_some(), "its connection stays");
+    // a connection of HTTP/2 goes on for other streams
+    let open = || match Server::IN_TLS {
+        Some(Protocol::Http2) => {
+            server.admin("GET", "/v1/connections", "").ok_json()["total"].as_u64()
+        }
+        _ => Some(server.metric("sigcast_connections")),
+    };
+    let gone = until(PATIENCE, || (open() == Some(0)).then_some(()));
+    assert!(gone.is_some(), "its connection, or stream, stays");
     drop(stream);
 }
 

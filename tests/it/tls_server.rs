@@ -15,7 +15,7 @@ use super::{
     certificate::Certificate,
     clients::{python_with, skip, succeed},
     place::sigcast,
-    secure::{secure, trusting},
+    secure::{Protocol, secure, trusting},
     server::{Key, Server, collect, until},
     wire::{PATIENCE, Wire},
 };
@@ -135,7 +135,8 @@ fn a_hangup_brings_a_new_certificate_and_ends_nothing() {
     assert_eq!(given(&server), first);
 
     server.certificate.as_mut().unwrap().renew();
-    secure(server.main, Some(certificate(&server).der.clone()));
+    let trust = certificate(&server).der.clone();
+    secure(server.main, Some((trust, Protocol::Http1)));
     server.hang_up();
     let second = certificate(&server).der.to_vec();
     let said = until(PATIENCE, || {

@@ -20,7 +20,7 @@ pub use super::{
     findings::Findings,
     frames::Stamp,
     options::Options,
-    target::Target,
+    target::{Target, Tls},
 };
 use super::{
     findings::Shared,

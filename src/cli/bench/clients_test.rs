@@ -47,6 +47,7 @@ fn targets(address: SocketAddr, count: usize) -> Vec<Target> {
         host: address.to_string(),
         path: "/stream".to_owned(),
         headers: vec![("Authorization".to_owned(), "Bearer x".to_owned())],
+        tls: None,
     };
     vec![target; count]
 }

@@ -255,7 +255,7 @@ impl Receiver {
         stream.parser = Parser::default();
         let id = stream.cursor.last_event_id();
         stream.unsent = stream.target.request(id.as_deref());
-        let mut wire = Wire::connect(stream.target.address, source).map_err(|e| broken(&e))?;
+        let mut wire = Wire::connect(&stream.target, source).map_err(|e| broken(&e))?;
         wire.register(self.poll.registry(), Token(index))
             .map_err(|e| broken(&e))?;
         stream.wire = Some(wire);
@@ -268,14 +268,15 @@ impl Receiver {
         let Some(wire) = &mut stream.wire else {
             return Ok(());
         };
-        if !stream.unsent.is_empty() && (event.is_writable() || event.is_error()) {
+        // whatever the event: in TLS, what can be written follows from what was read
+        if !stream.unsent.is_empty() || wire.has_unsent() {
             wire.check().map_err(|e| broken(&e))?;
             match wire.write(&stream.unsent) {
                 Ok(count) => drop(stream.unsent.drain(..count)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(broken(&error)),
             }
-            if stream.unsent.is_empty() {
+            if stream.unsent.is_empty() && !wire.has_unsent() {
                 stream.unsent = Vec::new();
                 let registry = self.poll.registry();
                 let only = wire.only_read(registry, Token(index));
@@ -403,6 +404,13 @@ fn broken(error: &io::Error) -> End {
     End(match error.raw_os_error() {
         Some(libc::EADDRNOTAVAIL) => "no free port at this address".to_owned(),
         Some(libc::EMFILE | libc::ENFILE) => "no free descriptor".to_owned(),
-        _ => error.kind().to_string(),
+        // a certificate that is not trusted, above all
+        _ => match error
+            .get_ref()
+            .and_then(|e| e.downcast_ref::<rustls::Error>())
+        {
+            Some(tls) => tls.to_string(),
+            None => error.kind().to_string(),
+        },
     })
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     admin::Admin,
-    clients::{Clients, Findings, Options, Stamp, Target, resolve},
+    clients::{Clients, Findings, Options, Stamp, Target, Tls, resolve},
     keys::{self, Made},
     process::Usage,
     publisher::{self, Plan, Published},
@@ -34,9 +34,12 @@ use crate::{
 /// What `bench streams` takes.
 #[derive(Debug, Clone, Args)]
 pub struct StreamsArgs {
-    /// The server; the stream's path is added unless the URL has one
+    /// The server, by http or https (HTTP/1.1 in TLS); the stream's path is added unless the URL has one
     #[arg(long, default_value = "http://127.0.0.1:8080")]
     url: String,
+    /// Trust the certificate authorities of this PEM file, and no others
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// Its admin listener, where keys are made and signals published; the token comes from SIGCAST_ADMIN_TOKEN
     #[arg(long, default_value = "http://127.0.0.1:8081", value_name = "URL")]
     admin_url: String,
@@ -185,14 +188,18 @@ impl<'a> Run<'a> {
         }
         let dialled = dial::Target::new(&args.url, "none")?;
         let address = dialled.address();
-        if address.scheme_str() == Some("https") {
-            bail!(
-                "https is not measured: give the address behind the proxy that ends TLS, as in --url http://127.0.0.1:8080"
-            );
-        }
         let authority = address.authority().context("--url names no host")?;
-        let port = address.port_u16().unwrap_or(80);
         let host = address.host().unwrap_or_default();
+        let (tls, port) = match address.scheme_str() {
+            Some("https") => {
+                let trust = dial::trusting(args.ca_file.as_deref())?;
+                let tls = Tls::http1(trust.with_no_client_auth(), host);
+                let tls = tls.with_context(|| format!("--url: no certificate names {host}"))?;
+                (Some(tls), 443)
+            }
+            _ => (None, 80),
+        };
+        let port = address.port_u16().unwrap_or(port);
         let resolved = resolve(&format!("{host}:{port}"));
         let resolved = resolved.with_context(|| format!("--url: {host} is not found"))?;
         let path = address.path_and_query().map_or("/", |path| path.as_str());
@@ -219,6 +226,7 @@ impl<'a> Run<'a> {
                 host: authority.as_str().to_owned(),
                 path: path.to_owned(),
                 headers: Vec::new(),
+                tls,
             },
             url: address.to_string(),
             admin,

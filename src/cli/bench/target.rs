@@ -1,6 +1,12 @@
 //! Where one client connects, and what it asks for there.
 
-use std::{fmt, io, net::SocketAddr};
+use std::{fmt, io, net::SocketAddr, sync::Arc};
+
+use rustls::{
+    ClientConfig,
+    client::Resumption,
+    pki_types::{InvalidDnsNameError, ServerName},
+};
 
 /// Where one client connects. Its headers may hold a key, so that nothing prints them.
 #[derive(Clone)]
@@ -13,6 +19,32 @@ pub struct Target {
     pub path: String,
     /// Headers beside `Host`, `Accept`, `Cache-Control` and `User-Agent`.
     pub headers: Vec<(String, String)>,
+    /// Where TLS is spoken.
+    pub tls: Option<Tls>,
+}
+
+/// How TLS is spoken.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Who is trusted, and what is spoken in it.
+    pub config: Arc<ClientConfig>,
+    /// Whose certificate it must be.
+    pub name: ServerName<'static>,
+}
+
+impl Tls {
+    /// HTTP/1.1 with a host, as a URL spells it. Each stream is another client's: none comes back to a session of before, which would
+    /// be cheaper for the server.
+    pub fn http1(mut config: ClientConfig, host: &str) -> Result<Self, InvalidDnsNameError> {
+        let bare = host.trim_start_matches('[').trim_end_matches(']');
+        let name = ServerName::try_from(bare.to_owned())?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::disabled();
+        Ok(Tls {
+            config: Arc::new(config),
+            name,
+        })
+    }
 }
 
 impl fmt::Debug for Target {
@@ -72,6 +104,7 @@ mod tests {
             host: "localhost".to_owned(),
             path: "/s?a=b".to_owned(),
             headers: vec![("Authorization".to_owned(), "Bearer secret".to_owned())],
+            tls: None,
         };
         target.check().unwrap();
         let request = String::from_utf8(target.request(Some("a-1"))).unwrap();

@@ -1,4 +1,5 @@
-//! One client's connection: opened without waiting, from an address of its own where one is wanted, then read and written as far as it goes.
+//! One client's connection, by TLS where that is wanted: opened without waiting, from an address of its own where one is wanted, then read
+//! and written as far as it goes.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -6,17 +7,27 @@ use std::{
 };
 
 use mio::{Interest, Registry, Token, net::TcpStream};
+use rustls::ClientConnection;
 use socket2::{Domain, Protocol, Socket, Type};
+
+use super::target::Target;
 
 /// A connection.
 #[derive(Debug)]
 pub struct Wire {
     socket: TcpStream,
+    tls: Option<Box<ClientConnection>>,
 }
 
 impl Wire {
     /// Begins to connect.
-    pub fn connect(to: SocketAddr, from: Option<IpAddr>) -> io::Result<Self> {
+    pub fn connect(target: &Target, from: Option<IpAddr>) -> io::Result<Self> {
+        let to = target.address;
+        let session = target.tls.as_ref().map(|tls| {
+            let session = ClientConnection::new(tls.config.clone(), tls.name.clone());
+            session.map(Box::new).map_err(io::Error::other)
+        });
+        let tls = session.transpose()?;
         let socket = Socket::new(
             Domain::for_address(to),
             Type::STREAM.nonblocking().cloexec(),
@@ -32,6 +43,7 @@ impl Wire {
         }
         Ok(Wire {
             socket: TcpStream::from_std(socket.into()),
+            tls,
         })
     }
 
@@ -51,14 +63,39 @@ impl Wire {
         self.socket.take_error()?.map_or(Ok(()), Err)
     }
 
-    /// Writes what can be written now; how much that was.
+    /// Writes what can be written now; how much that was. In TLS, the handshake comes first.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.write(bytes)
+        match &mut self.tls {
+            None => self.socket.write(bytes),
+            Some(tls) => rustls::Stream::new(&mut **tls, &mut self.socket).write(bytes),
+        }
     }
 
-    /// Reads what is there; 0 at the end.
+    /// Whether something that was taken has not left.
+    pub fn has_unsent(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
+    /// Reads what is there, all of it or as much as there is room for; 0 at the end.
     pub fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.socket.read(into)
+        let Some(tls) = &mut self.tls else {
+            return self.socket.read(into);
+        };
+        let mut stream = rustls::Stream::new(&mut **tls, &mut self.socket);
+        let mut count = 0;
+        // one reading gives a record
+        while count < into.len() {
+            match stream.read(&mut into[count..]) {
+                Ok(0) => break,
+                Ok(more) => count += more,
+                // without a farewell, an end all the same
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => break,
+                // what is wrong shows again, after what came before it
+                Err(_) if count > 0 => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
     }
 }
 
