@@ -113,8 +113,8 @@ impl<W: Wire> Bench<W> {
             // nobody wants the seat, so that its connection is never looked at
             let nothing = Weak::<Socket>::new();
             let seat = Seat::new(
-                format!("key-{connection}"),
-                "account".to_owned(),
+                format!("key-{connection}").into(),
+                "account".into(),
                 connection,
                 Time(0),
                 SocketAddr::from(([127, 0, 0, 1], 1)).into(),
