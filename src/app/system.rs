@@ -1,18 +1,50 @@
 //! What only the operating system gives: randomness, memory, time, how many connections there may be, and who may read what is made.
 
-use std::time::Duration;
+use std::{cell::RefCell, time::Duration};
 
 use crate::{hub::tenure::Stopwatch, model::random::Random};
+
+/// Randomness that is fetched at once, for each thread: an opening takes 40 bytes in four pieces, each of which would be a call.
+const FETCHED: usize = 1_024;
+
+struct Fetched {
+    bytes: [u8; FETCHED],
+    used: usize,
+}
+
+thread_local! {
+    static RANDOM: RefCell<Fetched> = const {
+        RefCell::new(Fetched { bytes: [0; FETCHED], used: FETCHED })
+    };
+}
 
 /// Randomness from the operating system. Without it no key may be made: the process ends.
 #[must_use]
 pub fn random() -> Random {
     Random::from_fn(|bytes| {
-        if let Err(error) = getrandom::fill(bytes) {
-            tracing::error!(%error, "the operating system gives no randomness");
-            std::process::abort();
-        }
+        RANDOM.with_borrow_mut(|fetched| {
+            if bytes.len() > FETCHED {
+                return fetch(bytes);
+            }
+            if bytes.len() > FETCHED - fetched.used {
+                fetch(&mut fetched.bytes);
+                fetched.used = 0;
+            }
+            let from = fetched.used;
+            fetched.used += bytes.len();
+            let next = &mut fetched.bytes[from..fetched.used];
+            bytes.copy_from_slice(next);
+            // what keys were made of does not stay
+            next.fill(0);
+        });
     })
+}
+
+fn fetch(bytes: &mut [u8]) {
+    if let Err(error) = getrandom::fill(bytes) {
+        tracing::error!(%error, "the operating system gives no randomness");
+        std::process::abort();
+    }
 }
 
 /// How many cores this process may use.

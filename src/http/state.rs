@@ -49,7 +49,7 @@ pub type EncodeMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 /// The database at one moment, as whoever opens a stream has to know it.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// Which version of accounts and keys; never one that was read after the head.
+    /// Which version of accounts and keys.
     pub access: i64,
     /// The log.
     pub log: Lineage,
@@ -62,9 +62,11 @@ const LOOKS_AT_ONCE: usize = 4_096;
 
 async fn look(db: Db, hub: Arc<Hub>, many: usize) -> Vec<Result<Look, LogUnavailable>> {
     let look = async {
-        let access = db.access_version().await;
-        let access = access.map_err(|error| LogUnavailable(error.to_string()))?;
-        let (log, head) = hub.head().await?;
+        let read = || async {
+            let read = db.head_and_access().await;
+            read.map_err(|error| LogUnavailable(error.to_string()))
+        };
+        let (log, head, access) = hub.head_with(read).await?;
         Ok(Look { access, log, head })
     };
     vec![look.await; many]

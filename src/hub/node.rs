@@ -117,16 +117,22 @@ impl Hub {
     }
 
     /// The head of the log, and which log that is. Where the log has gone back, and this node has yet to find out, it is waited for: what
-    /// the ring holds by then is not in the log any more.
-    pub async fn head(&self) -> Result<(Lineage, LogHead), LogUnavailable> {
+    /// the ring holds by then is not in the log any more. `read` reads it, and what else is to be of the same state of the database.
+    pub async fn head_with<T, F>(
+        &self,
+        read: impl Fn() -> F,
+    ) -> Result<(Lineage, LogHead, T), LogUnavailable>
+    where
+        F: Future<Output = Result<(LogHead, T), LogUnavailable>>,
+    {
         let mut news = self.ring.listen();
         let end = tokio::time::Instant::now() + FOLLOWS_WITHIN;
         loop {
             news.arm();
             let (log, seen) = self.ring.standing();
-            let head = self.log.head().await?;
+            let (head, more) = read().await?;
             if head.epoch == log.epoch && head.seq >= seen {
-                return Ok((log, head));
+                return Ok((log, head, more));
             }
             if tokio::time::timeout_at(end, news.heard()).await.is_err() {
                 let behind =

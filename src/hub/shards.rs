@@ -47,6 +47,8 @@ struct Inbox {
     messages: Mutex<Vec<Message>>,
     /// The thread sleeps, or is about to.
     sleeps: AtomicBool,
+    /// A task is about to rouse it.
+    roused_soon: AtomicBool,
     stopped: AtomicBool,
     streams: AtomicUsize,
     waker: Waker,
@@ -54,10 +56,26 @@ struct Inbox {
 
 impl Inbox {
     fn push(&self, message: Message) {
+        self.put(message);
+        self.rouse();
+    }
+
+    /// Of thousands who come at once, those of one turn of the runtime's tasks come together: each would wake the thread. Within a runtime.
+    fn push_soon(self: &Arc<Self>, message: Message) {
+        self.put(message);
+        if !self.roused_soon.swap(true, Ordering::SeqCst) {
+            let inbox = self.clone();
+            tokio::spawn(async move {
+                tokio::task::yield_now().await;
+                inbox.roused_soon.store(false, Ordering::SeqCst);
+                inbox.rouse();
+            });
+        }
+    }
+
+    fn put(&self, message: Message) {
         let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
         messages.push(message);
-        drop(messages);
-        self.rouse();
     }
 
     fn take(&self) -> Vec<Message> {
@@ -121,6 +139,7 @@ impl Shards {
                 waker: Waker::new(poll.registry(), WAKE)?,
                 messages: Mutex::default(),
                 sleeps: AtomicBool::new(false),
+                roused_soon: AtomicBool::new(false),
                 stopped: AtomicBool::new(false),
                 streams: AtomicUsize::new(0),
             }));
@@ -176,7 +195,7 @@ impl Shards {
             .min_by_key(|inbox| inbox.streams.load(Ordering::Relaxed));
         if let Some(inbox) = fewest {
             inbox.streams.fetch_add(1, Ordering::Relaxed);
-            inbox.push(Message::Join(Box::new(stream)));
+            inbox.push_soon(Message::Join(Box::new(stream)));
         }
     }
 

@@ -351,7 +351,12 @@ impl AsyncRead for SocketIo {
             let mut ready = ready!(self.ready.poll_read_ready(cx))?;
             match ready.try_io(|socket| socket.get_ref().read(into.initialize_unfilled())) {
                 Ok(read) => {
-                    into.advance(read?);
+                    let (read, room) = (read?, into.remaining());
+                    // less than there was room for: there is nothing more now, and to be told so would take one more call
+                    if 0 < read && read < room {
+                        ready.clear_ready();
+                    }
+                    into.advance(read);
                     return Poll::Ready(Ok(()));
                 }
                 Err(_would_block) => {}

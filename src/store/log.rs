@@ -177,6 +177,21 @@ impl Db {
         })
     }
 
+    /// The head, and the version of accounts and keys: both of one state of the database.
+    pub async fn head_and_access(&self) -> StoreResult<(LogHead, i64)> {
+        let (epoch, seq, oldest, access): (String, i64, i64, i64) = query_as(
+            "select epoch, seq, oldest, version from log_head cross join log_tail cross join access_version",
+        )
+        .fetch_one(self)
+        .await?;
+        let head = LogHead {
+            epoch: epoch.into(),
+            seq,
+            oldest,
+        };
+        Ok((head, access))
+    }
+
     /// With the head that goes with it: one statement sees one state of the database.
     async fn read_after(&self, seq: i64, limit: usize) -> StoreResult<LogPart> {
         let rows: Vec<PartRow> = query_as(

@@ -217,7 +217,8 @@ impl Node {
         if self.line.revoked().await.map_err(later)?.contains(key) {
             return Err(Refused::Revoked);
         }
-        let (log, head) = hub.head().await.map_err(|_| Refused::Later)?;
+        let read = || async { Ok((hub.log.head().await?, ())) };
+        let (log, head, ()) = hub.head_with(read).await.map_err(|_| Refused::Later)?;
         if self.is_dead() {
             return Err(Refused::Later);
         }
