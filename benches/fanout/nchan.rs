@@ -73,8 +73,8 @@ impl Nginx {
         };
         let module = self.module.display();
         let workers = setting.bounds.cores.len();
-        // one worker may get nearly all of them
-        let connections = setting.streams + 512;
+        // one worker may get nearly all of them, and begins to end some when less than a sixteenth is free
+        let connections = setting.streams * 9 / 8 + 512;
         format!(
             "{user}
 load_module {module};

@@ -138,12 +138,19 @@ impl Seats {
         all
     }
 
-    /// Those whose sockets are not known to be at rest, and those that are asked for; the oldest connection first.
+    /// Of some, those whose sockets are not known to be at rest, and those that are asked for; the oldest connection first.
     #[must_use]
-    pub fn restless(&self, also: impl Fn(&Seat) -> bool) -> Vec<Arc<Seat>> {
+    pub fn restless(
+        &self,
+        some: impl Fn(&Seat) -> bool,
+        also: impl Fn(&Seat) -> bool,
+    ) -> Vec<Arc<Seat>> {
         let rests = |seat: &Seat| seat.socket().is_some_and(|socket| socket.is_at_rest());
         let all = self.seats.iter();
-        let some = all.filter(|entry| also(&entry.key().0) || !rests(&entry.key().0));
+        let some = all.filter(|entry| {
+            let seat = &entry.key().0;
+            also(seat) || (some(seat) && !rests(seat))
+        });
         let mut some: Vec<_> = some.map(|entry| entry.key().0.clone()).collect();
         some.sort_unstable_by_key(|seat| seat.connection);
         some

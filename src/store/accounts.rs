@@ -67,18 +67,18 @@ impl From<KeyRow> for KeyRecord {
 /// A key beside its account; the account's columns are named after it.
 #[derive(sqlx::FromRow)]
 pub(super) struct HolderRow {
-    id: String,
-    account_id: String,
-    kind: String,
-    prefix: String,
-    created_at: i64,
-    expires_at: Option<i64>,
-    revoked_at: Option<i64>,
-    account_name: String,
-    account_plan: String,
-    account_expires_at: Option<i64>,
-    account_suspended_at: Option<i64>,
-    account_created_at: i64,
+    pub(super) id: String,
+    pub(super) account_id: String,
+    pub(super) kind: String,
+    pub(super) prefix: String,
+    pub(super) created_at: i64,
+    pub(super) expires_at: Option<i64>,
+    pub(super) revoked_at: Option<i64>,
+    pub(super) account_name: String,
+    pub(super) account_plan: String,
+    pub(super) account_expires_at: Option<i64>,
+    pub(super) account_suspended_at: Option<i64>,
+    pub(super) account_created_at: i64,
 }
 
 impl From<HolderRow> for Holder {

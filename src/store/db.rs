@@ -30,6 +30,8 @@ pub(crate) enum Pools {
     Sqlite {
         write: SqlitePool,
         read: SqlitePool,
+        /// For questions that take no time: nobody waits there behind a long one.
+        brief: SqlitePool,
         /// Where the database is.
         dir: PathBuf,
     },
@@ -133,6 +135,18 @@ impl<'a> From<&'a Db> for Target<'a> {
     }
 }
 
+/// Asks what takes no time, and is asked for each opening of a stream. Thousands who come at once then fill one connection's memory of pages.
+pub(crate) struct Brief<'a>(pub(crate) &'a Db);
+
+impl<'a> From<Brief<'a>> for Target<'a> {
+    fn from(Brief(db): Brief<'a>) -> Self {
+        match &db.0.pools {
+            Pools::Sqlite { brief, .. } => Target::SqlitePool(brief),
+            Pools::Postgres { .. } => db.into(),
+        }
+    }
+}
+
 impl<'a> From<&'a mut Tx> for Target<'a> {
     fn from(tx: &'a mut Tx) -> Self {
         match &mut tx.begun {
@@ -152,6 +166,7 @@ impl Db {
         let pools = Pools::Sqlite {
             write: opened.write,
             read: opened.read,
+            brief: opened.brief,
             dir: data_dir.to_owned(),
         };
         Ok(Db::new(pools, opened.migrated))
@@ -350,7 +365,10 @@ impl Db {
     /// Closes all connections.
     pub async fn close(&self) {
         match &self.0.pools {
-            Pools::Sqlite { write, read, .. } => {
+            Pools::Sqlite {
+                write, read, brief, ..
+            } => {
+                brief.close().await;
                 read.close().await;
                 write.close().await;
             }

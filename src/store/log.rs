@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    db::{Db, Tx},
+    db::{Brief, Db, Tx},
     error::{StoreError, StoreResult},
     sql::{QueryBuilder, query, query_as, query_scalar},
 };
@@ -182,7 +182,7 @@ impl Db {
         let (epoch, seq, oldest, access): (String, i64, i64, i64) = query_as(
             "select epoch, seq, oldest, version from log_head cross join log_tail cross join access_version",
         )
-        .fetch_one(self)
+        .fetch_one(Brief(self))
         .await?;
         let head = LogHead {
             epoch: epoch.into(),

@@ -37,6 +37,7 @@ pub struct Config {
 pub(crate) struct Opened {
     pub(crate) write: SqlitePool,
     pub(crate) read: SqlitePool,
+    pub(crate) brief: SqlitePool,
     pub(crate) migrated: Vec<Migration>,
 }
 
@@ -74,15 +75,18 @@ pub(crate) async fn open(data_dir: &Path, config: &Config) -> StoreResult<Opened
         .await?;
     let migrated = migrations::run(&MIGRATIONS, &mut *write.acquire().await?).await?;
     drop(alone);
-    let read = SqlitePoolOptions::new()
-        .max_connections(config.readers.max(1))
-        // there is nobody who could have gone away meanwhile, and each question would cost one more way to a thread and back
-        .test_before_acquire(false)
-        .connect_with(options)
-        .await?;
+    let readers = |most| {
+        SqlitePoolOptions::new()
+            .max_connections(most)
+            // there is nobody who could have gone away meanwhile, and each question would cost one more way to a thread and back
+            .test_before_acquire(false)
+            .connect_with(options.clone())
+    };
+    let (read, brief) = (readers(config.readers.max(1)).await?, readers(1).await?);
     Ok(Opened {
         write,
         read,
+        brief,
         migrated,
     })
 }
