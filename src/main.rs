@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-/// Each opening of a stream takes large pieces of memory for a moment and small ones for weeks. The system's allocator puts the small ones into
-/// the holes of the large, and a stream costs half as much again; this one keeps sizes apart (figures in benches/README.md).
+use sigcast::app::memory::BySize;
+
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: BySize = BySize;
 
 fn main() -> ExitCode {
     sigcast::cli::main()

@@ -8,6 +8,8 @@ pub mod error;
 
 pub mod system;
 
+pub mod memory;
+
 pub mod data_dir;
 
 pub mod ownership;

@@ -4,7 +4,7 @@ use std::{cell::RefCell, time::Duration};
 
 use crate::{hub::tenure::Stopwatch, model::random::Random};
 
-/// Randomness that is fetched at once, for each thread: an opening takes 40 bytes in four pieces, each of which would be a call.
+/// Randomness for names is fetched so much at once, for each thread: an opening takes 40 bytes in four pieces, each of which would be a call.
 const FETCHED: usize = 1_024;
 
 struct Fetched {
@@ -13,16 +13,17 @@ struct Fetched {
 }
 
 thread_local! {
-    static RANDOM: RefCell<Fetched> = const {
+    static NAMES: RefCell<Fetched> = const {
         RefCell::new(Fetched { bytes: [0; FETCHED], used: FETCHED })
     };
 }
 
-/// Randomness from the operating system. Without it no key may be made: the process ends.
+/// Randomness from the operating system. Without it no key may be made: the process ends. What secrets are made of never lies in wait here: a
+/// machine that is copied while it sleeps would make them twice.
 #[must_use]
 pub fn random() -> Random {
-    Random::from_fn(|bytes| {
-        RANDOM.with_borrow_mut(|fetched| {
+    Random::from_fn(fetch).with_names(|bytes| {
+        NAMES.with_borrow_mut(|fetched| {
             if bytes.len() > FETCHED {
                 return fetch(bytes);
             }
@@ -32,10 +33,7 @@ pub fn random() -> Random {
             }
             let from = fetched.used;
             fetched.used += bytes.len();
-            let next = &mut fetched.bytes[from..fetched.used];
-            bytes.copy_from_slice(next);
-            // what keys were made of does not stay
-            next.fill(0);
+            bytes.copy_from_slice(&fetched.bytes[from..fetched.used]);
         });
     })
 }

@@ -66,6 +66,8 @@ impl<Q, A> Inside<Q, A> {
     /// Those who are next; nobody answers any more where there are none.
     fn next(&self) -> Vec<(Q, oneshot::Sender<A>)> {
         let mut waiting = self.waiting();
+        // who has hung up is not answered in anybody's place
+        waiting.asked.retain(|(_, to)| !to.is_closed());
         let many = waiting.asked.len().min(self.most);
         let next: Vec<_> = waiting.asked.drain(..many).collect();
         waiting.answering = !next.is_empty();

@@ -45,6 +45,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const MOST_WAITING: usize = 4_096;
 /// Keys reserved for in one transaction.
 const BATCH: usize = 256;
+/// Keys looked up in one statement.
+const LOOKED_UP: usize = 1_024;
 
 /// What the keeper is asked for.
 enum Task {
@@ -67,8 +69,8 @@ pub struct Callers {
     /// Grows when accounts or keys change: what is known of holders is then read again.
     generation: AtomicU64,
     tasks: mpsc::Sender<Task>,
-    /// Keys that are not known, looked up together.
-    unknown: Batch<KeyHash, StoreResult<Option<InUse>>>,
+    /// Keys that are not known here, or are to be as the database has them now; looked up together.
+    asked: Batch<KeyHash, StoreResult<Option<InUse>>>,
     clock: Clock,
 }
 
@@ -98,7 +100,7 @@ pub fn new(db: Db, clock: Clock) -> (Callers, Keeper) {
         by_hash,
         generation: AtomicU64::new(0),
         tasks,
-        unknown: Batch::new(BATCH, move |hashes| look_up(db.clone(), hashes)),
+        asked: Batch::new(LOOKED_UP, move |hashes| look_up(db.clone(), hashes)),
         clock,
     };
     (callers, keeper)
@@ -157,7 +159,7 @@ impl Callers {
     }
 
     async fn look_up(&self, hash: KeyHash) -> StoreResult<Option<InUse>> {
-        let found = self.unknown.ask(hash).await;
+        let found = self.asked.ask(hash).await;
         found.ok_or_else(|| StoreError::told("the server goes down"))?
     }
 

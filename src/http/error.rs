@@ -37,6 +37,9 @@ pub struct Refusal {
 pub type ApiResult<T = Response> = Result<T, ApiError>;
 
 impl ApiError {
+    /// The code of a database that cannot be used, or a disk that is full.
+    pub const UNAVAILABLE: &'static str = "unavailable";
+
     /// An error of this status, code and message.
     pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         ApiError {
@@ -194,7 +197,7 @@ impl ApiError {
         tracing::error!(%cause, "a request met an unusable database");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
+            Self::UNAVAILABLE,
             "The database cannot be used now. Send the same again later: what is stored already is known by its id.",
         )
         .retry_after(2)
@@ -204,7 +207,7 @@ impl ApiError {
     pub fn cut_off() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
+            Self::UNAVAILABLE,
             "This server cannot reach its database now. Send the same again later.",
         )
         .retry_after(2)
@@ -224,7 +227,7 @@ impl ApiError {
         tracing::error!(%cause, "a request met a full disk");
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
-            "unavailable",
+            Self::UNAVAILABLE,
             "The server's disk is full; it works again when there is room. Send the same again then: what is stored already is known by its id.",
         )
         .retry_after(5)

@@ -56,12 +56,20 @@ pub async fn every_request(
     let as_stream = reply::comes_back(request.headers());
     let above_cap = request.extensions().get::<AboveCap>().is_some();
     let key = only_key(request.headers());
+    let is_head = request.method() == Method::HEAD;
     let mut response = match may_begin(state, &request) {
         Ok(()) => answer(request).await,
-        Err(error) if error.status().as_u16() == 503 && as_stream => {
-            reply::come_back(error.code(), state.retry_ms())
+        Err(error) => {
+            let refused = match error.status().as_u16() == 503 && as_stream {
+                true => reply::come_back(error.code(), state.retry_ms()),
+                false => error.into_response(),
+            };
+            // the routes see to that themselves
+            match is_head {
+                true => reply::head_of(refused),
+                false => refused,
+            }
         }
-        Err(error) => error.into_response(),
     };
     if above_cap {
         // kept, it would be refused for good
@@ -88,7 +96,12 @@ async fn tell_standing(state: &State, key: &KeyText, response: &mut Response) {
         return;
     }
     // that the database cannot be read is told by what needs it, and must not be waited for once more
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE || state.hub.tenure.is_cut_off() {
+    let refusal = response.extensions().get::<Refusal>();
+    let unavailable = refusal.is_some_and(|refusal| refusal.code == ApiError::UNAVAILABLE);
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE
+        || unavailable
+        || state.hub.tenure.is_cut_off()
+    {
         return;
     }
     let known = match response.extensions_mut().remove::<Known>() {
@@ -114,7 +127,7 @@ async fn named(
 ) -> Response {
     let id: Arc<str> = match sane_id(request.headers()) {
         Some(id) => id.into(),
-        None => state.random.uuid().hyphenated().to_string().into(),
+        None => state.random.name().hyphenated().to_string().into(),
     };
     let at = Instant::now();
     request
@@ -401,8 +414,9 @@ pub fn offered_key(headers: &HeaderMap) -> ApiResult<KeyText> {
 /// Who holds the key that an opening carries, if the key counts now; and the version of accounts and keys which that is of.
 pub async fn opens(state: &State, headers: &HeaderMap) -> ApiResult<(Known, i64)> {
     let key = offered_key(headers)?;
-    let found = state.callers.look_at(&key).await?;
-    let (known, access) = found.ok_or_else(ApiError::invalid_key)?;
+    let found = state.callers.look_at(&key).await;
+    check_reach(state)?;
+    let (known, access) = found?.ok_or_else(ApiError::invalid_key)?;
     known.holder.check_key(state.clock.now())?;
     Ok((known, access))
 }

@@ -221,6 +221,17 @@ pub fn come_back(reason: &'static str, retry_ms: u32) -> Response {
     response
 }
 
+/// What HEAD is answered where GET would be answered this.
+pub fn head_of(response: Response) -> Response {
+    let length = response.body().size_hint().exact();
+    let mut head = response.map(|_| Body::empty());
+    if let Some(length) = length {
+        head.headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    head
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

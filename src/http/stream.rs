@@ -138,7 +138,7 @@ async fn open_checked(
             "together with since or last_event_id: where the replay begins",
         ));
     }
-    let (holder, access, ticket) = match query.ticket.take() {
+    let (mut holder, mut access, ticket) = match query.ticket.take() {
         Some(ticket) => {
             let before = look(state).await?;
             let _turn = guard::take_turn(state).await?;
@@ -176,18 +176,24 @@ async fn open_checked(
         Refusal::Taken(taken) => connection_limit(&taken),
         Refusal::Unavailable(error) => ApiError::unavailable(&error),
     })?;
-    // revoked while the seat was fought for? From here on, the access watcher knows this stream
-    let now = look(state).await?;
-    let holder = match now.access == access {
-        true => holder,
-        false => {
-            let _turn = guard::take_turn(state).await?;
-            let holder = state.db.holder_by_key_id(&holder.key.id).await?;
-            Arc::new(holder.ok_or_else(ApiError::invalid_key)?)
+    // revoked while the seat was fought for? From here on, the access watcher knows this stream: what it has set since the holder was read is newer,
+    // and stands
+    let now = loop {
+        let now = look(state).await?;
+        if now.access == access {
+            break now;
+        }
+        let _turn = guard::take_turn(state).await?;
+        let read = state.db.holder_by_key_id(&holder.key.id).await?;
+        holder = Arc::new(read.ok_or_else(ApiError::invalid_key)?);
+        holder.check_stream(&state.plans, state.clock.now())?;
+        seat.set_lapse(access::lapse(&holder));
+        access = now.access;
+        if let Some(known) = known.as_mut() {
+            known.holder = holder.clone();
         }
     };
     holder.check_stream(&state.plans, state.clock.now())?;
-    seat.set_lapse(access::lapse(&holder));
 
     let Look { log, head, .. } = now;
     // the end of a replay is settled once those who publish now have published: nobody is to wait with it

@@ -22,7 +22,7 @@ const LOOKS: u32 = 5;
 const MOST_BETWEEN: Duration = Duration::from_secs(2);
 /// Those for which nothing waited are looked at in turns: at ten thousand streams with two signals a second, looking at all of them each time
 /// was a twenty-fifth of the server's work.
-const TURNS: u64 = 2;
+const TURNS: u32 = 2;
 
 /// One socket as it was seen from time to time.
 #[derive(Debug, Default)]
@@ -124,7 +124,10 @@ fn see_off(watch: &mut Watch, stall: Duration, now: Instant) -> bool {
 /// Looks at all streams now and then until `stop` resolves.
 pub async fn run(hub: Arc<Hub>, stop: impl Future<Output = ()>) {
     let stall = Duration::from_secs(hub.config.write_stall_seconds.max(1));
-    let mut tick = tokio::time::interval((stall / LOOKS).min(MOST_BETWEEN));
+    // the kernel gives up on what is not acknowledged, unless it is told before that it waits for a client that lives
+    let unanswered = Duration::from_secs(hub.config.unanswered_seconds.max(1));
+    let between = (stall / LOOKS).min(MOST_BETWEEN);
+    let mut tick = tokio::time::interval(between.min(unanswered / (2 * TURNS)));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watches: HashMap<u64, Watch> = HashMap::new();
     let mut turn = 0;
@@ -137,9 +140,9 @@ pub async fn run(hub: Arc<Hub>, stop: impl Future<Output = ()>) {
         }
         let now = Instant::now();
         // of ten thousand, few have something on its way
-        turn = (turn + 1) % TURNS;
+        turn = (turn + 1) % u64::from(TURNS);
         let seats = hub.seats.restless(
-            |seat| seat.connection % TURNS == turn,
+            |seat| seat.connection % u64::from(TURNS) == turn,
             |seat| watches.contains_key(&seat.connection),
         );
         let mut next = HashMap::with_capacity(seats.len());

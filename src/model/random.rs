@@ -8,27 +8,45 @@ type Fill = dyn Fn(&mut [u8]) + Send + Sync;
 
 /// A source of random bytes.
 #[derive(Clone)]
-pub struct Random(Arc<Fill>);
+pub struct Random {
+    /// For what others must not guess.
+    secrets: Arc<Fill>,
+    /// For what only has to differ, thousands of times a second.
+    names: Arc<Fill>,
+}
 
 impl Random {
     /// A source that fills what it is given.
     pub fn from_fn(fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
-        Random(Arc::new(fill))
+        let secrets: Arc<Fill> = Arc::new(fill);
+        Random {
+            names: secrets.clone(),
+            secrets,
+        }
+    }
+
+    /// The same, with a quicker source for what is no secret: names of requests, moments, phases.
+    #[must_use]
+    pub fn with_names(self, fill: impl Fn(&mut [u8]) + Send + Sync + 'static) -> Self {
+        Random {
+            names: Arc::new(fill),
+            ..self
+        }
     }
 
     /// One byte.
     #[must_use]
     pub fn byte(&self) -> u8 {
         let mut one = [0];
-        (self.0)(&mut one);
+        (self.secrets)(&mut one);
         one[0]
     }
 
-    /// Eight bytes as a number.
+    /// Eight bytes as a number; no secret.
     #[must_use]
     pub fn number(&self) -> u64 {
         let mut eight = [0; 8];
-        (self.0)(&mut eight);
+        (self.names)(&mut eight);
         u64::from_le_bytes(eight)
     }
 
@@ -49,7 +67,15 @@ impl Random {
     #[must_use]
     pub fn uuid(&self) -> Uuid {
         let mut bytes = [0; 16];
-        (self.0)(&mut bytes);
+        (self.secrets)(&mut bytes);
+        Builder::from_random_bytes(bytes).into_uuid()
+    }
+
+    /// The same for what passes by and is no secret.
+    #[must_use]
+    pub fn name(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        (self.names)(&mut bytes);
         Builder::from_random_bytes(bytes).into_uuid()
     }
 }

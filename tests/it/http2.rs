@@ -373,6 +373,25 @@ fn a_head_has_the_limits_of_any_other() {
 }
 
 #[test]
+fn a_head_request_that_is_refused_is_answered_by_a_head_alone() {
+    let server = server(&[]);
+    run(async {
+        let mut client = Client::connect(&server).await;
+        let mut request = client.request(
+            "/api/signals",
+            &[("x-api-key", "one"), ("x-api-key", "other")],
+        );
+        *request.method_mut() = http::Method::HEAD;
+        let mut refused = client.ask(request).await;
+        assert_eq!(refused.status(), 400);
+        let length = refused.headers()["content-length"].to_str().unwrap();
+        assert!(length.parse::<u64>().unwrap() > 0, "{length}");
+        assert!(refused.more().await.is_none(), "{}", refused.read);
+        assert_eq!(client.get("/livez", &[]).await.status(), 200);
+    });
+}
+
+#[test]
 fn a_trusted_proxy_says_who_each_request_is_from() {
     let server = server(&[
         ("SIGCAST_HTTP__TRUSTED_PROXIES", "[\"127.0.0.0/8\"]"),

@@ -86,7 +86,10 @@ impl Client {
     }
 
     pub async fn get(&mut self, path: &str, headers: &[(&str, &str)]) -> Answer {
-        let request = self.request(path, headers);
+        self.ask(self.request(path, headers)).await
+    }
+
+    pub async fn ask(&mut self, request: Request<()>) -> Answer {
         let send = &mut self.send;
         std::future::poll_fn(|cx| send.poll_ready(cx))
             .await
