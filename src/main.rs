@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use sigcast::app::memory::BySize;
+use sigcast::app::memory::Memory;
 
 #[global_allocator]
-static ALLOCATOR: BySize = BySize;
+static ALLOCATOR: Memory = Memory;
 
 fn main() -> ExitCode {
     sigcast::cli::main()

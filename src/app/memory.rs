@@ -1,36 +1,46 @@
-//! The allocator of the binary: pieces of the size that only moments need come from elsewhere than what lives for weeks.
+//! The allocator of the binary: the system's, until it serves.
 //!
-//! Each opening of a stream takes some pieces of 1 to 16 kB for a moment, and leaves small ones for as long as the stream lives. From one allocator that
-//! puts the small ones into the holes of the large, half of what a stream costs is holes; from one that keeps sizes apart, the engine's many
-//! lists that grow and shrink take a third more (figures in benches/README.md). So each has the sizes that it is good at.
+//! Each opening of a stream takes large pieces for a moment, and leaves small ones for as long as the stream lives. The system's allocator puts the small ones
+//! into the holes of the large, and half of what a stream costs is holes; mimalloc keeps sizes apart. The engine's many lists that grow and
+//! shrink, which are all that bulk work holds, take a third more from it (figures in benches/README.md). So each has what it is good at.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
-    ptr,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
-use mimalloc::MiMalloc;
+use libmimalloc_sys::{
+    mi_free, mi_is_in_heap_region, mi_malloc_aligned, mi_realloc_aligned, mi_zalloc_aligned,
+};
 
-/// Larger than what is kept for a stream.
-const PIECES_ABOVE: usize = 1_024;
-/// The buffers of a connection are the largest of them.
-const PIECES_UP_TO: usize = 16 * 1_024;
+static SERVES: AtomicBool = AtomicBool::new(false);
 
-/// The system's allocator, but for pieces of some sizes.
-#[derive(Debug)]
-pub struct BySize;
-
-fn is_piece(size: usize) -> bool {
-    PIECES_ABOVE < size && size <= PIECES_UP_TO
+/// From here on, memory is a server's. What was taken before stays where it is.
+pub fn serve() {
+    SERVES.store(true, Ordering::Relaxed);
 }
 
-// SAFETY: a block is freed and resized by the allocator that it came from, as its layout says which that is; each keeps the contract.
-unsafe impl GlobalAlloc for BySize {
+/// The system's allocator, or mimalloc in a server.
+#[derive(Debug)]
+pub struct Memory;
+
+fn serves() -> bool {
+    SERVES.load(Ordering::Relaxed)
+}
+
+/// Whether a block came from mimalloc.
+fn is_servers(block: *mut u8) -> bool {
+    // SAFETY: it looks the address up, and takes any. A block is seen here by whoever was handed it, and has then seen that it serves.
+    serves() && unsafe { mi_is_in_heap_region(block.cast()) }
+}
+
+// SAFETY: a block is freed and resized by the allocator that it came from; each keeps the contract.
+unsafe impl GlobalAlloc for Memory {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
         unsafe {
-            match is_piece(layout.size()) {
-                true => MiMalloc.alloc(layout),
+            match serves() {
+                true => mi_malloc_aligned(layout.size(), layout.align()).cast(),
                 false => System.alloc(layout),
             }
         }
@@ -39,38 +49,29 @@ unsafe impl GlobalAlloc for BySize {
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's.
         unsafe {
-            match is_piece(layout.size()) {
-                true => MiMalloc.alloc_zeroed(layout),
+            match serves() {
+                true => mi_zalloc_aligned(layout.size(), layout.align()).cast(),
                 false => System.alloc_zeroed(layout),
             }
         }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's; it came from the same one.
+        // SAFETY: the caller's.
         unsafe {
-            match is_piece(layout.size()) {
-                true => MiMalloc.dealloc(block, layout),
+            match is_servers(block) {
+                true => mi_free(block.cast()),
                 false => System.dealloc(block, layout),
             }
         }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's: `size` is not 0 and, rounded up to the alignment, no more than `isize::MAX`. Where the block changes allocators, the
-        // new one is as large as what is copied, and another than the old.
+        // SAFETY: the caller's.
         unsafe {
-            match (is_piece(layout.size()), is_piece(size)) {
-                (true, true) => MiMalloc.realloc(block, layout, size),
-                (false, false) => System.realloc(block, layout, size),
-                _ => {
-                    let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
-                    if !moved.is_null() {
-                        ptr::copy_nonoverlapping(block, moved, layout.size().min(size));
-                        self.dealloc(block, layout);
-                    }
-                    moved
-                }
+            match is_servers(block) {
+                true => mi_realloc_aligned(block.cast(), size, layout.align()).cast(),
+                false => System.realloc(block, layout, size),
             }
         }
     }
@@ -80,26 +81,40 @@ unsafe impl GlobalAlloc for BySize {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_in_a_block_stays_across_the_sizes() {
-        let sizes = [
-            1, 1_024, 1_025, 16_384, 16_385, 100_000, 8_192, 512, 4_096, 7,
-        ];
-        for align in [1, 16, 64] {
-            let mut layout = Layout::from_size_align(sizes[0], align).unwrap();
-            // SAFETY: each block is used within its size, and freed once with its own layout.
+    /// A block that is resized up and down, with something in it.
+    unsafe fn resized(sizes: &[usize], mut block: *mut u8, mut layout: Layout) {
+        for &size in sizes {
+            // SAFETY: the block is used within its size, and freed once with its own layout.
             unsafe {
-                let mut block = BySize.alloc_zeroed(layout);
-                assert_eq!(*block, 0);
-                *block = 7;
-                for size in sizes {
-                    block = BySize.realloc(block, layout, size);
-                    assert!(!block.is_null() && block.addr().is_multiple_of(align));
-                    layout = Layout::from_size_align(size, align).unwrap();
-                    assert_eq!(*block, 7, "at {size}");
-                    block.add(size - 1).write(7);
-                }
-                BySize.dealloc(block, layout);
+                block = Memory.realloc(block, layout, size);
+                assert!(!block.is_null() && block.addr().is_multiple_of(layout.align()));
+                layout = Layout::from_size_align(size, layout.align()).unwrap();
+                assert_eq!(*block, 7, "at {size}");
+                block.add(size - 1).write(7);
+            }
+        }
+        // SAFETY: as above.
+        unsafe { Memory.dealloc(block, layout) };
+    }
+
+    #[test]
+    fn what_was_taken_before_it_served_is_given_back_to_where_it_came_from() {
+        let sizes = [1_024, 1_025, 20_000_000, 16_385, 100_000, 512, 7];
+        for align in [1, 16, 64, 4_096] {
+            let layout = Layout::from_size_align(9, align).unwrap();
+            // SAFETY: blocks are used within their size, and freed once.
+            unsafe {
+                let before = Memory.alloc_zeroed(layout);
+                assert_eq!(*before, 0);
+                *before = 7;
+                serve();
+                let since = Memory.alloc_zeroed(layout);
+                assert_eq!(*since, 0);
+                *since = 7;
+                assert!(is_servers(since));
+                assert!(align > 1 || !is_servers(before));
+                resized(&sizes, before, layout);
+                resized(&sizes, since, layout);
             }
         }
     }

@@ -19,7 +19,7 @@ use super::{
     serve::{self, ServeArgs},
     tail::{self, TailArgs},
 };
-use crate::app::system;
+use crate::app::{memory, system};
 
 /// A self-hosted real-time trading-signal server: facts in, ranked signals out, over SSE.
 #[derive(Debug, Parser)]
@@ -82,8 +82,10 @@ pub fn main() -> ExitCode {
         }
     };
     system::keep_to_oneself();
-    if matches!(command, Command::Ingest(_)) {
-        system::share_freed_memory();
+    match command {
+        Command::Ingest(_) => system::share_freed_memory(),
+        Command::Serve(_) | Command::Demo(_) => memory::serve(),
+        _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
