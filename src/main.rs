@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sigcast::app::memory::Memory;
+use sigcast::cli::Memory;
 
 #[global_allocator]
 static ALLOCATOR: Memory = Memory;

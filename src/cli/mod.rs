@@ -54,4 +54,6 @@ pub mod bench;
 
 mod commands;
 
+/// What the binary takes its memory from.
+pub use crate::app::memory::Memory;
 pub use commands::main;
