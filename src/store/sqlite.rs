@@ -80,11 +80,9 @@ pub(crate) async fn open(data_dir: &Path, config: &Config) -> StoreResult<Opened
             .max_connections(most)
             // there is nobody who could have gone away meanwhile, and each question would cost one more way to a thread and back
             .test_before_acquire(false)
+            .connect_with(options.clone())
     };
-    let read = readers(config.readers.max(1));
-    let read = read.connect_with(options.clone()).await?;
-    // only who serves streams asks there
-    let brief = readers(1).connect_lazy_with(options);
+    let (read, brief) = (readers(config.readers.max(1)).await?, readers(1).await?);
     Ok(Opened {
         write,
         read,
