@@ -1,7 +1,7 @@
 //! The allocator of the binary: the system's, until it serves.
 //!
 //! Each opening of a stream takes large pieces for a moment, and leaves small ones for as long as the stream lives. The system's allocator puts the small ones
-//! into the holes of the large, and half of what a stream costs is holes; mimalloc keeps sizes apart. The engine's many lists that grow and
+//! into the holes of the large, and about a third of what a stream costs is holes; mimalloc keeps sizes apart. The engine's many lists that grow and
 //! shrink, which are all that bulk work holds, take a third more from it (figures in benches/README.md). So each has what it is good at.
 
 use std::{

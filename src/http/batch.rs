@@ -108,7 +108,10 @@ async fn run<Q, A>(inside: Arc<Inside<Q, A>>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        sync::atomic::{AtomicUsize, Ordering},
+        task::{Context, Waker},
+    };
 
     use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -156,6 +159,23 @@ mod tests {
             Some((7, 4)),
             "and from then on as before"
         );
+    }
+
+    #[tokio::test]
+    async fn who_has_hung_up_takes_nobodys_place() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let noted = asked.clone();
+        let batch = Batch::new(1, move |questions: Vec<usize>| {
+            noted.lock().unwrap().extend(questions.clone());
+            async move { questions }
+        });
+        // asked, and given up before anybody answers
+        let mut gone = Box::pin(batch.ask(13));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(gone.as_mut().poll(&mut cx).is_pending());
+        drop(gone);
+        assert_eq!(batch.ask(7).await, Some(7));
+        assert_eq!(*asked.lock().unwrap(), [7]);
     }
 
     #[tokio::test]

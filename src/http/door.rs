@@ -23,8 +23,8 @@ pub enum Door {
 
 /// The main listener's.
 ///
-/// Around its routes stand plain functions: layers of a router cost each request a copy of all layers and a box for every step, which is a
-/// quarter of what an opening takes.
+/// Around its routes stand plain functions: layers of a router cost each request a copy of all layers and a box for every step, which was
+/// a sixth of what an opening took.
 pub struct Main {
     state: Arc<State>,
     cors: CorsLayer,

@@ -21,7 +21,7 @@ const LOOKS: u32 = 5;
 /// One look at ten thousand sockets is cheap; many a second are not.
 const MOST_BETWEEN: Duration = Duration::from_secs(2);
 /// Those for which nothing waited are looked at in turns: at ten thousand streams with two signals a second, looking at all of them each time
-/// was a twenty-fifth of the server's work.
+/// was a thirtieth of the server's work.
 const TURNS: u32 = 2;
 
 /// One socket as it was seen from time to time.

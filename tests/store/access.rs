@@ -118,6 +118,21 @@ async fn a_key_is_found_by_its_digest_alone(fresh: Fresh) {
     assert_eq!(found, [("key-001".to_owned(), holder.clone())].into());
     let by_id = db.holder_by_key_id("key-001").await.unwrap();
     assert_eq!(by_id, Some(holder));
+    // no name breaks what is read of it and of those beside it
+    let named = |name: &str| Account {
+        name: name.to_owned(),
+        ..account("c", 0)
+    };
+    let (record, odd) = key("c", 3);
+    db.create_account(&named("odd\u{1f}ly\u{1e}named'\n"))
+        .await
+        .unwrap();
+    db.create_key(&record, &odd).await.unwrap();
+    let both = db.keys_in_use(&[odd.hash(), text.hash()]).await.unwrap();
+    assert_eq!(both.len(), 2);
+    let odd = &both[&odd.hash()].holder;
+    assert_eq!(odd.account, named("odd\u{1f}ly named'\n"));
+    assert_eq!(odd.key, record);
     assert!(db.keys_in_use(&[unknown]).await.unwrap().is_empty());
     assert!(db.keys_in_use(&[]).await.unwrap().is_empty());
     assert_eq!(db.holder_by_key_id("key-002").await.unwrap(), None);
