@@ -27,6 +27,8 @@ pub struct Config {
     /// Whether streams over plain HTTP/1.1 leave hyper, and are written to by threads of their own; else hyper writes to them, as to those
     /// over TLS and HTTP/2.
     pub direct: bool,
+    /// Whether these threads write to many streams by one call of the system, by Linux' `io_uring`, where it is allowed.
+    pub io_uring: bool,
     /// So many threads; 0: one a core.
     pub shards: usize,
     /// Frames that wait between a stream and its connection.

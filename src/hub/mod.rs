@@ -63,7 +63,11 @@ pub mod ping;
 
 mod slot;
 
+mod volley;
+
 pub mod shard;
+
+mod shard_rounds;
 
 mod shard_events;
 

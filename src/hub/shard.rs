@@ -6,6 +6,7 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap, HashMap, VecDeque},
+    io,
     sync::Arc,
     time::Duration,
 };
@@ -25,30 +26,29 @@ use super::{
     ring::{Lineage, RingRead},
     seat::{End, Watcher},
     seats::SeatGuard,
-    slot::{AHEAD, BLOCKED, OWES_HEARTBEAT, OWES_PING, OWES_PROBE, Slot},
+    slot::{AHEAD, BLOCKED, LEAVES, OWES_HEARTBEAT, OWES_PING, OWES_PROBE, Slot},
     stream::{Over, note_end},
+    volley::Volley,
     wire::{Bare, Left, Wire, Wrote, write},
 };
 use crate::{gate::filter::Filter, model::log::Position};
 
-/// Streams visited before anything else is looked at again: some tenths of a millisecond.
-const VISITS: usize = 64;
 /// Frames read at once.
 const BATCH: usize = 128;
 /// Bytes that a lane holds before no more are read until those who can take them have.
-const MOST_HELD: usize = 1 << 20;
+pub(super) const MOST_HELD: usize = 1 << 20;
 /// The same of all lanes together: how many there are, clients decide.
-const MOST_HELD_BY_ALL: usize = 16 << 20;
+pub(super) const MOST_HELD_BY_ALL: usize = 16 << 20;
 /// Bytes that a lane keeps for streams whose sockets are full.
-const KEPT: usize = 512 * 1024;
+pub(super) const KEPT: usize = 512 * 1024;
 
 /// Streams that got the same frames at once, counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tally {
-    lane: u32,
-    from: u64,
-    to: u64,
-    streams: u64,
+pub(super) struct Tally {
+    pub(super) lane: u32,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) streams: u64,
 }
 
 /// The streams of one thread.
@@ -64,14 +64,17 @@ pub struct Shard<W> {
     /// Lanes with members that have yet to be visited.
     pub(super) turns: VecDeque<u32>,
     /// A lane holds as much as it may.
-    full: bool,
+    pub(super) full: bool,
     /// Bytes of all lanes.
     pub(super) held: usize,
-    blocked: BTreeSet<u32>,
+    pub(super) blocked: BTreeSet<u32>,
     pub(super) pings: Pings,
     pub(super) lapses: BinaryHeap<Reverse<(i64, u32, u64)>>,
     left: Vec<Left<W>>,
     tally: Tally,
+    pub(super) volley: Volley,
+    /// Those of a volley, while it is made up.
+    pub(super) leaving: Vec<u32>,
     ping: Chunk,
     probe: Chunk,
 }
@@ -98,9 +101,23 @@ impl<W: Wire> Shard<W> {
             lapses: BinaryHeap::new(),
             left: Vec::new(),
             tally: Tally::default(),
+            volley: Volley::default(),
+            leaving: Vec::new(),
             ping: Chunk::of(frame::PING),
             probe: Chunk::of(frame::PROBE),
         }
+    }
+
+    /// Writes to many sockets by one call of the system from here on. For the thread that will run it.
+    pub fn write_together(&mut self) -> io::Result<()> {
+        self.volley = Volley::new()?;
+        Ok(())
+    }
+
+    /// The same with sockets of tests.
+    #[cfg(test)]
+    pub(super) fn write_by_turns(&mut self) {
+        self.volley = Volley::by_turns();
     }
 
     /// Whether the ring has more than the lanes.
@@ -150,65 +167,6 @@ impl<W: Wire> Shard<W> {
         self.left.push(Left::Behind { bare, rest });
     }
 
-    /// Visits some of those who lack something; whether there are more.
-    pub fn sweep(&mut self) -> bool {
-        if self.hub.tenure.is_muted() {
-            return false;
-        }
-        if let Some(id) = self.turns.pop_front() {
-            for _ in 0..VISITS {
-                let lane = self.lanes.get_mut(id as usize);
-                match lane.and_then(Lane::visit) {
-                    Some(key) => self.push(key),
-                    None => break,
-                }
-            }
-            self.count();
-            match self.lanes.get_mut(id as usize) {
-                // the others first
-                Some(lane) if lane.has_left() => self.turns.push_back(id),
-                Some(lane) => {
-                    lane.waits = false;
-                    self.settle(id);
-                }
-                None => {}
-            }
-        }
-        !self.turns.is_empty()
-    }
-
-    fn look_whether_full(&mut self) {
-        let is_full = |lane: &Lane| lane.len() > MOST_HELD;
-        self.full = self.full
-            && (self.held > MOST_HELD_BY_ALL || self.lanes.iter().any(|(_, lane)| is_full(lane)));
-    }
-
-    /// All of a lane have been visited: forgets what nobody lacks, and those who lack too much.
-    pub(super) fn settle(&mut self, id: u32) {
-        let lane = &mut self.lanes[id as usize];
-        // where others hold much, none is kept
-        let keep = if self.held > MOST_HELD_BY_ALL {
-            0
-        } else {
-            KEPT
-        };
-        if lane.blocked == 0 {
-            self.held -= lane.trim(0);
-        } else if lane.len() > keep {
-            let least = lane.end() - keep as u64;
-            let of_lane = |key: &&u32| {
-                let slot = &self.slots[**key as usize];
-                slot.lane == id && slot.cursor < least
-            };
-            let behind: Vec<u32> = self.blocked.iter().filter(of_lane).copied().collect();
-            behind.into_iter().for_each(|key| self.depart(key));
-            if let Some(lane) = self.lanes.get_mut(id as usize) {
-                self.held -= lane.trim(keep);
-            }
-        }
-        self.look_whether_full();
-    }
-
     /// Writes what a stream lacks, and what is owed to it, in as few writes as can be.
     pub(super) fn push(&mut self, key: u32) {
         let Some(slot) = self.slots.get_mut(key as usize) else {
@@ -217,7 +175,7 @@ impl<W: Wire> Shard<W> {
         if let Some(end) = is_over(&self.hub, &slot.seat) {
             return self.finish(key, end);
         }
-        if slot.is(BLOCKED) {
+        if slot.is(BLOCKED | LEAVES) {
             return;
         }
         if !slot.cold.rest.is_empty() {
@@ -339,7 +297,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Counts what was delivered; who got the same is counted at once.
-    fn note(&mut self, got: Tally) {
+    pub(super) fn note(&mut self, got: Tally) {
         let same =
             (got.lane, got.from, got.to) == (self.tally.lane, self.tally.from, self.tally.to);
         if same {
@@ -398,7 +356,7 @@ impl<W: Wire> Shard<W> {
     }
 
     /// Sends a stream to catch up.
-    fn depart(&mut self, key: u32) {
+    pub(super) fn depart(&mut self, key: u32) {
         let Some(slot) = self.slots.get(key as usize) else {
             return;
         };

@@ -107,11 +107,17 @@ fn act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(192))]
 
     #[test]
-    fn each_gets_every_frame_once_and_whole(acts in prop::collection::vec(act(), 1..80)) {
+    fn each_gets_every_frame_once_and_whole(
+        together in any::<bool>(),
+        acts in prop::collection::vec(act(), 1..80),
+    ) {
         let mut world = World::new();
+        if together {
+            world.shard.write_by_turns();
+        }
         let mut clients: Vec<Client> = Vec::new();
         let mut now = Instant::now();
         for act in acts {

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::fd::AsRawFd as _,
+    os::fd::{AsRawFd as _, RawFd},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering, fence},
@@ -33,6 +33,14 @@ impl Wire for Socket {
 
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         Socket::read(self, into)
+    }
+
+    fn descriptor(&self) -> Option<RawFd> {
+        Some(self.as_raw_fd())
+    }
+
+    fn wrote(&self, bytes: usize) {
+        Socket::wrote(self, bytes);
     }
 }
 
@@ -227,6 +235,11 @@ impl Thread {
         let runtime = self.runtime.clone();
         let _within = runtime.enter();
         loop {
+            if self.shards.hub.config.io_uring
+                && let Err(error) = self.shard.write_together()
+            {
+                tracing::info!(%error, "no io_uring here: streams are written to one by one");
+            }
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run()));
             if run.is_ok() {
                 return;

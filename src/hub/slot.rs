@@ -14,6 +14,8 @@ pub(super) const OWES_HEARTBEAT: u8 = 4;
 pub(super) const BLOCKED: u8 = 8;
 /// It had frames already that the lane has yet to get.
 pub(super) const AHEAD: u8 = 16;
+/// What it lacks is about to leave, with that of others.
+pub(super) const LEAVES: u8 = 32;
 
 /// A stream in a shard.
 pub(super) struct Slot<W> {

@@ -175,10 +175,15 @@ impl Socket {
     /// Writes what the system takes now.
     pub fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let taken = (&self.tcp).write(bytes)?;
-        // by one thread at a time: the one that runs the stream
-        let written = self.written.load(Ordering::Relaxed) + taken as u64;
-        self.written.store(written, Ordering::Relaxed);
+        self.wrote(taken);
         Ok(taken)
+    }
+
+    /// Counts bytes that the system took.
+    pub fn wrote(&self, bytes: usize) {
+        // by one thread at a time: the one that runs the stream
+        let written = self.written.load(Ordering::Relaxed) + bytes as u64;
+        self.written.store(written, Ordering::Relaxed);
     }
 
     /// Reads what has come; 0 at the end.

@@ -135,6 +135,7 @@ pub(super) async fn node() -> Arc<Hub> {
         unanswered_seconds: 20,
         lag_seconds: 30,
         direct: true,
+        io_uring: false,
         shards: 1,
         pending_frames: 16,
         tick_ms: 500,

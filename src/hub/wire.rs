@@ -1,6 +1,6 @@
 //! Bare sockets, and the streams on them: as they come out of hyper, go from a task into a shard, and leave it again.
 
-use std::{io, sync::Arc};
+use std::{io, os::fd::RawFd, sync::Arc};
 
 use bytes::Bytes;
 
@@ -12,6 +12,12 @@ pub trait Wire: Send + Sync + 'static {
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
     /// Reads what has come; 0 at the end.
     fn read(&self, into: &mut [u8]) -> io::Result<usize>;
+    /// Its descriptor, if it has one: it may then be written to by that, ...
+    fn descriptor(&self) -> Option<RawFd> {
+        None
+    }
+    /// ... and is told how many bytes that took.
+    fn wrote(&self, _: usize) {}
 }
 
 /// What belongs to a connection, and is let go with it.

@@ -6,6 +6,8 @@
 pub const ON_POSTGRES: bool = false;
 /// What clients speak in TLS, where nothing else is said: they connect without it.
 pub const IN_TLS: Option<secure::Protocol> = None;
+/// Settings of all servers.
+pub const OF_ALL: [(&str, &str); 0] = [];
 
 #[path = "../cluster/mod.rs"]
 pub mod cluster;

@@ -16,7 +16,7 @@ use sqlx::Connection as _;
 
 pub use super::pipes::{collect, lines_of};
 use super::{
-    IN_TLS,
+    IN_TLS, OF_ALL,
     certificate::Certificate,
     place::{DATABASE_URL, Place, sigcast},
     secure::{Protocol, secure},
@@ -427,6 +427,7 @@ fn spawn_once(
         .args(flags)
         .env("SIGCAST_ADMIN_TOKEN", ADMIN_TOKEN)
         .env("RUST_LOG", "info")
+        .envs(OF_ALL)
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

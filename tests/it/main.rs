@@ -47,6 +47,7 @@ mod metrics;
 mod on_http2;
 mod on_postgres;
 mod on_tls;
+mod one_by_one;
 mod openapi;
 mod quota;
 mod real_clients;

@@ -10,6 +10,7 @@ use crate::{certificate, cluster, pipes, secure, wire};
 /// See the constants of these names in the harness.
 const ON_POSTGRES: bool = true;
 const IN_TLS: Option<secure::Protocol> = None;
+const OF_ALL: [(&str, &str); 0] = [];
 
 #[path = "../harness/place.rs"]
 mod place;

@@ -7,8 +7,9 @@
 
 use crate::{certificate, pipes, place, secure, wire};
 
-/// See the constant of this name in the harness.
+/// See the constants of these names in the harness.
 const IN_TLS: Option<secure::Protocol> = Some(secure::Protocol::Http1);
+const OF_ALL: [(&str, &str); 0] = [];
 
 #[path = "../harness/server.rs"]
 #[expect(
