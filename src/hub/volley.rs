@@ -166,6 +166,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::print_stdout, reason = "a skipped test says so")]
     fn volley() -> Option<Volley> {
         match Volley::new() {
             Ok(volley) => Some(volley),

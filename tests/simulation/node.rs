@@ -81,6 +81,7 @@ fn config() -> Config {
         unanswered_seconds: 20,
         lag_seconds: 30,
         direct: false,
+        io_uring: false,
         shards: 0,
         pending_frames: 16,
         tick_ms: 500,
