@@ -29,6 +29,8 @@ pub struct Config {
     pub direct: bool,
     /// Whether these threads write to many streams by one call of the system, by Linux' `io_uring`, where it is allowed.
     pub io_uring: bool,
+    /// By how much these threads' priority (`nice`) is below that of the others, 0 to 19.
+    pub nice: u8,
     /// So many threads; 0: one a core.
     pub shards: usize,
     /// Frames that wait between a stream and its connection.

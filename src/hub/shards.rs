@@ -228,12 +228,25 @@ struct Thread {
     runtime: Handle,
 }
 
+/// Lowers this thread's priority by so much. What it does takes long and can wait a moment; what stores a signal, answers a request or ends
+/// a stream takes little, and must not wait for it.
+fn give_way(by: u8) {
+    #[cfg(target_os = "linux")]
+    {
+        // SAFETY: a system call without pointers. On Linux it is about the thread that calls it.
+        let _ = unsafe { libc::nice(by.into()) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = by;
+}
+
 impl Thread {
     /// Runs until it is stopped. A fault in one stream must not end those of all others for ever: they are closed, and come back.
     fn run_on(&mut self) {
         // what goes with a stream may have something to do there
         let runtime = self.runtime.clone();
         let _within = runtime.enter();
+        give_way(self.shards.hub.config.nice);
         loop {
             if self.shards.hub.config.io_uring
                 && let Err(error) = self.shard.write_together()

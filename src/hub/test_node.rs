@@ -136,6 +136,7 @@ pub(super) async fn node() -> Arc<Hub> {
         lag_seconds: 30,
         direct: true,
         io_uring: false,
+        nice: 0,
         shards: 1,
         pending_frames: 16,
         tick_ms: 500,

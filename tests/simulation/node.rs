@@ -82,6 +82,7 @@ fn config() -> Config {
         lag_seconds: 30,
         direct: false,
         io_uring: false,
+        nice: 0,
         shards: 0,
         pending_frames: 16,
         tick_ms: 500,
