@@ -42,31 +42,21 @@ enum Out {
     Posts {
         post: Post,
         each: bool,
-        socket: TcpStream,
-        answers: Receiver<Result<(), String>>,
+        /// Opened by the first signal: while thousands of streams are opened, a server would close it as idle.
+        line: Option<Line>,
         owed: usize,
     },
 }
 
-/// A way in, opened.
-pub struct Publisher {
-    out: Out,
-    number: u64,
+/// A connection, and the answers that come on it.
+struct Line {
+    socket: TcpStream,
+    answers: Receiver<Result<(), String>>,
 }
 
-impl Publisher {
-    /// Connects.
-    pub fn open(way: Way) -> io::Result<Self> {
-        let (post, each) = match way {
-            Way::Ready(addresses) => {
-                let sockets = addresses.into_iter().map(connect);
-                let out = Out::Ready(sockets.collect::<io::Result<_>>()?);
-                return Ok(Publisher { out, number: 0 });
-            }
-            Way::Lines(post) => (post, false),
-            Way::Each(post) => (post, true),
-        };
-        let socket = connect(post.address)?;
+impl Line {
+    fn open(to: SocketAddr) -> io::Result<Self> {
+        let socket = connect(to)?;
         let (done, answers) = mpsc::channel();
         let mut reader = BufReader::new(socket.try_clone()?);
         thread::spawn(move || {
@@ -78,11 +68,32 @@ impl Publisher {
                 }
             }
         });
+        Ok(Line { socket, answers })
+    }
+}
+
+/// A way in, opened.
+pub struct Publisher {
+    out: Out,
+    number: u64,
+}
+
+impl Publisher {
+    /// Connects, where the server has to have it from the beginning.
+    pub fn open(way: Way) -> io::Result<Self> {
+        let (post, each) = match way {
+            Way::Ready(addresses) => {
+                let sockets = addresses.into_iter().map(connect);
+                let out = Out::Ready(sockets.collect::<io::Result<_>>()?);
+                return Ok(Publisher { out, number: 0 });
+            }
+            Way::Lines(post) => (post, false),
+            Way::Each(post) => (post, true),
+        };
         let out = Out::Posts {
             post,
             each,
-            socket,
-            answers,
+            line: None,
             owed: 0,
         };
         Ok(Publisher { out, number: 0 })
@@ -118,15 +129,18 @@ impl Publisher {
             Out::Posts {
                 post,
                 each,
-                socket,
-                answers,
+                line,
                 owed,
             } => {
-                let line = |event: &Event| match post.is_sigcast {
+                let Line { socket, answers } = match line {
+                    Some(line) => line,
+                    none => none.insert(Line::open(post.address)?),
+                };
+                let body = |event: &Event| match post.is_sigcast {
                     true => event.body(),
                     false => event.data(),
                 };
-                let lines: Vec<String> = events.iter().map(line).collect();
+                let lines: Vec<String> = events.iter().map(body).collect();
                 let bodies = match each {
                     true => lines,
                     false => vec![lines.join("\n")],
@@ -143,7 +157,10 @@ impl Publisher {
     pub fn settle(&mut self) -> io::Result<()> {
         match &mut self.out {
             Out::Ready(_) => Ok(()),
-            Out::Posts { answers, owed, .. } => take_answers(answers, owed, 0),
+            Out::Posts { line, owed, .. } => match line {
+                Some(line) => take_answers(&line.answers, owed, 0),
+                None => Ok(()),
+            },
         }
     }
 }
