@@ -47,6 +47,9 @@ pub struct Config {
 /// Heartbeats that must fit into a lease's life: with two of them until the node is silent, one may be late.
 const BEATS_IN_LEASE: u64 = 3;
 
+/// The system's lowest priority.
+const MOST_NICE: u8 = 19;
+
 impl Config {
     /// Whether the settings go together; why not.
     pub fn check(&self) -> Result<(), String> {
@@ -56,6 +59,9 @@ impl Config {
                  or have its streams taken over",
                 self.lease_ms, self.beat_ms
             ));
+        }
+        if self.nice > MOST_NICE {
+            return Err(format!("stream.nice ({}) is above {MOST_NICE}", self.nice));
         }
         Ok(())
     }

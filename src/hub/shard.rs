@@ -172,10 +172,14 @@ impl<W: Wire> Shard<W> {
         let Some(slot) = self.slots.get_mut(key as usize) else {
             return;
         };
+        // it stays until it has been written to: whatever ends it meanwhile has said so, and comes here again
+        if slot.is(LEAVES) {
+            return;
+        }
         if let Some(end) = is_over(&self.hub, &slot.seat) {
             return self.finish(key, end);
         }
-        if slot.is(BLOCKED | LEAVES) {
+        if slot.is(BLOCKED) {
             return;
         }
         if !slot.cold.rest.is_empty() {

@@ -48,21 +48,19 @@ impl<W: Wire> Shard<W> {
                 self.push(key);
             }
         }
-        // it is there as long as anybody is in it
-        if let Some(lane) = self.lanes.get(id as usize).filter(|_| !leaving.is_empty()) {
-            let slots = &self.slots;
-            let lacks = |key: &u32| {
-                let slot = slots.get(*key as usize)?;
-                Some((&*slot.wire, lane.after(slot.cursor)?))
-            };
-            // proof: neither a slot nor its bytes have gone since it was taken for one of them
-            let sent = volley.send(leaving.iter().map_while(lacks));
-            for (place, key) in leaving.drain(..).enumerate() {
-                match sent.get(place) {
-                    Some(Sent::Taken(bytes)) => self.left_with(key, *bytes),
-                    Some(Sent::Unknown) => self.lose(key, "client_gone"),
-                    None => self.left_with(key, 0),
-                }
+        let slots = &self.slots;
+        let lane = self.lanes.get(id as usize);
+        let lacks = |key: &u32| {
+            let slot = slots.get(*key as usize)?;
+            Some((&*slot.wire, lane?.after(slot.cursor)?))
+        };
+        // all of them: who is to be written to stays, so its lane does, and a lane forgets nothing before all were visited
+        let sent = volley.send(leaving.iter().map_while(lacks));
+        for (place, key) in leaving.drain(..).enumerate() {
+            match sent.get(place) {
+                Some(Sent::Taken(bytes)) => self.left_with(key, *bytes),
+                Some(Sent::Unknown) => self.lose(key, "client_gone"),
+                None => self.left_with(key, 0),
             }
         }
         (self.volley, self.leaving) = (volley, leaving);
@@ -87,7 +85,9 @@ impl<W: Wire> Shard<W> {
 
     /// So many bytes of what a stream lacks have left.
     fn left_with(&mut self, key: u32, bytes: usize) {
-        let slot = &mut self.slots[key as usize];
+        let Some(slot) = self.slots.get_mut(key as usize) else {
+            return;
+        };
         slot.flags &= !LEAVES;
         slot.wire.wrote(bytes);
         slot.cursor += bytes as u64;

@@ -10,6 +10,7 @@ use super::{
     frame::{self, Ending},
     seat::{End, Lapse},
     shard_world::{Client, TOKENS, World},
+    test_node::{AT_NEXT_LOOK, NOW},
 };
 use crate::{
     gate::filter::{Filter, MinScore},
@@ -308,4 +309,46 @@ fn a_lapse_that_is_moved_again_and_again_is_not_kept_as_often() {
     }
     let kept = world.shard.lapses.len();
     assert!((1..2_000).contains(&kept), "{kept} of one stream");
+}
+
+/// One is taken for those who are written to together; then it ends, and so does another of its lane, which begins the round anew.
+#[test]
+fn who_ends_while_it_is_about_to_be_written_to_disturbs_nobody() {
+    let mut world = World::new();
+    world.shard.write_by_turns();
+    let later = Some(Lapse {
+        at: Time(NOW.0 + 1),
+        ending: Ending::SubscriptionExpired,
+    });
+    // the first round visits them from the last to the first; of whom may lapse, the clock is asked
+    let mut clients = vec![
+        world.connect(Filter::default(), 0, None),
+        world.connect(Filter::default(), 0, None),
+        world.connect(Filter::default(), 0, later),
+        world.connect(Filter::default(), 0, None),
+    ];
+    world.publish(1, 10, "A");
+    world.shard.read_on();
+    let ended = [clients[3].seat.clone(), clients[1].seat.clone()];
+    AT_NEXT_LOOK.set(Some(Box::new(move || {
+        ended.iter().for_each(|seat| seat.end(End::Drain));
+    })));
+    world.shard.sweep();
+    assert!(AT_NEXT_LOOK.take().is_none(), "it has happened");
+    world.run(&mut clients);
+    assert_eq!(world.shard.len(), 2);
+    // places that are free again are taken by others, one of them with another filter
+    let filter = Filter {
+        token: Some("B".to_owned()),
+        ..Filter::default()
+    };
+    clients.push(world.connect(filter, 1, None));
+    clients.push(world.connect(Filter::default(), 1, None));
+    world.publish(2, 10, "A");
+    world.run(&mut clients);
+    world.publish(2, 10, "B");
+    world.run(&mut clients);
+    for client in &clients {
+        client.check(&world);
+    }
 }

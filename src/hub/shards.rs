@@ -228,8 +228,7 @@ struct Thread {
     runtime: Handle,
 }
 
-/// Lowers this thread's priority by so much. What it does takes long and can wait a moment; what stores a signal, answers a request or ends
-/// a stream takes little, and must not wait for it.
+/// Lowers this thread's priority by so much: what stores a signal or answers a request takes little, and need not wait for a round.
 fn give_way(by: u8) {
     #[cfg(target_os = "linux")]
     {
@@ -248,11 +247,7 @@ impl Thread {
         let _within = runtime.enter();
         give_way(self.shards.hub.config.nice);
         loop {
-            if self.shards.hub.config.io_uring
-                && let Err(error) = self.shard.write_together()
-            {
-                tracing::info!(%error, "no io_uring here: streams are written to one by one");
-            }
+            self.choose_writing();
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.run()));
             if run.is_ok() {
                 return;
@@ -262,6 +257,18 @@ impl Thread {
             let metrics = &self.shards.hub.metrics;
             metrics.streams.dec_by(streams as i64);
             self.shard = Shard::new(self.shards.hub.clone(), self.inbox.clone());
+        }
+    }
+
+    fn choose_writing(&mut self) {
+        if !self.shards.hub.config.io_uring {
+            return tracing::info!("streams are written to one by one");
+        }
+        match self.shard.write_together() {
+            Ok(()) => tracing::info!("streams are written to by io_uring"),
+            Err(error) => {
+                tracing::info!(%error, "no io_uring here: streams are written to one by one")
+            }
         }
     }
 

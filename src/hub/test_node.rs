@@ -147,7 +147,12 @@ pub(super) async fn node() -> Arc<Hub> {
         config,
         Arc::new(EmptyLog),
         None,
-        Clock::from_fn(|| NOW),
+        Clock::from_fn(|| {
+            if let Some(happens) = AT_NEXT_LOOK.take() {
+                happens();
+            }
+            NOW
+        }),
         Random::from_fn(|bytes| bytes.fill(7)),
         Metrics::default(),
     );
@@ -172,4 +177,9 @@ pub(super) fn seat(connection: u64, transport: &Arc<dyn Transport>, lapse: Optio
         Arc::downgrade(transport),
         lapse,
     )
+}
+
+thread_local! {
+    /// What happens, as if in another thread, when the clock is looked at next.
+    pub(super) static AT_NEXT_LOOK: std::cell::RefCell<Option<Box<dyn FnOnce()>>> = const { std::cell::RefCell::new(None) };
 }

@@ -7,7 +7,8 @@ use std::io;
 
 use super::wire::Wire;
 
-/// Sends in one call at most. A revocation in between takes effect with the next: some tenths of a millisecond.
+/// Sends in one call at most. Who is ended in between gets what was about to leave: some tenths of a millisecond's worth, if the thread is not
+/// interrupted.
 pub(super) const MOST: usize = 64;
 
 /// What became of one of them.
@@ -25,8 +26,7 @@ enum By {
     /// They are not.
     #[default]
     Nothing,
-    #[cfg(target_os = "linux")]
-    Ring(Box<io_uring::IoUring>),
+    Ring(Box<ring::Ring>),
     /// One after the other by plain writes, which is what sockets of tests have.
     #[cfg(test)]
     Turns,
@@ -42,13 +42,10 @@ pub(super) struct Volley {
 impl Volley {
     /// For the thread that will use it. Refused by older systems, and where an operator or a container forbids it.
     pub fn new() -> io::Result<Self> {
-        #[cfg(target_os = "linux")]
-        return Ok(Volley {
-            by: By::Ring(Box::new(linux::ring()?)),
+        Ok(Volley {
+            by: By::Ring(Box::new(ring::open()?)),
             sent: Vec::with_capacity(MOST),
-        });
-        #[cfg(not(target_os = "linux"))]
-        Err(io::ErrorKind::Unsupported.into())
+        })
     }
 
     /// For sockets of tests.
@@ -70,8 +67,7 @@ impl Volley {
         self.sent.clear();
         match std::mem::take(&mut self.by) {
             By::Nothing => {}
-            #[cfg(target_os = "linux")]
-            By::Ring(mut ring) => match linux::send(&mut ring, all, &mut self.sent) {
+            By::Ring(mut ring) => match ring::send(&mut ring, all, &mut self.sent) {
                 Ok(()) => self.by = By::Ring(ring),
                 // the ring goes, and what was not submitted with it
                 Err(error) => {
@@ -89,19 +85,32 @@ impl Volley {
     }
 }
 
-#[cfg(target_os = "linux")]
-mod linux {
-    use io_uring::{IoUring, opcode, types};
+/// Where the crate knows the system's calls.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod ring {
+    use io_uring::{IoUring, Probe, opcode::Send, types};
 
     use super::{MOST, Sent, Wire, io};
 
-    pub fn ring() -> io::Result<IoUring> {
+    pub type Ring = IoUring;
+
+    /// Linux has rings since 5.1, and sends by them since 5.6.
+    pub fn open() -> io::Result<Ring> {
         let entries = u32::try_from(MOST).unwrap_or(u32::MAX);
-        IoUring::builder().dontfork().build(entries)
+        let ring = IoUring::builder().dontfork().build(entries)?;
+        let mut probe = Probe::new();
+        ring.submitter().register_probe(&mut probe)?;
+        match probe.is_supported(Send::CODE) {
+            true => Ok(ring),
+            false => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     pub fn send<'a, W: Wire>(
-        ring: &mut IoUring,
+        ring: &mut Ring,
         all: impl Iterator<Item = (&'a W, &'a [u8])>,
         sent: &mut Vec<Sent>,
     ) -> io::Result<()> {
@@ -110,7 +119,7 @@ mod linux {
             // none is refused
             let socket = types::Fd(wire.descriptor().unwrap_or(-1));
             let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            let send = opcode::Send::new(socket, bytes.as_ptr(), length)
+            let send = Send::new(socket, bytes.as_ptr(), length)
                 .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
                 .build()
                 .user_data(sent.len() as u64);
@@ -122,12 +131,20 @@ mod linux {
             sent.push(Sent::Unknown);
         }
         drop(queue);
+        let done = submit(ring, sent);
+        if done.is_err() {
+            // what the system has not taken was not sent: the queue keeps its order
+            let untaken = ring.submission().len();
+            let taken = sent.len().saturating_sub(untaken);
+            sent[taken..].fill(Sent::Taken(0));
+        }
+        done
+    }
+
+    fn submit(ring: &mut Ring, sent: &mut [Sent]) -> io::Result<()> {
         let mut left = sent.len();
         while left > 0 {
-            match ring.submit_and_wait(left) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                submitted => _ = submitted?,
-            }
+            let submitted = ring.submit_and_wait(left);
             for done in ring.completion() {
                 let place = usize::try_from(done.user_data()).unwrap_or(usize::MAX);
                 if let Some(sent) = sent.get_mut(place) {
@@ -135,8 +152,35 @@ mod linux {
                     left -= 1;
                 }
             }
+            match submitted {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                submitted => _ = submitted?,
+            }
         }
         Ok(())
+    }
+}
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+)))]
+mod ring {
+    use super::{Sent, Wire, io};
+
+    /// There is none here.
+    pub enum Ring {}
+
+    pub fn open() -> io::Result<Ring> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub fn send<'a, W: Wire>(
+        ring: &mut Ring,
+        _: impl Iterator<Item = (&'a W, &'a [u8])>,
+        _: &mut Vec<Sent>,
+    ) -> io::Result<()> {
+        match *ring {}
     }
 }
 
