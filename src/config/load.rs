@@ -249,6 +249,17 @@ mod tests {
     }
 
     #[test]
+    fn a_priority_that_there_is_none_of_is_refused() {
+        let set = |nice: &str| {
+            let flags = [("stream.nice", nice.to_owned())];
+            load(None, std::iter::empty(), &flags)
+        };
+        set("19").unwrap();
+        let refused = set("20").unwrap_err().to_string();
+        assert!(refused.contains("stream.nice (20)"), "{refused}");
+    }
+
+    #[test]
     fn unknown_names_are_refused_by_name() {
         let file = loaded("[stream]\npign_seconds = 5", &[], &[])
             .unwrap_err()

@@ -44,11 +44,11 @@ pub(super) const KEPT: usize = 512 * 1024;
 
 /// Streams that got the same frames at once, counted together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub(super) lane: u32,
-    pub(super) from: u64,
-    pub(super) to: u64,
-    pub(super) streams: u64,
+struct Tally {
+    lane: u32,
+    from: u64,
+    to: u64,
+    streams: u64,
 }
 
 /// The streams of one thread.
@@ -210,15 +210,8 @@ impl<W: Wire> Shard<W> {
             };
             match write(&*slot.wire, bytes) {
                 Wrote::All => {
-                    let got = Tally {
-                        lane: slot.lane,
-                        from: slot.seen,
-                        to: lane.frames(),
-                        streams: 1,
-                    };
                     slot.cursor = end;
-                    slot.seen = got.to;
-                    self.note(got);
+                    self.note_all(key);
                 }
                 Wrote::Part(taken) => {
                     slot.cursor += taken as u64;
@@ -300,8 +293,16 @@ impl<W: Wire> Shard<W> {
         }
     }
 
-    /// Counts what was delivered; who got the same is counted at once.
-    pub(super) fn note(&mut self, got: Tally) {
+    /// A stream has all of its lane: counts what it got; who got the same is counted at once.
+    pub(super) fn note_all(&mut self, key: u32) {
+        let slot = &mut self.slots[key as usize];
+        let got = Tally {
+            lane: slot.lane,
+            from: slot.seen,
+            to: self.lanes[slot.lane as usize].frames(),
+            streams: 1,
+        };
+        slot.seen = got.to;
         let same =
             (got.lane, got.from, got.to) == (self.tally.lane, self.tally.from, self.tally.to);
         if same {

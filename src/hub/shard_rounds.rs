@@ -2,7 +2,7 @@
 
 use super::{
     lane::Lane,
-    shard::{KEPT, MOST_HELD, MOST_HELD_BY_ALL, Shard, Tally, is_over},
+    shard::{KEPT, MOST_HELD, MOST_HELD_BY_ALL, Shard, is_over},
     slot::LEAVES,
     volley::{self, Sent},
     wire::Wire,
@@ -91,19 +91,11 @@ impl<W: Wire> Shard<W> {
         slot.flags &= !LEAVES;
         slot.wire.wrote(bytes);
         slot.cursor += bytes as u64;
-        let lane = &self.lanes[slot.lane as usize];
-        if slot.cursor < lane.end() {
+        if slot.cursor < self.lanes[slot.lane as usize].end() {
             // it is full, or at fault
             return self.push(key);
         }
-        let got = Tally {
-            lane: slot.lane,
-            from: slot.seen,
-            to: lane.frames(),
-            streams: 1,
-        };
-        slot.seen = got.to;
-        self.note(got);
+        self.note_all(key);
     }
 
     pub(super) fn look_whether_full(&mut self) {

@@ -61,5 +61,6 @@ mod start;
 mod stdout;
 mod stream;
 mod tail;
+mod threads;
 mod tls;
 mod tls_server;
