@@ -14,6 +14,8 @@ pub mod hub;
 
 pub mod ingest;
 
+pub mod webhook;
+
 pub mod http;
 
 pub mod config;

@@ -6,6 +6,8 @@ pub mod pairs;
 
 pub mod query;
 
+pub mod endpoint;
+
 pub mod list_query;
 
 pub mod rate;

@@ -16,6 +16,8 @@ pub const ISO_TIME: &str = "an ISO 8601 time such as 2026-04-24T09:32:14.117Z (i
 
 const SHOWN_CHARS: usize = 60;
 const MAX_WORD: usize = 64;
+/// What a word is.
+pub(super) const WORD: &str = "a word of 1 to 64 of A-Z a-z 0-9 _ - . :";
 const MAX_ADDRESS: usize = 128;
 
 /// A query that cannot be followed, in words for who wrote it.
@@ -133,7 +135,7 @@ impl Pairs {
         Ok(Filter {
             types: self.take_as(
                 "types",
-                "1 to 32 signal types, separated by commas, each of 1 to 64 of A-Z a-z 0-9 _ - . :",
+                &format!("1 to {MAX_TYPES} signal types, separated by commas, each {WORD}"),
                 types,
             )?,
             min_rank: self.take_as("min_rank", "one of S, A, B, C, D", Rank::parse)?,
@@ -144,11 +146,9 @@ impl Pairs {
                 let fits = text.len() <= MAX_ADDRESS && text.bytes().all(|b| b.is_ascii_graphic());
                 fits.then(|| text.to_owned())
             })?,
-            market: self.take_as(
-                "market",
-                "a word of 1 to 64 of A-Z a-z 0-9 _ - . :, such as crypto",
-                |text| is_word(text).then(|| text.to_owned()),
-            )?,
+            market: self.take_as("market", &format!("{WORD}, such as crypto"), |text| {
+                is_word(text).then(|| text.to_owned())
+            })?,
         })
     }
 }
@@ -171,7 +171,7 @@ fn types(text: &str) -> Option<BTreeSet<String>> {
         .collect()
 }
 
-fn is_word(text: &str) -> bool {
+pub(super) fn is_word(text: &str) -> bool {
     (1..=MAX_WORD).contains(&text.len())
         && text
             .bytes()

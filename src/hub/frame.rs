@@ -84,6 +84,17 @@ impl Frame {
                 .map_or(0, |update| update.whole().len())
     }
 
+    /// The signal's JSON: what stands behind `data: `, and what webhooks are sent.
+    #[must_use]
+    pub fn data(&self) -> Bytes {
+        let content = self.usual.content();
+        // proof of both: the frame was made here, of three lines, and JSON has no line ends
+        let line = |from: usize| memchr::memchr(b'\n', &content[from..]).map(|at| from + at);
+        let begins = line(0).map_or(0, |end| end + 1 + "data: ".len());
+        let ends = line(begins).unwrap_or(content.len());
+        content.slice(begins..ends)
+    }
+
     /// Its bytes under the name that a stream calls it by.
     #[must_use]
     pub fn bytes(&self, name: EventName) -> Bytes {
@@ -303,6 +314,7 @@ mod tests {
         };
         let now = Instant::now();
         let plain = Frame::new("e", &row(r#"{"id":"x"}"#), None, now);
+        assert_eq!(plain.data(), wire(&row(r#"{"id":"x"}"#)).as_bytes());
         assert!(
             plain
                 .bytes(EventName::Signal)

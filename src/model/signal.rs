@@ -57,6 +57,16 @@ impl EventName {
     }
 }
 
+/// The id of a signal, from its JSON.
+#[must_use]
+pub fn id_of(data: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    serde_json::from_slice(data).ok().map(|Named { id }| id)
+}
+
 /// What filters look at, read once per row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facets {

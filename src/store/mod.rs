@@ -31,6 +31,10 @@ pub mod accounts;
 
 pub mod tickets;
 
+pub mod hooks;
+
+pub mod hook_messages;
+
 pub mod fact_keys;
 
 pub mod usage;

@@ -13,6 +13,7 @@ mod backend;
 mod access;
 mod books;
 mod facts;
+mod hooks;
 mod leases;
 mod log;
 mod postgres;

@@ -1,0 +1,369 @@
+//! What webhooks were sent: attempts, messages that wait for the next one or failed, ranges to be sent again.
+
+use super::{
+    db::{Db, Tx},
+    error::StoreResult,
+    hooks::Disabled,
+    sql::{QueryBuilder, query, query_as, query_scalar},
+};
+use crate::model::{log::Position, time::Time};
+
+/// A message that is not answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Which signal, by its seq ...
+    pub seq: i64,
+    /// ... and its id.
+    pub signal_id: String,
+    /// Attempts so far.
+    pub attempts: u32,
+    /// When the first was made.
+    pub first_at: Time,
+    /// When the next is due; `None`: there is none, it has failed.
+    pub next_at: Option<Time>,
+}
+
+#[derive(sqlx::FromRow)]
+struct MessageRow {
+    seq: i64,
+    signal_id: String,
+    attempts: i64,
+    first_at: i64,
+    next_at: Option<i64>,
+}
+
+impl From<MessageRow> for Message {
+    fn from(row: MessageRow) -> Self {
+        Message {
+            seq: row.seq,
+            signal_id: row.signal_id,
+            attempts: u32::try_from(row.attempts).unwrap_or(u32::MAX),
+            first_at: Time(row.first_at),
+            next_at: row.next_at.map(Time),
+        }
+    }
+}
+
+/// One attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which signal; `None`: a test.
+    pub seq: Option<i64>,
+    /// Its id.
+    pub signal_id: String,
+    /// The how many-th at this message.
+    pub attempt: u32,
+    /// When it began.
+    pub at: Time,
+    /// How long it took, in microseconds.
+    pub took: i64,
+    /// Of the answer, if there was one.
+    pub status: Option<u16>,
+    /// What kind of failure; `None`: it was acknowledged.
+    pub error: Option<String>,
+    /// The first kB of the answer.
+    pub answer: Option<String>,
+}
+
+/// An attempt as it is listed: the number grows with time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number.
+    pub id: i64,
+    /// What was made.
+    pub attempt: Attempt,
+}
+
+#[derive(sqlx::FromRow)]
+struct AttemptRow {
+    id: i64,
+    seq: Option<i64>,
+    signal_id: String,
+    attempt: i64,
+    at: i64,
+    took: i64,
+    status: Option<i64>,
+    error: Option<String>,
+    answer: Option<String>,
+}
+
+impl From<AttemptRow> for Listed {
+    fn from(row: AttemptRow) -> Self {
+        Listed {
+            id: row.id,
+            attempt: Attempt {
+                seq: row.seq,
+                signal_id: row.signal_id,
+                attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
+                at: Time(row.at),
+                took: row.took,
+                status: row.status.and_then(|status| u16::try_from(status).ok()),
+                error: row.error,
+                answer: row.answer,
+            },
+        }
+    }
+}
+
+/// What has become of one endpoint's messages since this was written last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// The endpoint.
+    pub hook_id: String,
+    /// Proves that it is this node's.
+    pub fence: i64,
+    /// It stands here now.
+    pub sent_to: Option<Position>,
+    /// Attempts made.
+    pub attempts: Vec<Attempt>,
+    /// Messages that wait now, or failed.
+    pub waiting: Vec<Message>,
+    /// Messages that were answered after they had waited.
+    pub answered: Vec<i64>,
+    /// Since when nothing was answered, and how many messages failed since; the inner `None`: something was.
+    pub failing: Option<Option<(Time, i64)>>,
+    /// When something was answered last.
+    pub answered_at: Option<Time>,
+    /// It is not sent to any more.
+    pub disabled: Option<(Disabled, Time)>,
+}
+
+/// Rows in one statement.
+const ROWS: usize = 500;
+
+impl Db {
+    /// Writes down what has become of messages, of many endpoints in one transaction. Those whose endpoint is another node's by now are left out;
+    /// their places among what was given are returned.
+    pub async fn write_progress(&self, all: &[Progress]) -> StoreResult<Vec<usize>> {
+        let mut tx = self.begin().await?;
+        let mut lost = Vec::new();
+        for (place, progress) in all.iter().enumerate() {
+            if !tx.advance_hook(progress).await? {
+                lost.push(place);
+                continue;
+            }
+            tx.write_messages(progress).await?;
+        }
+        let mine = all
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| !lost.contains(place));
+        let attempts: Vec<(&str, &Attempt)> = mine
+            .flat_map(|(_, one)| one.attempts.iter().map(|made| (&*one.hook_id, made)))
+            .collect();
+        for some in attempts.chunks(ROWS) {
+            tx.write_attempts(some).await?;
+        }
+        self.commit(tx).await?;
+        Ok(lost)
+    }
+
+    /// Messages of an endpoint that wait, the first to come due first.
+    pub async fn waiting_messages(&self, hook_id: &str) -> StoreResult<Vec<Message>> {
+        let rows: Vec<MessageRow> = query_as(
+            "select seq, signal_id, attempts, first_at, next_at from hook_messages
+             where hook_id = $1 and next_at is not null order by next_at, seq",
+        )
+        .bind(hook_id)
+        .fetch_all(self)
+        .await?;
+        Ok(rows.into_iter().map(Message::from).collect())
+    }
+
+    /// Up to `most` messages of an endpoint that failed, behind a seq, in order.
+    pub async fn failed_messages(
+        &self,
+        hook_id: &str,
+        after: i64,
+        most: i64,
+    ) -> StoreResult<Vec<Message>> {
+        let rows: Vec<MessageRow> = query_as(
+            "select seq, signal_id, attempts, first_at, next_at from hook_messages
+             where hook_id = $1 and next_at is null and seq > $2 order by seq limit $3",
+        )
+        .bind(hook_id)
+        .bind(after)
+        .bind(most)
+        .fetch_all(self)
+        .await?;
+        Ok(rows.into_iter().map(Message::from).collect())
+    }
+
+    /// Up to `most` attempts of an endpoint, the latest first; before the one with a number, where one is named.
+    pub async fn attempts(
+        &self,
+        hook_id: &str,
+        before: Option<i64>,
+        most: i64,
+    ) -> StoreResult<Vec<Listed>> {
+        let mut query = QueryBuilder::new(
+            "select id, seq, signal_id, attempt, at, took, status, error, answer from hook_attempts where hook_id = ",
+        );
+        query.push_bind(hook_id);
+        if let Some(before) = before {
+            query.push(" and id < ").push_bind(before);
+        }
+        query.push(" order by id desc limit ").push_bind(most);
+        let rows: Vec<AttemptRow> = query.build_query_as().fetch_all(self).await?;
+        Ok(rows.into_iter().map(Listed::from).collect())
+    }
+
+    /// Notes an attempt that belongs to no message: a test.
+    pub async fn add_attempt(&self, hook_id: &str, attempt: &Attempt) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        tx.write_attempts(&[(hook_id, attempt)]).await?;
+        self.commit(tx).await
+    }
+
+    /// Forgets up to `most` attempts that were made before a moment; how many these were.
+    pub async fn forget_attempts(&self, before: Time, most: i64) -> StoreResult<u64> {
+        let mut tx = self.begin().await?;
+        let done = query(
+            "delete from hook_attempts where id in (select id from hook_attempts where at < $1 order by at limit $2)",
+        )
+        .bind(before.0)
+        .bind(most)
+        .execute(&mut tx)
+        .await?;
+        self.commit(tx).await?;
+        Ok(done)
+    }
+
+    /// Has a signal sent again at once, whatever became of it before.
+    pub async fn resend(
+        &self,
+        hook_id: &str,
+        seq: i64,
+        signal_id: &str,
+        now: Time,
+    ) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        query(
+            "insert into hook_messages (hook_id, seq, signal_id, attempts, first_at, next_at) values ($1, $2, $3, 0, $4, $4)
+             on conflict (hook_id, seq) do update set attempts = 0, first_at = excluded.first_at, next_at = excluded.next_at",
+        )
+        .bind(hook_id)
+        .bind(seq)
+        .bind(signal_id)
+        .bind(now.0)
+        .execute(&mut tx)
+        .await?;
+        tx.bump_hooks().await?;
+        self.commit(tx).await
+    }
+
+    /// Has the signals behind one seq up to another sent again; the number of the range.
+    pub async fn resend_range(
+        &self,
+        hook_id: &str,
+        after: i64,
+        until: i64,
+        now: Time,
+    ) -> StoreResult<i64> {
+        let mut tx = self.begin().await?;
+        let id = query_scalar(
+            "insert into hook_ranges (hook_id, sent_to, until, asked_at) values ($1, $2, $3, $4) returning id",
+        )
+        .bind(hook_id)
+        .bind(after)
+        .bind(until)
+        .bind(now.0)
+        .fetch_one(&mut tx)
+        .await?;
+        tx.bump_hooks().await?;
+        self.commit(tx).await?;
+        Ok(id)
+    }
+}
+
+impl Tx {
+    /// Moves an endpoint on, if it is still the node's.
+    async fn advance_hook(&mut self, progress: &Progress) -> StoreResult<bool> {
+        let mut update = QueryBuilder::new("update hooks set fence = fence");
+        if let Some(place) = &progress.sent_to {
+            update
+                .push(", epoch = ")
+                .push_bind(&*place.epoch)
+                .push(", sent_to = ")
+                .push_bind(place.seq);
+        }
+        if let Some(failing) = progress.failing {
+            update
+                .push(", failing_since = ")
+                .push_bind(failing.map(|(since, _)| since.0))
+                .push(", failing_messages = ")
+                .push_bind(failing.map_or(0, |(_, messages)| messages));
+        }
+        if let Some(at) = progress.answered_at {
+            update.push(", answered_at = ").push_bind(at.0);
+        }
+        if let Some((why, at)) = progress.disabled {
+            update
+                .push(", enabled = false, disabled_why = ")
+                .push_bind(why.word())
+                .push(", disabled_at = ")
+                .push_bind(at.0);
+        }
+        update
+            .push(" where id = ")
+            .push_bind(&progress.hook_id)
+            .push(" and fence = ")
+            .push_bind(progress.fence);
+        let moved = update.build().execute(&mut *self).await? > 0;
+        if moved && progress.disabled.is_some() {
+            self.bump_hooks().await?;
+        }
+        Ok(moved)
+    }
+
+    async fn write_messages(&mut self, progress: &Progress) -> StoreResult<()> {
+        let hook_id = &progress.hook_id;
+        for some in progress.waiting.chunks(ROWS) {
+            let mut insert = QueryBuilder::new(
+                "insert into hook_messages (hook_id, seq, signal_id, attempts, first_at, next_at) ",
+            );
+            insert.push_values(some, |mut row, message| {
+                row.push_bind(hook_id)
+                    .push_bind(message.seq)
+                    .push_bind(&message.signal_id)
+                    .push_bind(i64::from(message.attempts))
+                    .push_bind(message.first_at.0)
+                    .push_bind(message.next_at.map(|at| at.0));
+            });
+            insert.push(
+                " on conflict (hook_id, seq) do update set attempts = excluded.attempts, next_at = excluded.next_at",
+            );
+            insert.build().execute(&mut *self).await?;
+        }
+        for some in progress.answered.chunks(ROWS) {
+            let mut delete = QueryBuilder::new("delete from hook_messages where hook_id = ");
+            delete.push_bind(hook_id).push(" and seq in (");
+            let mut list = delete.separated(", ");
+            for seq in some {
+                list.push_bind(*seq);
+            }
+            delete.push(")");
+            delete.build().execute(&mut *self).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_attempts(&mut self, attempts: &[(&str, &Attempt)]) -> StoreResult<()> {
+        let mut insert = QueryBuilder::new(
+            "insert into hook_attempts (hook_id, seq, signal_id, attempt, at, took, status, error, answer) ",
+        );
+        insert.push_values(attempts, |mut row, (hook_id, made)| {
+            row.push_bind(*hook_id)
+                .push_bind(made.seq)
+                .push_bind(&made.signal_id)
+                .push_bind(i64::from(made.attempt))
+                .push_bind(made.at.0)
+                .push_bind(made.took)
+                .push_bind(made.status.map(i64::from))
+                .push_bind(&made.error)
+                .push_bind(&made.answer);
+        });
+        insert.build().execute(self).await?;
+        Ok(())
+    }
+}

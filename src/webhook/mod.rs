@@ -1,0 +1,26 @@
+//! Third floor, movement: the second channel. Signals by signed HTTP callback, from the log, at least once.
+
+pub mod secret;
+
+pub mod sign;
+
+pub mod schedule;
+
+pub mod target;
+
+pub mod dial;
+
+pub mod attempt;
+
+pub mod window;
+
+pub mod ledger;
+
+pub mod metrics;
+
+pub mod endpoint;
+
+pub mod worker;
+
+#[cfg(test)]
+mod attempt_test;
