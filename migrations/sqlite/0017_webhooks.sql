@@ -22,6 +22,7 @@ create table hooks (
     failing_messages bigint not null default 0, -- how many messages have failed since
     answered_at bigint,             -- the last attempt that did not
     node text,              -- which node sends; null: none does
+    asked bigint not null default 0, -- grows with whatever is to be sent again: who sends looks for it
     fence bigint not null default 0 -- grows with each taking: who was taken from writes nothing any more
 );
 create index hooks_of_account on hooks (account_id, created_at);
@@ -49,6 +50,7 @@ create table hook_ranges (
     hook_id text not null references hooks (id) on delete cascade,
     sent_to bigint not null,
     until bigint not null,          -- its last seq
+    failed_since bigint,            -- only messages that failed, and were first sent from then on; null: all signals that pass
     asked_at bigint not null
 );
 create index hook_ranges_of on hook_ranges (hook_id);
@@ -68,3 +70,9 @@ create table hook_attempts (
 );
 create index hook_attempts_of on hook_attempts (hook_id, id);
 create index hook_attempts_by_time on hook_attempts (at);
+
+-- Proof that a node has the key that seals the secrets above: a text sealed by the first that made one.
+create table hook_seal (
+    only_row integer primary key check (only_row = 1),
+    sealed text not null
+);

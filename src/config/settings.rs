@@ -10,6 +10,7 @@ use crate::{
     model::account::Plans,
     score,
     store::{postgres, sqlite},
+    webhook,
 };
 
 /// Everything that can be set.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub consensus: score::config::Config,
     /// The insider engine.
     pub insider: insider::config::Config,
+    /// The second channel.
+    pub webhook: webhook::config::Config,
     /// Following EDGAR.
     pub edgar: edgar::config::Config,
     /// The database, where it is SQLite.

@@ -2,7 +2,7 @@
 
 use super::{
     db::{Db, Tx},
-    error::StoreResult,
+    error::{StoreError, StoreResult},
     hooks::Disabled,
     sql::{QueryBuilder, query, query_as, query_scalar},
 };
@@ -126,7 +126,46 @@ pub struct Progress {
     pub answered_at: Option<Time>,
     /// It is not sent to any more.
     pub disabled: Option<(Disabled, Time)>,
+    /// Ranges that have moved on, by their number: `None` where one is done.
+    pub ranges: Vec<(i64, Option<i64>)>,
 }
+
+/// Signals that are to be sent again: those behind `sent_to`, up to `until`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// Its number.
+    pub id: i64,
+    /// All up to here was sent again, or waits as a message of its own.
+    pub sent_to: i64,
+    /// Its last seq.
+    pub until: i64,
+    /// Only messages that failed, and were first sent from then on; `None`: all signals that pass.
+    pub failed_since: Option<Time>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RangeRow {
+    id: i64,
+    sent_to: i64,
+    until: i64,
+    failed_since: Option<i64>,
+}
+
+impl From<RangeRow> for Range {
+    fn from(row: RangeRow) -> Self {
+        Range {
+            id: row.id,
+            sent_to: row.sent_to,
+            until: row.until,
+            failed_since: row.failed_since.map(Time),
+        }
+    }
+}
+
+/// Messages of one endpoint that may wait: with so many, none but the log's own joins them.
+pub const MOST_WAITING: usize = 64;
+/// Ranges of one endpoint that may be under way.
+const MOST_RANGES: i64 = 16;
 
 /// Rows in one statement.
 const ROWS: usize = 500;
@@ -229,7 +268,40 @@ impl Db {
         Ok(done)
     }
 
-    /// Has a signal sent again at once, whatever became of it before.
+    /// Up to `most` messages of an endpoint that failed, behind a seq and up to another, first sent from a moment on; in order.
+    pub async fn failed_in(
+        &self,
+        hook_id: &str,
+        range: &Range,
+        since: Time,
+        most: i64,
+    ) -> StoreResult<Vec<Message>> {
+        let rows: Vec<MessageRow> = query_as(
+            "select seq, signal_id, attempts, first_at, next_at from hook_messages
+             where hook_id = $1 and next_at is null and seq > $2 and seq <= $3 and first_at >= $4 order by seq limit $5",
+        )
+        .bind(hook_id)
+        .bind(range.sent_to)
+        .bind(range.until)
+        .bind(since.0)
+        .bind(most)
+        .fetch_all(self)
+        .await?;
+        Ok(rows.into_iter().map(Message::from).collect())
+    }
+
+    /// Ranges of an endpoint that are to be sent again, the first that was asked for first.
+    pub async fn hook_ranges(&self, hook_id: &str) -> StoreResult<Vec<Range>> {
+        let rows: Vec<RangeRow> = query_as(
+            "select id, sent_to, until, failed_since from hook_ranges where hook_id = $1 order by id",
+        )
+        .bind(hook_id)
+        .fetch_all(self)
+        .await?;
+        Ok(rows.into_iter().map(Range::from).collect())
+    }
+
+    /// Has a signal sent again at once, whatever became of it before, and whether or not it passes the filter. Refused where too much waits.
     pub async fn resend(
         &self,
         hook_id: &str,
@@ -238,6 +310,19 @@ impl Db {
         now: Time,
     ) -> StoreResult<()> {
         let mut tx = self.begin().await?;
+        tx.ask_hook(hook_id).await?;
+        let waiting: i64 = query_scalar(
+            "select count(*) from hook_messages where hook_id = $1 and next_at is not null and seq <> $2",
+        )
+        .bind(hook_id)
+        .bind(seq)
+        .fetch_one(&mut tx)
+        .await?;
+        if waiting >= MOST_WAITING as i64 {
+            return Err(StoreError::Refused(format!(
+                "{waiting} messages of this webhook wait to be sent again already; ask for a range, which waits its turn"
+            )));
+        }
         query(
             "insert into hook_messages (hook_id, seq, signal_id, attempts, first_at, next_at) values ($1, $2, $3, 0, $4, $4)
              on conflict (hook_id, seq) do update set attempts = 0, first_at = excluded.first_at, next_at = excluded.next_at",
@@ -248,29 +333,40 @@ impl Db {
         .bind(now.0)
         .execute(&mut tx)
         .await?;
-        tx.bump_hooks().await?;
         self.commit(tx).await
     }
 
-    /// Has the signals behind one seq up to another sent again; the number of the range.
+    /// Has the signals behind one seq up to another sent again: all that pass, or those that failed since a moment; the number of the range.
+    /// Refused where too many are under way.
     pub async fn resend_range(
         &self,
         hook_id: &str,
         after: i64,
         until: i64,
+        failed_since: Option<Time>,
         now: Time,
     ) -> StoreResult<i64> {
         let mut tx = self.begin().await?;
+        tx.ask_hook(hook_id).await?;
+        let there: i64 = query_scalar("select count(*) from hook_ranges where hook_id = $1")
+            .bind(hook_id)
+            .fetch_one(&mut tx)
+            .await?;
+        if there >= MOST_RANGES {
+            return Err(StoreError::Refused(format!(
+                "{there} ranges of this webhook are being sent again already; wait until one is done"
+            )));
+        }
         let id = query_scalar(
-            "insert into hook_ranges (hook_id, sent_to, until, asked_at) values ($1, $2, $3, $4) returning id",
+            "insert into hook_ranges (hook_id, sent_to, until, failed_since, asked_at) values ($1, $2, $3, $4, $5) returning id",
         )
         .bind(hook_id)
         .bind(after)
         .bind(until)
+        .bind(failed_since.map(|since| since.0))
         .bind(now.0)
         .fetch_one(&mut tx)
         .await?;
-        tx.bump_hooks().await?;
         self.commit(tx).await?;
         Ok(id)
     }
@@ -331,7 +427,8 @@ impl Tx {
                     .push_bind(message.next_at.map(|at| at.0));
             });
             insert.push(
-                " on conflict (hook_id, seq) do update set attempts = excluded.attempts, next_at = excluded.next_at",
+                " on conflict (hook_id, seq) do update
+                 set attempts = excluded.attempts, first_at = excluded.first_at, next_at = excluded.next_at",
             );
             insert.build().execute(&mut *self).await?;
         }
@@ -344,6 +441,16 @@ impl Tx {
             }
             delete.push(")");
             delete.build().execute(&mut *self).await?;
+        }
+        for (id, sent_to) in &progress.ranges {
+            match sent_to {
+                Some(sent_to) => query("update hook_ranges set sent_to = $2 where id = $1")
+                    .bind(*id)
+                    .bind(*sent_to),
+                None => query("delete from hook_ranges where id = $1").bind(*id),
+            }
+            .execute(&mut *self)
+            .await?;
         }
         Ok(())
     }

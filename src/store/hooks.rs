@@ -1,9 +1,9 @@
 //! Webhook endpoints: made, listed, changed by their owners; and which node sends to each.
 
 use super::{
-    db::{Db, Pools, Tx},
+    db::{Db, Tx},
     error::{StoreError, StoreResult},
-    sql::{QueryBuilder, query, query_as, query_scalar},
+    sql::{QueryBuilder, query, query_scalar},
 };
 use crate::{
     gate::{
@@ -72,7 +72,7 @@ pub struct Hook {
 }
 
 #[derive(sqlx::FromRow)]
-struct HookRow {
+pub(super) struct HookRow {
     id: String,
     account_id: String,
     url: String,
@@ -91,13 +91,6 @@ struct HookRow {
     failing_since: Option<i64>,
     failing_messages: i64,
     answered_at: Option<i64>,
-}
-
-#[derive(sqlx::FromRow)]
-struct TakenRow {
-    #[sqlx(flatten)]
-    hook: HookRow,
-    fence: i64,
 }
 
 impl TryFrom<HookRow> for Hook {
@@ -157,15 +150,6 @@ pub struct HookChange {
 
 const HOOK: &str = "select id, account_id, url, description, filter, compat, ordered, disabled_why, disabled_at, secret, old_secret,
     old_secret_until, created_at, epoch, sent_to, failing_since, failing_messages, answered_at from hooks";
-
-/// An endpoint that this node sends to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Taken {
-    /// The endpoint.
-    pub hook: Hook,
-    /// Proves that it is this node's: what is written with an older one is not.
-    pub fence: i64,
-}
 
 impl Db {
     /// Stores a new endpoint; refused where its account has as many as `most`.
@@ -297,6 +281,17 @@ impl Db {
         if update.build().execute(&mut tx).await? == 0 {
             return Ok(None);
         }
+        if change.go_on_at.is_some() {
+            // left out is not forgotten: what waited is listed as failed, and can be sent again
+            query("update hook_messages set next_at = null where hook_id = $1 and next_at is not null")
+                .bind(id)
+                .execute(&mut tx)
+                .await?;
+            query("delete from hook_ranges where hook_id = $1")
+                .bind(id)
+                .execute(&mut tx)
+                .await?;
+        }
         self.commit(tx).await?;
         self.hook(id, None).await
     }
@@ -337,63 +332,18 @@ impl Db {
             .await
     }
 
-    /// Takes up to `most` enabled endpoints for this node that none sends to, where nodes share the database; else all of them, as a server
-    /// that starts has nobody beside it. Of several nodes that ask at once each gets others.
-    pub async fn take_hooks(&self, most: i64) -> StoreResult<()> {
+    /// A text that the key of webhooks' secrets must open: the one that is kept, or `own`, which is kept from now on.
+    pub async fn hook_seal(&self, own: &str) -> StoreResult<String> {
         let mut tx = self.begin().await?;
-        match &self.0.pools {
-            Pools::Sqlite { .. } => query(
-                "update hooks set node = 'here', fence = fence + 1 where enabled and node is null",
-            ),
-            Pools::Postgres { .. } => query(
-                "update hooks set node = $1, fence = fence + 1 where id in (
-                     select id from hooks where enabled and (node is null or node <> $1 and is_gone(node))
-                     order by id limit $2 for update skip locked)",
-            )
-            .bind(self.node())
-            .bind(most),
-        }
-        .execute(&mut tx)
-        .await?;
-        self.commit(tx).await
-    }
-
-    /// Lets go of all endpoints that a process before this one had; for SQLite, where that one is gone.
-    pub async fn free_hooks(&self) -> StoreResult<()> {
-        if let Pools::Sqlite { .. } = &self.0.pools {
-            let mut tx = self.begin().await?;
-            query("update hooks set node = null where node is not null")
-                .execute(&mut tx)
-                .await?;
-            self.commit(tx).await?;
-        }
-        Ok(())
-    }
-
-    /// The endpoints that this node sends to.
-    pub async fn taken_hooks(&self) -> StoreResult<Vec<Taken>> {
-        let node = match &self.0.pools {
-            Pools::Sqlite { .. } => Some("here"),
-            Pools::Postgres { .. } => self.node(),
-        };
-        let Some(node) = node else {
-            return Ok(Vec::new());
-        };
-        let rows: Vec<TakenRow> = query_as(
-            "select id, account_id, url, description, filter, compat, ordered, disabled_why, disabled_at, secret, old_secret,
-             old_secret_until, created_at, epoch, sent_to, failing_since, failing_messages, answered_at, fence
-             from hooks where enabled and node = $1 order by id",
-        )
-        .bind(node)
-        .fetch_all(self)
-        .await?;
-        let taken = rows.into_iter().map(|row| {
-            Ok(Taken {
-                hook: row.hook.try_into()?,
-                fence: row.fence,
-            })
-        });
-        taken.collect()
+        query("insert into hook_seal (only_row, sealed) values (1, $1) on conflict do nothing")
+            .bind(own)
+            .execute(&mut tx)
+            .await?;
+        let kept = query_scalar("select sealed from hook_seal")
+            .fetch_one(&mut tx)
+            .await?;
+        self.commit(tx).await?;
+        Ok(kept)
     }
 }
 
@@ -413,5 +363,15 @@ impl Tx {
         )
         .fetch_one(self)
         .await
+    }
+
+    /// Has whoever sends to an endpoint look for what is to be sent again; whether there is such an endpoint.
+    pub(super) async fn ask_hook(&mut self, id: &str) -> StoreResult<bool> {
+        self.bump_hooks().await?;
+        let known = query("update hooks set asked = asked + 1 where id = $1")
+            .bind(id)
+            .execute(self)
+            .await?;
+        Ok(known > 0)
     }
 }

@@ -33,6 +33,8 @@ pub mod tickets;
 
 pub mod hooks;
 
+pub mod hook_takings;
+
 pub mod hook_messages;
 
 pub mod fact_keys;

@@ -29,7 +29,7 @@ use crate::{
     },
     store::{
         hook_messages::{self, Attempt},
-        hooks::Taken,
+        hook_takings::Taken,
     },
 };
 

@@ -8,6 +8,8 @@ pub mod schedule;
 
 pub mod target;
 
+pub mod config;
+
 pub mod dial;
 
 pub mod attempt;

@@ -12,11 +12,7 @@ use super::{
     secret::{Seal, Unsealable},
     target::Target,
 };
-use crate::store::{
-    db::Db,
-    error::StoreResult,
-    hooks::{Hook, Taken},
-};
+use crate::store::{db::Db, error::StoreResult, hook_takings::Taken, hooks::Hook};
 
 /// Endpoints taken at once: others that start take theirs in between.
 const AT_ONCE: i64 = 64;
