@@ -68,6 +68,14 @@ pub enum StartError {
         /// How many characters it must have.
         least: usize,
     },
+    /// Who webhooks' servers are vouched for by.
+    #[error("webhook.ca_file {}: {why}", path.display())]
+    WebhookTrust {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// EDGAR's client.
     #[error(transparent)]
     Edgar(#[from] ClientError),

@@ -24,4 +24,6 @@ pub mod scoring;
 
 pub mod following;
 
+pub mod sending;
+
 pub mod node;

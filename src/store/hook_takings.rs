@@ -4,14 +4,24 @@ use super::{
     db::{Db, Pools},
     error::StoreResult,
     hooks::{Hook, HookRow},
-    sql::{query, query_as},
+    sql::{QueryBuilder, query, query_as},
 };
+use crate::model::time::Time;
 
 /// An endpoint that this node sends to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Taken {
     /// The endpoint.
     pub hook: Hook,
+    /// What tells whether anything of it has changed.
+    pub mark: Mark,
+}
+
+/// What tells whether anything of an endpoint has changed.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct Mark {
+    /// Which.
+    pub id: String,
     /// Proves that it is this node's: what is written with an older one is not.
     pub fence: i64,
     /// Grows when its owner or its state changes.
@@ -46,24 +56,49 @@ struct ShareRow {
     listed: bool,
 }
 
+/// Whose endpoints are sent to now: an account that lapsed, was suspended or has another plan finds its endpoints where they stood.
+#[derive(Clone, Debug)]
+pub struct Eligible {
+    /// Plans that have webhooks.
+    pub plans: Vec<String>,
+    /// When.
+    pub now: Time,
+}
+
+impl Eligible {
+    fn push(&self, query: &mut QueryBuilder) {
+        query
+            .push("enabled and account_id in (select id from accounts where suspended_at is null and (expires_at is null or expires_at > ")
+            .push_bind(self.now.0)
+            .push(") and plan in (''");
+        for plan in &self.plans {
+            query.push(", ").push_bind(plan);
+        }
+        query.push("))");
+    }
+}
+
 impl Db {
     /// How endpoints are shared among nodes; alone on its database, a node sends to all.
-    pub async fn hook_share(&self) -> StoreResult<Share> {
-        let row: ShareRow = match &self.0.pools {
-            Pools::Sqlite { .. } => query_as(
+    pub async fn hook_share(&self, whose: &Eligible) -> StoreResult<Share> {
+        let mut query = match &self.0.pools {
+            Pools::Sqlite { .. } => QueryBuilder::new(
                 "select count(*) as enabled, coalesce(sum(case when node is null then 1 else 0 end), 0) as free, 1 as nodes,
-                 true as listed from hooks where enabled",
+                 true as listed from hooks where ",
             ),
-            Pools::Postgres { .. } => query_as(
-                "with living as (select id from nodes where beat_at >= clock_timestamp() - life)
-                 select count(*) as enabled, count(*) filter (where node is null or node not in (select id from living)) as free,
-                 (select count(*) from hook_senders where node in (select id from living)) as nodes,
-                 exists (select from hook_senders where node = $1) as listed from hooks where enabled",
-            )
-            .bind(self.node()),
-        }
-        .fetch_one(self)
-        .await?;
+            Pools::Postgres { .. } => {
+                let mut query = QueryBuilder::new(
+                    "with living as (select id from nodes where beat_at >= clock_timestamp() - life)
+                     select count(*) as enabled, count(*) filter (where node is null or node not in (select id from living)) as free,
+                     (select count(*) from hook_senders where node in (select id from living)) as nodes,
+                     exists (select from hook_senders where node = ",
+                );
+                query.push_bind(self.node()).push(") as listed from hooks where ");
+                query
+            }
+        };
+        whose.push(&mut query);
+        let row: ShareRow = query.build_query_as().fetch_one(self).await?;
         if !row.listed {
             self.list_sender().await?;
         }
@@ -85,23 +120,33 @@ impl Db {
     }
 
     /// Takes up to `most` enabled endpoints for this node that no living one sends to. Of several nodes that ask at once each gets others.
-    pub async fn take_hooks(&self, most: i64) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
+    pub async fn take_hooks(&self, whose: &Eligible, most: i64) -> StoreResult<()> {
+        let Some(node) = self.sender() else {
+            return Ok(());
+        };
+        let mut query = QueryBuilder::new("update hooks set node = ");
+        query
+            .push_bind(node)
+            .push(", fence = fence + 1 where id in (select id from hooks where ");
+        whose.push(&mut query);
         match &self.0.pools {
-            Pools::Sqlite { .. } => query(
-                "update hooks set node = 'here', fence = fence + 1 where id in (
-                     select id from hooks where enabled and node is null order by id limit $1)",
-            ),
-            Pools::Postgres { .. } => query(
-                "update hooks set node = $2, fence = fence + 1 where id in (
-                     select id from hooks where enabled and (node is null or node <> $2 and is_gone(node))
-                     order by id limit $1 for update skip locked)",
-            )
+            Pools::Sqlite { .. } => {
+                query
+                    .push(" and node is null order by id limit ")
+                    .push_bind(most);
+            }
+            Pools::Postgres { .. } => {
+                query
+                    .push(" and (node is null or node <> ")
+                    .push_bind(node)
+                    .push(" and is_gone(node)) order by id limit ")
+                    .push_bind(most)
+                    .push(" for update skip locked");
+            }
         }
-        .bind(most)
-        .bind(self.node())
-        .execute(&mut tx)
-        .await?;
+        query.push(")");
+        let mut tx = self.begin().await?;
+        query.build().execute(&mut tx).await?;
         self.commit(tx).await
     }
 
@@ -116,43 +161,66 @@ impl Db {
         self.commit(tx).await
     }
 
-    /// Lets go of all endpoints that a process before this one had; for SQLite, where that one is gone.
-    pub async fn free_hooks(&self) -> StoreResult<()> {
-        if let Pools::Sqlite { .. } = &self.0.pools {
-            let mut tx = self.begin().await?;
-            query("update hooks set node = null where node is not null")
-                .execute(&mut tx)
-                .await?;
-            self.commit(tx).await?;
-        }
-        Ok(())
+    /// Lets go of all endpoints that this node has.
+    pub async fn release_hooks(&self) -> StoreResult<()> {
+        let Some(node) = self.sender() else {
+            return Ok(());
+        };
+        let mut tx = self.begin().await?;
+        query("update hooks set node = null, fence = fence + 1 where node = $1")
+            .bind(node)
+            .execute(&mut tx)
+            .await?;
+        self.commit(tx).await
     }
 
-    /// The endpoints that this node sends to.
-    pub async fn taken_hooks(&self) -> StoreResult<Vec<Taken>> {
-        let node = match &self.0.pools {
+    /// By what endpoints know who sends to them.
+    fn sender(&self) -> Option<&str> {
+        match &self.0.pools {
             Pools::Sqlite { .. } => Some("here"),
             Pools::Postgres { .. } => self.node(),
-        };
-        let Some(node) = node else {
+        }
+    }
+
+    /// The endpoints that this node sends to, by what tells whether anything of them has changed.
+    pub async fn hook_marks(&self, whose: &Eligible) -> StoreResult<Vec<Mark>> {
+        let Some(node) = self.sender() else {
             return Ok(Vec::new());
         };
-        let rows: Vec<TakenRow> = query_as(
+        let mut query = QueryBuilder::new("select id, fence, version, asked from hooks where ");
+        whose.push(&mut query);
+        query
+            .push(" and node = ")
+            .push_bind(node)
+            .push(" order by id");
+        query.build_query_as().fetch_all(self).await
+    }
+
+    /// One of the endpoints that this node sends to.
+    pub async fn taken_hook(&self, id: &str) -> StoreResult<Option<Taken>> {
+        let Some(node) = self.sender() else {
+            return Ok(None);
+        };
+        let row: Option<TakenRow> = query_as(
             "select id, account_id, url, description, filter, compat, ordered, disabled_why, disabled_at, secret, old_secret,
              old_secret_until, created_at, epoch, sent_to, failing_since, failing_messages, answered_at, fence, version, asked
-             from hooks where enabled and node = $1 order by id",
+             from hooks where id = $1 and enabled and node = $2",
         )
+        .bind(id)
         .bind(node)
-        .fetch_all(self)
+        .fetch_optional(self)
         .await?;
-        let taken = rows.into_iter().map(|row| {
+        let taken = row.map(|row| {
             Ok(Taken {
+                mark: Mark {
+                    id: row.hook.id.clone(),
+                    fence: row.fence,
+                    version: row.version,
+                    asked: row.asked,
+                },
                 hook: row.hook.try_into()?,
-                fence: row.fence,
-                version: row.version,
-                asked: row.asked,
             })
         });
-        taken.collect()
+        taken.transpose()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus_client::{encoding::text::encode, registry::Registry};
 
-use crate::{http, http::state::EncodeMetrics, hub, ingest, store};
+use crate::{http, http::state::EncodeMetrics, hub, ingest, store, webhook};
 
 /// All counters of the program.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +19,8 @@ pub struct Metrics {
     pub ingest: ingest::metrics::Metrics,
     /// Those of the way in of filings.
     pub insider: ingest::insider::metrics::Metrics,
+    /// The second channel's.
+    pub webhook: webhook::metrics::Metrics,
     /// Those of following EDGAR.
     pub edgar: ingest::edgar::metrics::Metrics,
 }
@@ -34,6 +36,7 @@ impl Metrics {
         self.ingest.register(&mut registry);
         self.insider.register(&mut registry);
         self.edgar.register(&mut registry);
+        self.webhook.register(&mut registry);
         Arc::new(move || {
             let mut text = String::new();
             // writing to a String does not fail

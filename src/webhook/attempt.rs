@@ -21,6 +21,7 @@ use super::{
     schedule::LONGEST_ASKED,
     target::Target,
 };
+use crate::model::time::Time;
 
 /// A connection is made within this, ...
 const CONNECT: Duration = Duration::from_secs(5);
@@ -132,6 +133,8 @@ pub struct Message {
     pub body: Bytes,
     /// Headers beside those of every request.
     pub headers: HeaderMap,
+    /// When it is sent.
+    pub at: Time,
 }
 
 struct Resting {
@@ -230,7 +233,7 @@ impl Line {
             .requests
             .send_request(self.request(message))
             .await?;
-        let (outcome, whole) = read(answer, until).await;
+        let (outcome, whole) = read(answer, message.at, until).await;
         if whole {
             self.rest(connection);
         }
@@ -264,9 +267,9 @@ impl Line {
 }
 
 /// What an answer says, and whether all of it was read, so that its connection can carry another.
-async fn read(answer: Response<Incoming>, until: Instant) -> (Outcome, bool) {
+async fn read(answer: Response<Incoming>, sent: Time, until: Instant) -> (Outcome, bool) {
     let status = answer.status();
-    let retry_after = retry_after(status, answer.headers());
+    let retry_after = retry_after(status, answer.headers(), sent);
     let mut body = answer.into_body();
     let (mut kept, mut length, mut whole) = (Vec::new(), 0, false);
     // the status is the answer: a body that is long, slow or broken off takes nothing from it
@@ -303,13 +306,21 @@ async fn read(answer: Response<Incoming>, until: Instant) -> (Outcome, bool) {
     (outcome, whole)
 }
 
-/// Seconds, as of 429 and 503; a date is not looked at.
-fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+/// What 429 and 503 ask for: seconds, or a date (RFC 9110, 10.2.3).
+fn retry_after(status: StatusCode, headers: &HeaderMap, now: Time) -> Option<Duration> {
     let may_ask = matches!(
         status,
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
     );
     let asked = headers.get(header::RETRY_AFTER).filter(|_| may_ask)?;
-    let seconds = asked.to_str().ok()?.trim().parse().ok()?;
+    let asked = asked.to_str().ok()?.trim();
+    let seconds = match asked.parse() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(asked).ok()?;
+            let left = date.timestamp().as_second() - now.0.div_euclid(Time::SECOND);
+            u64::try_from(left).unwrap_or(0)
+        }
+    };
     Some(Duration::from_secs(seconds).min(LONGEST_ASKED))
 }

@@ -123,6 +123,8 @@ fn message() -> Message {
     Message {
         body: Bytes::from_static(b"{\"seq\":1}"),
         headers,
+        // Sat, 25 Apr 2026 00:00:00 GMT
+        at: Time(1_777_075_200_000_000),
     }
 }
 

@@ -17,6 +17,8 @@ pub struct Config {
     pub allow_subnets: Vec<Network>,
     /// Where the key is that seals secrets; empty: `webhook.key` in the data directory.
     pub key_file: PathBuf,
+    /// Certificate authorities trusted beside the public ones, in PEM; empty: none.
+    pub ca_file: PathBuf,
     /// How long attempts are listed, in days; 0 keeps all.
     pub attempt_days: u32,
 }

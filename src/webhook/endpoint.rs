@@ -2,87 +2,54 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-use tokio::task::JoinSet;
+use tokio::{
+    sync::Notify,
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    attempt::{self, Line, Message, Outcome},
-    ledger::Ledger,
-    metrics::Metrics,
-    secret::Secret,
-    sign,
+    attempt::Line,
+    metrics::Why,
+    range::{self, Part, Unread},
+    sender::{Done, Secrets, Sender, Shared},
     window::{Settled, Window},
 };
 use crate::{
-    gate::{endpoint::Compat, filter::Filter},
+    gate::filter::Filter,
     hub::{
         catch_up::{Cursor, Step},
         frame::Frame,
-        node::Hub,
     },
-    model::{
-        log::Position,
-        random::Random,
-        signal,
-        time::{Clock, Time},
-    },
+    model::{log::Position, time::Time},
     store::{
-        hook_messages::{self, Attempt},
+        hook_messages::{self, Attempt, Range},
         hook_takings::Taken,
     },
 };
 
 /// Attempts of one endpoint at once.
 pub const ABREAST: usize = 8;
-/// Where a message's row cannot be read now, this long is waited.
+/// Where the database cannot be read now, this long is waited.
 const READ_AGAIN: Duration = Duration::from_millis(500);
-
-/// What all endpoints of a node share.
-pub struct Shared {
-    /// The node's log.
-    pub hub: Arc<Hub>,
-    /// Where progress is noted.
-    pub ledger: Ledger,
-    /// The time.
-    pub clock: Clock,
-    /// Chance.
-    pub random: Random,
-    /// Counters.
-    pub metrics: Metrics,
-}
-
-/// What signs an endpoint's messages.
-#[derive(Clone, Debug)]
-pub struct Secrets {
-    /// The one that it has.
-    pub now: Secret,
-    /// The one before, and until when it signs as well.
-    pub before: Option<(Secret, Time)>,
-}
 
 /// An endpoint that this node sends to.
 pub struct Endpoint {
     shared: Arc<Shared>,
     id: Arc<str>,
     filter: Filter,
-    compat: Option<Compat>,
-    secrets: Secrets,
-    line: Arc<Line>,
+    sender: Sender,
     window: Window,
     place: Position,
+    /// What is to be sent again.
+    ranges: Vec<Range>,
+    /// Told where something is to be sent again.
+    asked: Arc<Notify>,
+    /// What the gauges were told of it: how many messages wait, and whether it fails.
+    shown: (i64, i64),
     /// Cancelled where it turns out to be another node's.
     lost: CancellationToken,
-}
-
-/// An attempt that is over.
-struct Done {
-    seq: i64,
-    signal_id: String,
-    number: u32,
-    began: Time,
-    took: Duration,
-    outcome: Outcome,
 }
 
 impl Endpoint {
@@ -93,28 +60,34 @@ impl Endpoint {
         taken: Taken,
         secrets: Secrets,
         line: Line,
-        waiting: Vec<hook_messages::Message>,
+        asked: Arc<Notify>,
     ) -> Self {
-        let Taken { hook, fence } = taken;
-        let seq = hook.sent_to.seq;
+        let Taken { hook, mark } = taken;
         let window = Window::new(
             &hook.id,
-            fence,
+            mark.fence,
             hook.ordered,
             ABREAST,
-            seq,
+            hook.sent_to.seq,
             hook.failing,
-            waiting,
         );
+        // what waits is read first
+        asked.notify_one();
         Endpoint {
+            sender: Sender {
+                shared: shared.clone(),
+                line: Arc::new(line),
+                secrets: Arc::new(secrets),
+                compat: hook.compat,
+            },
             shared,
             id: hook.id.into(),
             filter: hook.filter,
-            compat: hook.compat,
-            secrets,
-            line: Arc::new(line),
             window,
             place: hook.sent_to,
+            ranges: Vec::new(),
+            asked,
+            shown: (0, 0),
             lost: CancellationToken::new(),
         }
     }
@@ -133,20 +106,37 @@ impl Endpoint {
         let mut cursor = Cursor::new(hub.clone(), log, at);
         let mut read: VecDeque<Arc<Frame>> = VecDeque::new();
         let mut attempts = JoinSet::new();
+        let mut reading = JoinSet::new();
+        let mut look_again = None;
         let mut disabled = false;
         while !disabled {
             self.place.epoch = cursor.epoch();
-            self.begin(&mut read, &mut attempts);
+            let muted = hub.tenure.is_muted();
+            if !muted {
+                self.begin(&mut read, &mut attempts);
+            }
             self.note().await;
             let wants_more = read.is_empty() && self.window.may_take();
+            if !muted && look_again.is_none() && reading.is_empty() {
+                self.read_range(&mut reading);
+            }
             let due = self.window.next_due();
-            let muted = hub.tenure.is_muted();
+            let asked = self.asked.clone();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 () = self.lost.cancelled() => break,
                 Some(done) = attempts.join_next() => disabled = self.settle(done),
                 () = hub.tenure.unmuted(), if muted => {}
+                () = asked.notified(), if look_again.is_none() => {
+                    let looked = self.look().await;
+                    look_again = self.read_again(looked);
+                }
+                () = until(look_again), if look_again.is_some() => {
+                    look_again = None;
+                    self.asked.notify_one();
+                }
+                Some(read) = reading.join_next() => look_again = self.expand(read),
                 () = self.until(due), if due.is_some() && !muted => {}
                 step = cursor.next(), if wants_more => match step {
                     Step::Frames(frames) => read.extend(frames),
@@ -158,6 +148,73 @@ impl Endpoint {
             self.settle(done);
         }
         self.note().await;
+        self.show(0, false);
+    }
+
+    /// When to read again, where the database did not answer.
+    fn read_again<T>(&self, read: Result<T, Unread>) -> Option<Instant> {
+        let error = read.err()?;
+        tracing::warn!(webhook = &*self.id, %error, "a webhook waits for the database");
+        Some(Instant::now() + READ_AGAIN)
+    }
+
+    /// Reads what waits, and which ranges are to be sent again.
+    async fn look(&mut self) -> Result<(), Unread> {
+        self.note().await;
+        // what has become of messages must be there before it is read
+        self.shared.ledger.written().await;
+        let waiting = self.shared.db.waiting_messages(&self.id).await?;
+        self.ranges = self.shared.db.hook_ranges(&self.id).await?;
+        self.window.join(waiting);
+        self.window.set_has_ranges(!self.ranges.is_empty());
+        Ok(())
+    }
+
+    /// Reads on in the first range, if its messages find room to wait.
+    fn read_range(&self, reading: &mut JoinSet<Result<Part, Unread>>) {
+        let room = self.window.room_for_ranges();
+        if let Some(next) = self.ranges.first().copied()
+            && room > 0
+        {
+            let (shared, id, filter) = (self.shared.clone(), self.id.clone(), self.filter.clone());
+            reading.spawn(async move {
+                match next.failed_since {
+                    Some(since) => range::failed_part(&shared.db, &id, next, since, room).await,
+                    None => range::log_part(&shared.hub, &filter, next, room).await,
+                }
+            });
+        }
+    }
+
+    /// What was read of a range waits from here on.
+    fn expand(&mut self, read: Result<Result<Part, Unread>, JoinError>) -> Option<Instant> {
+        // it has no way to end otherwise; should it, it is read again
+        let part = match read.ok()? {
+            Ok(part) => part,
+            Err(error) => return self.read_again(Err::<(), _>(error)),
+        };
+        // another look may have come in between
+        let range = self
+            .ranges
+            .iter_mut()
+            .find(|range| range.id == part.range.id)?;
+        range.sent_to = part.sent_to;
+        let left = (part.sent_to < range.until).then_some(part.sent_to);
+        if left.is_none() {
+            self.ranges.retain(|range| range.id != part.range.id);
+        }
+        let now = self.shared.clock.now();
+        let message = |(seq, signal_id)| hook_messages::Message {
+            seq,
+            signal_id,
+            attempts: 0,
+            first_at: now,
+            next_at: Some(now),
+        };
+        let messages = part.signals.into_iter().map(message).collect();
+        self.window.expand(part.range.id, left, messages);
+        self.window.set_has_ranges(!self.ranges.is_empty());
+        None
     }
 
     async fn until(&self, due: Option<Time>) {
@@ -167,34 +224,29 @@ impl Endpoint {
         }
     }
 
-    /// Begins what may be begun: first what waits and is due, then what is new.
+    /// Begins what may be begun: what waits and is due first, but of the hands only half while there is something new.
     fn begin(&mut self, read: &mut VecDeque<Arc<Frame>>, attempts: &mut JoinSet<Done>) {
-        if self.shared.hub.tenure.is_muted() {
-            return;
-        }
-        while let Some((seq, number)) = self.window.take_due(self.shared.clock.now()) {
-            let sender = self.sender();
-            attempts.spawn(async move { sender.send_again(seq, number).await });
-        }
-        while self.window.may_take()
-            && let Some(frame) = read.pop_front()
-        {
-            if !self.filter.passes(&frame.facets) {
+        let now = self.shared.clock.now();
+        loop {
+            while let Some(frame) = read.front()
+                && !self.filter.passes(&frame.facets)
+                && self.window.may_take()
+            {
                 self.window.pass(frame.seq);
-                continue;
+                read.pop_front();
             }
-            self.window.take(frame.seq, self.shared.clock.now());
-            let sender = self.sender();
-            attempts.spawn(async move { sender.send(frame.seq, frame.data(), 1).await });
-        }
-    }
-
-    fn sender(&self) -> Sender {
-        Sender {
-            shared: self.shared.clone(),
-            line: self.line.clone(),
-            secrets: self.secrets.clone(),
-            compat: self.compat,
+            let is_new_next = self.window.may_take() && !read.is_empty();
+            let others_turn = is_new_next && self.window.has_its_share_of_waiting();
+            let sender = self.sender.clone();
+            if !others_turn && let Some(due) = self.window.take_due(now) {
+                let (seq, id, number) = (due.seq, due.signal_id.clone(), due.attempts + 1);
+                attempts.spawn(async move { sender.send_again(seq, id, number).await });
+            } else if is_new_next && let Some(frame) = read.pop_front() {
+                self.window.take(frame.seq, now);
+                attempts.spawn(async move { sender.send(frame.seq, frame.data(), 1).await });
+            } else {
+                return;
+            }
         }
     }
 
@@ -225,6 +277,8 @@ impl Endpoint {
         });
         match settled {
             Settled::Disabled(why) => {
+                let why_label = Why { why: why.word() };
+                self.shared.metrics.disabled.get_or_create(&why_label).inc();
                 tracing::warn!(
                     webhook = &*self.id,
                     why = why.word(),
@@ -240,7 +294,16 @@ impl Endpoint {
         }
     }
 
+    /// Has the gauges show this endpoint so.
+    fn show(&mut self, waiting: usize, fails: bool) {
+        let now = (i64::try_from(waiting).unwrap_or(i64::MAX), i64::from(fails));
+        self.shared.metrics.waiting.inc_by(now.0 - self.shown.0);
+        self.shared.metrics.failing.inc_by(now.1 - self.shown.1);
+        self.shown = now;
+    }
+
     async fn note(&mut self) {
+        self.show(self.window.waiting(), self.window.is_failing());
         let seq = self.window.sent_to();
         if let Some(mut progress) = self.window.take_progress() {
             let epoch = self.place.epoch.clone();
@@ -250,87 +313,8 @@ impl Endpoint {
     }
 }
 
-/// What one attempt needs.
-struct Sender {
-    shared: Arc<Shared>,
-    line: Arc<Line>,
-    secrets: Secrets,
-    compat: Option<Compat>,
-}
-
-impl Sender {
-    /// A message that waits: its row is read again.
-    async fn send_again(&self, seq: i64, number: u32) -> Done {
-        let row = loop {
-            match self.shared.hub.log.after(seq - 1, 1).await {
-                Ok(part) => break part.rows.into_iter().find(|row| row.seq == seq),
-                Err(error) => {
-                    tracing::warn!(%error, "a webhook waits for the database");
-                    tokio::time::sleep(READ_AGAIN).await;
-                }
-            }
-        };
-        match row {
-            Some(row) => self.send(seq, signal::wire(&row).into(), number).await,
-            None => Done {
-                seq,
-                signal_id: String::new(),
-                number,
-                began: self.shared.clock.now(),
-                took: Duration::ZERO,
-                outcome: Outcome::pruned(),
-            },
-        }
-    }
-
-    async fn send(&self, seq: i64, data: bytes::Bytes, number: u32) -> Done {
-        let began = self.shared.clock.now();
-        let signal_id = signal::id_of(&data).unwrap_or_default();
-        let headers = self.headers(seq, &signal_id, &data, began);
-        let started = std::time::Instant::now();
-        let message = Message {
-            body: data,
-            headers,
-        };
-        let outcome = self.line.attempt(&message).await;
-        Done {
-            seq,
-            signal_id,
-            number,
-            began,
-            took: started.elapsed(),
-            outcome,
-        }
-    }
-
-    fn headers(&self, seq: i64, id: &str, body: &[u8], now: Time) -> HeaderMap {
-        let before = self.secrets.before.as_ref();
-        let before = before
-            .filter(|(_, until)| now < *until)
-            .map(|(secret, _)| secret);
-        let live: Vec<&Secret> = std::iter::once(&self.secrets.now).chain(before).collect();
-        let at = now.0.div_euclid(Time::SECOND);
-        let mut headers = HeaderMap::new();
-        // proof: ids are UUIDs, numbers and base64: no header refuses these letters
-        let mut put = |name: &'static str, text: String| {
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        put(sign::ID, id.to_owned());
-        put(sign::TIMESTAMP, at.to_string());
-        put(sign::SIGNATURE, sign::standard(&live, id, at, body));
-        if self.compat == Some(Compat::Sigmate) {
-            put(sign::SIGMATE_EVENT, sign::SIGNAL_FIRED.to_owned());
-            put(
-                sign::SIGMATE_SIGNATURE,
-                sign::sigmate(&self.secrets.now, body),
-            );
-            if let Some(before) = before {
-                put(sign::SIGMATE_PREVIOUS, sign::sigmate(before, body));
-            }
-        }
-        headers.insert(attempt::SEQ, seq.into());
-        headers
+async fn until(moment: Option<Instant>) {
+    if let Some(moment) = moment {
+        tokio::time::sleep_until(moment).await;
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use prometheus_client::{
     encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
 };
 
 use super::attempt::Failure;
@@ -14,6 +15,13 @@ use super::attempt::Failure;
 pub struct Result {
     /// `acknowledged`, or the kind of failure.
     pub result: &'static str,
+}
+
+/// Why an endpoint was disabled.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Why {
+    /// `gone` or `failing`.
+    pub why: &'static str,
 }
 
 /// Counters of this node.
@@ -27,6 +35,12 @@ pub struct Metrics {
     pub took: Histogram,
     /// Endpoints that this node sends to.
     pub endpoints: Gauge,
+    /// Of them, those whose last attempt failed.
+    pub failing: Gauge,
+    /// Messages that wait to be sent again.
+    pub waiting: Gauge,
+    /// Endpoints that were disabled, by why.
+    pub disabled: Family<Why, Counter>,
 }
 
 impl Default for Metrics {
@@ -37,11 +51,53 @@ impl Default for Metrics {
             given_up: Counter::default(),
             took: Histogram::new(SECONDS),
             endpoints: Gauge::default(),
+            failing: Gauge::default(),
+            waiting: Gauge::default(),
+            disabled: Family::default(),
         }
     }
 }
 
 impl Metrics {
+    /// Registers them.
+    pub fn register(&self, to: &mut Registry) {
+        to.register(
+            "webhook_attempts",
+            "Attempts at webhooks, by what they came to",
+            self.attempts.clone(),
+        );
+        to.register(
+            "webhook_attempt_seconds",
+            "How long attempts at webhooks take",
+            self.took.clone(),
+        );
+        to.register(
+            "webhook_messages_failed",
+            "Messages given up after their last attempt",
+            self.given_up.clone(),
+        );
+        to.register(
+            "webhook_endpoints",
+            "Endpoints that this node sends to",
+            self.endpoints.clone(),
+        );
+        to.register(
+            "webhook_endpoints_failing",
+            "Of them, those whose last attempt failed",
+            self.failing.clone(),
+        );
+        to.register(
+            "webhook_messages_waiting",
+            "Messages that wait to be sent again",
+            self.waiting.clone(),
+        );
+        to.register(
+            "webhook_endpoints_disabled",
+            "Endpoints disabled by this node, by why",
+            self.disabled.clone(),
+        );
+    }
+
     /// Counts an attempt.
     pub fn attempt(&self, failure: Option<Failure>, took: Duration) {
         let result = failure.map_or("acknowledged", Failure::word);

@@ -20,9 +20,16 @@ pub mod ledger;
 
 pub mod metrics;
 
+pub mod sender;
+
+pub mod range;
+
 pub mod endpoint;
 
 pub mod worker;
 
 #[cfg(test)]
 mod attempt_test;
+
+#[cfg(test)]
+mod window_test;

@@ -2,17 +2,22 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     attempt::Line,
     dial::Dialer,
-    endpoint::{Endpoint, Secrets, Shared},
+    endpoint::Endpoint,
     secret::{Seal, Unsealable},
-    target::Target,
+    sender::{Secrets, Shared},
+    target::{BadTarget, Target},
 };
-use crate::store::{db::Db, error::StoreResult, hook_takings::Taken, hooks::Hook};
+use crate::store::{
+    error::StoreResult,
+    hook_takings::{Eligible, Mark, Taken},
+    hooks::Hook,
+};
 
 /// Endpoints taken at once: others that start take theirs in between.
 const AT_ONCE: i64 = 64;
@@ -21,48 +26,65 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Sends to the endpoints of this node.
 pub struct Worker {
-    /// The database.
-    pub db: Db,
     /// Opens secrets.
     pub seal: Arc<Seal>,
     /// Reaches targets.
     pub dialer: Dialer,
     /// What all endpoints share.
     pub shared: Arc<Shared>,
+    /// Plans that have webhooks.
+    pub plans: Vec<String>,
 }
 
+/// One that is sent to, or would be if it could.
 struct Running {
-    /// As it was when it was started, but for what it does itself.
-    definition: Hook,
-    fence: i64,
+    /// As it was when it was started, or when it was last told.
+    mark: Mark,
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    asked: Arc<Notify>,
+    /// `None`: it cannot be sent to as it is, which was said.
+    task: Option<JoinHandle<()>>,
+    /// Another node is to have it.
+    is_given_away: bool,
 }
 
-/// An endpoint without what changes by being sent to.
-fn definition(hook: &Hook) -> Hook {
-    let mut hook = hook.clone();
-    hook.sent_to.seq = 0;
-    hook.failing = None;
-    hook.answered_at = None;
-    hook
+/// Why an endpoint cannot be sent to.
+#[derive(Debug, thiserror::Error)]
+enum CannotSend {
+    #[error(transparent)]
+    Unsealable(#[from] Unsealable),
+    #[error("its URL is not allowed any more: {0}")]
+    BadTarget(#[from] BadTarget),
+}
+
+impl Running {
+    fn is_over(&self) -> bool {
+        match &self.task {
+            Some(task) => task.is_finished(),
+            None => self.stop.is_cancelled(),
+        }
+    }
 }
 
 impl Worker {
-    /// Runs until `stop`; all that is under way then finishes.
-    pub async fn run(self, mut commits: watch::Receiver<u64>, stop: CancellationToken) {
+    /// Runs until `stop`; all that is under way then finishes, and other nodes take over.
+    pub async fn run(self, stop: CancellationToken) {
         let mut running: HashMap<String, Running> = HashMap::new();
-        let mut seen = None;
+        // whoever had them here before is gone
+        let mut is_clean = false;
         while !stop.is_cancelled() {
-            commits.mark_unchanged();
-            match self.look(&mut running, &mut seen).await {
-                Ok(()) => {}
-                Err(error) => tracing::warn!(%error, "webhooks wait for the database"),
+            let looked = async {
+                if !is_clean {
+                    self.shared.db.release_hooks().await?;
+                    is_clean = true;
+                }
+                self.look(&mut running).await
+            };
+            if let Err(error) = looked.await {
+                tracing::warn!(%error, "webhooks wait for the database");
             }
-            self.shared
-                .metrics
-                .endpoints
-                .set(i64::try_from(running.len()).unwrap_or(i64::MAX));
+            let many = i64::try_from(running.len()).unwrap_or(i64::MAX);
+            self.shared.metrics.endpoints.set(many);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
@@ -72,82 +94,109 @@ impl Worker {
             one.stop.cancel();
         }
         for (_, one) in running {
-            // it has ended, or has panicked and said so
-            let _ = one.task.await;
+            if let Some(task) = one.task {
+                // it has ended, or has panicked and said so
+                let _ = task.await;
+            }
         }
         self.shared.ledger.written().await;
+        if let Err(error) = self.shared.db.release_hooks().await {
+            tracing::warn!(%error, "webhooks could not be let go; other nodes take them when this one is held for gone");
+        }
     }
 
-    async fn look(
-        &self,
-        running: &mut HashMap<String, Running>,
-        seen: &mut Option<i64>,
-    ) -> StoreResult<()> {
-        self.db.take_hooks(AT_ONCE).await?;
-        let version = self.db.hook_version().await?;
-        let ended = running.values().any(|one| one.task.is_finished());
-        let taken = self.db.taken_hooks().await?;
-        if *seen == Some(version) && !ended && taken.len() == running.len() {
-            return Ok(());
+    async fn look(&self, running: &mut HashMap<String, Running>) -> StoreResult<()> {
+        let db = &self.shared.db;
+        let whose = Eligible {
+            plans: self.plans.clone(),
+            now: db.shared_time(self.shared.clock.now()).await?,
+        };
+        let share = db.hook_share(&whose).await?;
+        let mine = i64::try_from(running.len()).unwrap_or(i64::MAX);
+        if share.free > 0 && mine < share.each {
+            db.take_hooks(&whose, AT_ONCE.min(share.each - mine))
+                .await?;
         }
-        *seen = Some(version);
-        for (id, one) in running.iter() {
-            let still = taken.iter().find(|taken| taken.hook.id == *id);
-            let as_it_was = still.is_some_and(|taken| {
-                taken.fence == one.fence && definition(&taken.hook) == one.definition
-            });
-            if !as_it_was {
-                one.stop.cancel();
+        let marks = db.hook_marks(&whose).await?;
+        for (id, one) in running.iter_mut() {
+            match marks.iter().find(|mark| mark.id == *id) {
+                Some(mark) if mark.fence == one.mark.fence && mark.version == one.mark.version => {
+                    if mark.asked != one.mark.asked {
+                        one.mark.asked = mark.asked;
+                        one.asked.notify_one();
+                    }
+                }
+                _ => one.stop.cancel(),
             }
         }
-        // what it did last must be written before it is read
-        if running.values().any(|one| one.task.is_finished()) {
-            self.shared.ledger.written().await;
-            running.retain(|_, one| !one.task.is_finished());
-            // and then read anew
-            *seen = None;
-            return Ok(());
+        let staying = running.values_mut().filter(|one| !one.stop.is_cancelled());
+        let too_many = usize::try_from(mine - share.each).unwrap_or(0);
+        for one in staying.take(too_many) {
+            one.is_given_away = true;
+            one.stop.cancel();
         }
-        for taken in taken {
-            if !running.contains_key(&taken.hook.id) {
-                self.start(running, taken).await?;
+        self.clear(running).await?;
+        for mark in marks {
+            if !running.contains_key(&mark.id)
+                && let Some(taken) = db.taken_hook(&mark.id).await?
+            {
+                running.insert(mark.id, self.start(taken));
             }
         }
         Ok(())
     }
 
-    async fn start(&self, running: &mut HashMap<String, Running>, taken: Taken) -> StoreResult<()> {
-        let (id, fence) = (taken.hook.id.clone(), taken.fence);
-        let definition = definition(&taken.hook);
-        let stop = CancellationToken::new();
-        let secrets = match self.secrets(&taken.hook) {
-            Ok(secrets) => secrets,
-            Err(error) => {
-                tracing::error!(webhook = id, %error, "a webhook is not sent to");
-                return Ok(());
+    /// Forgets those that have ended; what became of their messages is written by then, and is read when they are started again.
+    async fn clear(&self, running: &mut HashMap<String, Running>) -> StoreResult<()> {
+        if !running.values().any(Running::is_over) {
+            return Ok(());
+        }
+        self.shared.ledger.written().await;
+        for one in running.values().filter(|one| one.is_over()) {
+            if one.is_given_away {
+                self.shared
+                    .db
+                    .release_hook(&one.mark.id, one.mark.fence)
+                    .await?;
             }
-        };
-        let target = match Target::parse(&taken.hook.url, self.dialer.allowed()) {
-            Ok(target) => target,
-            Err(error) => {
-                tracing::error!(webhook = id, %error, "a webhook is not sent to: its URL is not allowed any more");
-                return Ok(());
-            }
-        };
-        let line = Line::new(self.dialer.clone(), target);
-        let waiting = self.db.waiting_messages(&id).await?;
-        let endpoint = Endpoint::new(self.shared.clone(), taken, secrets, line, waiting);
-        let task = tokio::spawn(endpoint.run(stop.clone()));
-        running.insert(
-            id,
-            Running {
-                definition,
-                fence,
-                stop,
-                task,
-            },
+        }
+        running.retain(|_, one| !one.is_over());
+        Ok(())
+    }
+
+    fn start(&self, taken: Taken) -> Running {
+        let (mark, stop, asked) = (
+            taken.mark.clone(),
+            CancellationToken::new(),
+            Arc::new(Notify::new()),
         );
-        Ok(())
+        let task = match self.endpoint(taken, asked.clone()) {
+            Ok(endpoint) => Some(tokio::spawn(endpoint.run(stop.clone()))),
+            Err(error) => {
+                tracing::error!(webhook = mark.id, %error, "a webhook cannot be sent to");
+                None
+            }
+        };
+        Running {
+            mark,
+            stop,
+            asked,
+            task,
+            is_given_away: false,
+        }
+    }
+
+    fn endpoint(&self, taken: Taken, asked: Arc<Notify>) -> Result<Endpoint, CannotSend> {
+        let secrets = self.secrets(&taken.hook)?;
+        let target = Target::parse(&taken.hook.url, self.dialer.allowed())?;
+        let line = Line::new(self.dialer.clone(), target);
+        Ok(Endpoint::new(
+            self.shared.clone(),
+            taken,
+            secrets,
+            line,
+            asked,
+        ))
     }
 
     fn secrets(&self, hook: &Hook) -> Result<Secrets, Unsealable> {
