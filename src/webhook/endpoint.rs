@@ -116,6 +116,11 @@ impl Endpoint {
                 self.begin(&mut read, &mut attempts);
             }
             self.note().await;
+            if self.window.stands_still() && !read.is_empty() {
+                // it may wait for hours: it holds no frames meanwhile
+                read.clear();
+                cursor = Cursor::new(hub.clone(), cursor.log(), self.window.read_to());
+            }
             let wants_more = read.is_empty() && self.window.may_take();
             if !muted && look_again.is_none() && reading.is_empty() {
                 self.read_range(&mut reading);

@@ -114,9 +114,20 @@ impl Window {
     /// Whether the next message of the log may be sent.
     #[must_use]
     pub fn may_take(&self) -> bool {
-        let room = self.waiting.len() + self.first_ones() < MOST_WAITING;
-        let in_turn = !self.ordered || self.waiting.is_empty() && !self.has_ranges;
-        self.has_hand_free() && room && in_turn
+        self.has_hand_free() && !self.stands_still()
+    }
+
+    /// Whether its place in the log waits for messages that wait: for all that may, or in order for a single one.
+    #[must_use]
+    pub fn stands_still(&self) -> bool {
+        let is_full = self.waiting.len() + self.first_ones() >= MOST_WAITING;
+        is_full || self.ordered && (self.has_ranges || !self.waiting.is_empty())
+    }
+
+    /// All of the log up to here was looked at.
+    #[must_use]
+    pub fn read_to(&self) -> i64 {
+        self.read_to
     }
 
     /// Whether messages that are sent again have half of the hands: the next is the log's, if there is one.
