@@ -267,7 +267,8 @@ impl Node {
             ]);
         }
         let days = i64::from(settings.log.retention_days);
-        let housekeeping = keep_house(self.state.clone(), days, self.life.clone());
+        let attempt_days = i64::from(settings.webhook.attempt_days);
+        let housekeeping = keep_house(self.state.clone(), days, attempt_days, self.life.clone());
         self.background.push(tokio::spawn(housekeeping));
     }
 
@@ -437,8 +438,8 @@ async fn within<T>(asked: impl Future<Output = StoreResult<T>>) -> Result<T, Str
     }
 }
 
-/// Each minute: closes tickets of nodes that are gone, and removes what is older than the retention.
-async fn keep_house(state: Arc<State>, retention_days: i64, life: Life) {
+/// Each minute: closes tickets of nodes that are gone, and removes what is older than it is to be kept.
+async fn keep_house(state: Arc<State>, retention_days: i64, attempt_days: i64, life: Life) {
     let mut tick = tokio::time::interval(Duration::from_secs(60));
     loop {
         tokio::select! {
@@ -456,21 +457,30 @@ async fn keep_house(state: Arc<State>, retention_days: i64, life: Life) {
         {
             tracing::warn!(%error, "tickets of nodes that are gone could not be closed; trying again in a minute");
         }
+        let ago = |days: i64| now.plus(-days.saturating_mul(Time::DAY));
         if retention_days > 0 {
-            prune(&state, now.plus(-retention_days.saturating_mul(Time::DAY))).await;
+            let before = ago(retention_days);
+            prune("the log", async || state.db.prune_log(before, BATCH).await).await;
+        }
+        if attempt_days > 0 {
+            let before = ago(attempt_days);
+            let forget = async || state.db.forget_attempts(before, BATCH as i64).await;
+            prune("webhooks' attempts", forget).await;
         }
     }
 }
 
-/// Removes what was published before, in small transactions that publishing does not wait for.
-async fn prune(state: &State, before: Time) {
-    const BATCH: usize = 500;
+/// Rows removed in one transaction.
+const BATCH: usize = 500;
+
+/// Removes what is old, in small transactions that publishing does not wait for.
+async fn prune(what: &str, some: impl AsyncFn() -> StoreResult<u64>) {
     loop {
-        match state.db.prune_log(before, BATCH).await {
+        match some().await {
             Ok(removed) if removed == BATCH as u64 => tokio::task::yield_now().await,
             Ok(_) => return,
             Err(error) => {
-                tracing::warn!(%error, "the log could not be pruned; trying again in a minute");
+                tracing::warn!(%error, "{what} could not be pruned; trying again in a minute");
                 return;
             }
         }

@@ -10,7 +10,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
-use harness::{ON_POSTGRES, certificate, cluster, pipes, place, secure, server, wire};
+use harness::{ON_POSTGRES, certificate, cluster, pipes, place, receiver, secure, server, wire};
 
 mod insider_data;
 mod insider_lists;
@@ -64,3 +64,4 @@ mod tail;
 mod threads;
 mod tls;
 mod tls_server;
+mod webhooks;

@@ -5,7 +5,7 @@
     reason = "each file is meant to be there twice: which database its servers are on is decided here"
 )]
 
-use crate::{certificate, cluster, pipes, secure, wire};
+use crate::{certificate, cluster, pipes, receiver, secure, wire};
 
 /// See the constants of these names in the harness.
 const ON_POSTGRES: bool = true;
@@ -55,3 +55,7 @@ mod retention;
 mod seat;
 #[path = "stream.rs"]
 mod stream;
+#[path = "webhook_nodes.rs"]
+mod webhook_nodes;
+#[path = "webhooks.rs"]
+mod webhooks;

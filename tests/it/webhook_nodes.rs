@@ -1,0 +1,58 @@
+//! Webhooks of several nodes: shared evenly, and taken over from one that is gone.
+
+use std::{collections::BTreeSet, sync::Arc, thread, time::Duration};
+
+use serde_json::json;
+
+use super::{
+    place::Place,
+    receiver::{Manner, Receiver},
+    server::{Server, until},
+    webhooks::{HERE, hook, seqs},
+    wire::PATIENCE,
+};
+
+#[test]
+fn nodes_share_endpoints_and_take_over_from_one_that_is_gone() {
+    let place = Arc::new(Place::new());
+    let mut settings = HERE.to_vec();
+    let secret = "c2lnY2FzdCB0ZXN0IGtleSBvZiAzMiBieXRlcyE5ODc=";
+    settings.extend([
+        ("SIGCAST_WEBHOOK_KEY", secret),
+        ("SIGCAST_STREAM__LEASE_MS", "3000"),
+    ]);
+    let one = Server::on(place.clone(), &settings);
+    let mut other = Server::on(place.beside(), &settings);
+    let key = one.alpha_key();
+    let receiver = Receiver::start();
+    receiver.behave_everywhere(Manner::fine().after(Duration::from_millis(20)));
+    for n in 0..6 {
+        hook(&one, &key, &json!({"url": receiver.url(&format!("/{n}"))}));
+    }
+    until(PATIENCE, || {
+        let each = [&one, &other].map(|node| node.metric("sigcast_webhook_endpoints"));
+        (each == [3, 3]).then_some(())
+    })
+    .expect("three each");
+    let publisher = thread::scope(|scope| {
+        let publisher = scope.spawn(|| {
+            for n in 1..=60 {
+                one.publish_sample(n);
+            }
+        });
+        receiver.wait_for(60, PATIENCE).expect("some of them");
+        other.kill();
+        publisher.join()
+    });
+    publisher.unwrap();
+    for n in 0..6 {
+        let path = format!("/{n}");
+        let there = receiver.wait_until(3 * PATIENCE, |all| {
+            let mine = all.iter().filter(|one| *one.path == path).cloned();
+            let seqs: BTreeSet<i64> = seqs(&mine.collect::<Vec<_>>()).into_iter().collect();
+            seqs.len() == 60
+        });
+        there.unwrap_or_else(|| panic!("{path} misses something"));
+    }
+    assert_eq!(one.metric("sigcast_webhook_endpoints"), 6);
+}
