@@ -30,6 +30,7 @@ mod stalled;
 mod storm;
 #[cfg(target_os = "linux")]
 mod vanished;
+mod webhooks;
 
 /// Whether the full numbers are asked for.
 fn is_long() -> bool {
