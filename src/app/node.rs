@@ -460,11 +460,11 @@ async fn keep_house(state: Arc<State>, retention_days: i64, attempt_days: i64, l
         let ago = |days: i64| now.plus(-days.saturating_mul(Time::DAY));
         if retention_days > 0 {
             let before = ago(retention_days);
-            prune("the log", async || state.db.prune_log(before, BATCH).await).await;
+            prune("the log", || state.db.prune_log(before, BATCH)).await;
         }
         if attempt_days > 0 {
             let before = ago(attempt_days);
-            let forget = async || state.db.forget_attempts(before, BATCH as i64).await;
+            let forget = || state.db.forget_attempts(before, BATCH as i64);
             prune("webhooks' attempts", forget).await;
         }
     }
@@ -474,7 +474,7 @@ async fn keep_house(state: Arc<State>, retention_days: i64, attempt_days: i64, l
 const BATCH: usize = 500;
 
 /// Removes what is old, in small transactions that publishing does not wait for.
-async fn prune(what: &str, some: impl AsyncFn() -> StoreResult<u64>) {
+async fn prune<F: Future<Output = StoreResult<u64>>>(what: &str, some: impl Fn() -> F) {
     loop {
         match some().await {
             Ok(removed) if removed == BATCH as u64 => tokio::task::yield_now().await,

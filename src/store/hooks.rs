@@ -73,7 +73,7 @@ pub struct Hook {
 
 #[derive(sqlx::FromRow)]
 pub(super) struct HookRow {
-    id: String,
+    pub(super) id: String,
     account_id: String,
     url: String,
     description: String,

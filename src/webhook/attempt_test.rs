@@ -23,6 +23,7 @@ use super::{
     dial::{Dialer, Resolve, system},
     target::{Allowed, Target},
 };
+use crate::model::time::Time;
 
 /// How often somebody connected, and the requests that came.
 #[derive(Default)]
@@ -195,6 +196,14 @@ async fn who_asks_for_time_is_heard() {
         (
             "HTTP/1.1 429 Slow\r\nretry-after: 99999\r\ncontent-length: 0\r\n\r\n",
             Some(3_600),
+        ),
+        (
+            "HTTP/1.1 429 Slow\r\nretry-after: Sat, 25 Apr 2026 00:01:30 GMT\r\ncontent-length: 0\r\n\r\n",
+            Some(90),
+        ),
+        (
+            "HTTP/1.1 429 Slow\r\nretry-after: Fri, 24 Apr 2026 00:00:00 GMT\r\ncontent-length: 0\r\n\r\n",
+            Some(0),
         ),
         (
             "HTTP/1.1 429 Slow\r\nretry-after: soon\r\ncontent-length: 0\r\n\r\n",
