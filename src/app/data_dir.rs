@@ -18,7 +18,8 @@ pub fn create(path: &Path) -> StartResult<()> {
     fs::create_dir_all(path).map_err(|e| failed(path, "made", e))
 }
 
-fn failed(path: &Path, what: &'static str, source: io::Error) -> StartError {
+/// What went wrong with a file or folder.
+pub fn failed(path: &Path, what: &'static str, source: io::Error) -> StartError {
     use io::ErrorKind as Kind;
     let path = path.to_owned();
     match source.kind() {

@@ -76,6 +76,36 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// A key of webhooks that is none.
+    #[error(
+        "{place}: {what}; the key of webhooks is 32 bytes in base64, such as `openssl rand -base64 32` makes"
+    )]
+    WebhookKey {
+        /// A file, or a variable.
+        place: String,
+        /// What is wrong with it; never the key.
+        what: &'static str,
+    },
+    /// A key of webhooks that others can read.
+    #[error("{}: everybody on this machine can read it, and sign webhooks with what it opens; `chmod 600` it", path.display())]
+    OpenWebhookKey {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A key of webhooks that the settings name, and that is not there.
+    #[error("{}: there is no such file (webhook.key_file); `openssl rand -base64 32` makes a key", path.display())]
+    NoWebhookKey {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A key of webhooks that is not the database's.
+    #[error(
+        "the key of webhooks in {place} is not the one that sealed the secrets in this database; put that one there (webhook.key of the first server's data directory, webhook.key_file or SIGCAST_WEBHOOK_KEY)"
+    )]
+    OtherWebhookKey {
+        /// A file, or a variable.
+        place: String,
+    },
     /// EDGAR's client.
     #[error(transparent)]
     Edgar(#[from] ClientError),

@@ -26,4 +26,6 @@ pub mod following;
 
 pub mod sending;
 
+pub mod webhooks;
+
 pub mod node;

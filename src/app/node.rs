@@ -13,7 +13,7 @@ use super::{
     following::{self, Following, Site},
     life::Life,
     ownership::{self, Duties},
-    scoring, system,
+    scoring, system, webhooks,
 };
 use crate::{
     config::settings::Settings,
@@ -105,6 +105,7 @@ impl Node {
     pub async fn start(
         settings: Settings,
         admin_token: Option<String>,
+        webhook_key: Option<String>,
         life: Life,
     ) -> StartResult<Node> {
         let (clock, random) = (Clock::system(), system::random());
@@ -167,6 +168,8 @@ impl Node {
                 When::WhileFresh,
             )
         });
+        let seal = webhooks::open_seal(&settings, webhook_key, &db, &random).await?;
+        let desk = webhooks::desk(&settings, &db, Some(seal), &clock, &random)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
         let (callers, keeper) = callers::new(db.clone(), clock.clone());
         let state = State::new(
@@ -175,6 +178,7 @@ impl Node {
             hub.clone(),
             pipeline,
             intake,
+            desk,
             plans,
             callers,
             clock.clone(),

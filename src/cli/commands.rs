@@ -18,6 +18,7 @@ use super::{
     rescore::{self, RescoreArgs},
     serve::{self, ServeArgs},
     tail::{self, TailArgs},
+    webhooks::{self, WebhooksArgs},
 };
 use crate::app::{memory, system};
 
@@ -44,6 +45,10 @@ enum Command {
     Accounts(AccountsArgs),
     /// Make, list, revoke and rotate keys
     Keys(KeysArgs),
+    /// Make, list, change and test webhooks, and send signals again
+    ///
+    /// Works on the database itself, also beside a running server, which follows within half a second.
+    Webhooks(WebhooksArgs),
     /// Read facts from files
     Ingest(IngestArgs),
     /// Judge all insider filings once more, by the rules of this program
@@ -115,6 +120,7 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Serve(args) => Box::pin(serve::run(args)).await,
         Command::Accounts(args) => Box::pin(accounts::run(args)).await,
         Command::Keys(args) => Box::pin(keys::run(args)).await,
+        Command::Webhooks(args) => Box::pin(webhooks::run(args)).await,
         Command::Ingest(args) => Box::pin(ingest::run(args)).await,
         Command::Rescore(args) => Box::pin(rescore::run(args)).await,
         Command::Migrate(args) => Box::pin(migrate::run(args)).await,

@@ -86,7 +86,7 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     settings.http.drain_seconds = 0;
     let life = Life::default();
     life.listen_to_signals(Hangup::Ends)?;
-    let node = Node::start(settings.clone(), None, life.clone()).await?;
+    let node = Node::start(settings.clone(), None, None, life.clone()).await?;
     let key = make_key(&node, settings).await?;
     let start = node.state.clock.now();
     let facts = past(&node, &args, start).await?;

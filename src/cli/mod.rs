@@ -22,6 +22,10 @@ mod accounts;
 
 mod keys;
 
+mod webhook_lines;
+
+mod webhooks;
+
 mod progress;
 
 mod reading;

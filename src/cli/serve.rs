@@ -14,6 +14,7 @@ use crate::{
         life::{Hangup, Life},
         manager::{Manager, Told},
         node::Node,
+        webhooks::KEY_VARIABLE,
     },
     telemetry::logs,
 };
@@ -58,7 +59,8 @@ pub async fn run(args: ServeArgs) -> Result<Outcome> {
     })?;
     let manager = manager()?;
     let token = std::env::var("SIGCAST_ADMIN_TOKEN").ok();
-    let node = Node::start(settings, token, life.clone()).await?;
+    let webhook_key = std::env::var(KEY_VARIABLE).ok();
+    let node = Node::start(settings, token, webhook_key, life.clone()).await?;
     if let Some(path) = &node.token.made {
         // to somebody who looks on, and to nobody else: what is not a terminal is a log, as like as not
         match std::io::stderr().is_terminal() {

@@ -119,14 +119,14 @@ impl EndpointBody {
     }
 }
 
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
 }
 
-fn object(name: &str, value: Option<Value>) -> Result<Map<String, Value>, QueryError> {
+pub(super) fn object(name: &str, value: Option<Value>) -> Result<Map<String, Value>, QueryError> {
     match value {
         Some(Value::Object(fields)) => Ok(fields),
         Some(other) => Err(QueryError::new(name, &shown(&other), "a JSON object")),
@@ -134,7 +134,11 @@ fn object(name: &str, value: Option<Value>) -> Result<Map<String, Value>, QueryE
     }
 }
 
-fn known(fields: &Map<String, Value>, within: &str, names: &[&str]) -> Result<(), QueryError> {
+pub(super) fn known(
+    fields: &Map<String, Value>,
+    within: &str,
+    names: &[&str],
+) -> Result<(), QueryError> {
     match fields.keys().find(|field| !names.contains(&field.as_str())) {
         None => Ok(()),
         Some(field) => Err(QueryError::new(
@@ -150,7 +154,7 @@ fn given(value: Option<Value>) -> Option<Value> {
     value.filter(|value| !value.is_null())
 }
 
-fn text_of(name: &str, value: Option<Value>) -> Result<Option<String>, QueryError> {
+pub(super) fn text_of(name: &str, value: Option<Value>) -> Result<Option<String>, QueryError> {
     match given(value) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

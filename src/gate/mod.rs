@@ -10,6 +10,8 @@ pub mod endpoint;
 
 pub mod list_query;
 
+pub mod resend;
+
 pub mod rate;
 
 pub mod quota;
@@ -24,6 +26,8 @@ pub mod insider_query;
 pub mod insider_view;
 
 pub mod usage_query;
+
+pub mod webhook_query;
 
 pub mod path_id;
 

@@ -1,6 +1,6 @@
-//! Names in paths: what a company, an insider or a declaration is called. What does not look like one names nothing.
+//! Names in paths: what a company, an insider, a declaration or a webhook is called. What does not look like one names nothing.
 
-use crate::model::{dealing::MAX_CODE_BYTES, filing::MAX_ID_BYTES};
+use crate::model::{dealing::MAX_CODE_BYTES, filing::MAX_ID_BYTES, publish::lower_uuid};
 
 /// A declaration is called as its filing is, with `:` and its code behind that where the filing has several.
 const MAX_ID: usize = MAX_ID_BYTES + 1 + MAX_CODE_BYTES;
@@ -33,6 +33,18 @@ impl Slug {
     }
 }
 
+/// A webhook's id: a UUID, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookId(pub String);
+
+impl WebhookId {
+    /// From a path's part, already decoded; `None` for what no webhook is called.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        lower_uuid(text).map(WebhookId)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +58,12 @@ mod tests {
         assert!(AmfId::parse(&longest).is_some());
         for id in ["", "a b", "é", "a\0", &"1".repeat(146)] {
             assert_eq!(AmfId::parse(id), None, "{id:?}");
+        }
+        let loud = WebhookId::parse("F3C7A1D2-8B4E-4D5F-9F2A-6E1C0D7A8B9F");
+        let id = "f3c7a1d2-8b4e-4d5f-9f2a-6e1c0d7a8b9f".to_owned();
+        assert_eq!(loud, Some(WebhookId(id)));
+        for id in ["", "7", "f3c7a1d28b4e4d5f9f2a6e1c0d7a8b9f"] {
+            assert_eq!(WebhookId::parse(id), None, "{id:?}");
         }
         assert!(Slug::parse("bouygues-1454").is_some());
         for slug in ["", "Bouygues", "a/b", "l'oreal", "..", &"1".repeat(201)] {

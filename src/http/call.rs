@@ -6,7 +6,7 @@ use axum::{
     Extension, RequestPartsExt as _,
     body::Body,
     extract::FromRequestParts,
-    http::{HeaderMap, request::Parts},
+    http::{HeaderMap, StatusCode, request::Parts},
     response::Response,
 };
 use serde::Serialize;
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     gate::{
         insider_query::{Format, InsiderQuery, Page},
-        path_id::{AmfId, Slug},
+        path_id::{AmfId, Slug, WebhookId},
     },
     model::time::Time,
     store::error::StoreResult,
@@ -102,6 +102,9 @@ pub struct InsiderPath(pub Slug);
 /// A declaration's amfId in a path, raw or percent-encoded.
 pub struct DeclarationPath(pub AmfId);
 
+/// A webhook's id in a path.
+pub struct WebhookPath(pub WebhookId);
+
 /// The only variable part of a path, decoded; `None` where it cannot be.
 async fn part(parts: &mut Parts) -> Option<String> {
     let path = parts.extract::<axum::extract::Path<String>>().await;
@@ -125,6 +128,7 @@ macro_rules! named_by_path {
 named_by_path!(CompanyPath, Slug, company_not_found);
 named_by_path!(InsiderPath, Slug, insider_not_found);
 named_by_path!(DeclarationPath, AmfId, declaration_not_found);
+named_by_path!(WebhookPath, WebhookId, webhook_not_found);
 
 impl Call {
     /// The current moment.
@@ -217,6 +221,17 @@ impl Call {
         }
     }
 
+    /// This status with an object and `meta`, for nobody to keep: what was done, or what is said only once.
+    pub fn done<T: Serialize>(&self, status: StatusCode, body: &T) -> ApiResult {
+        let page = pages::Page::of(to_json(body)?);
+        let mut text = page.open.to_vec();
+        text.extend_from_slice(self.last_member().as_bytes());
+        // proof: what was serialised is UTF-8
+        let mut response = reply::json_text(String::from_utf8(text).unwrap_or_default());
+        *response.status_mut() = status;
+        Ok(response)
+    }
+
     /// 200 with a JSON object of one member at least, of which `meta` becomes the last; or 304.
     pub fn object(&self, object: Vec<u8>) -> Response {
         self.answer(&pages::Page::of(object))
@@ -224,11 +239,14 @@ impl Call {
 
     fn answer(&self, page: &pages::Page) -> Response {
         reply::with_tag(&self.headers, page.tag.clone(), || {
-            // proof: a number, times and a text always serialise
-            let meta = serde_json::to_string(&self.meta()).unwrap_or_default();
-            let rest = [",\"meta\":", &meta, "}"].concat();
-            TwoPieces::body(page.open.clone(), rest.into())
+            TwoPieces::body(page.open.clone(), self.last_member().into())
         })
+    }
+
+    fn last_member(&self) -> String {
+        // proof: a number, times and a text always serialise
+        let meta = serde_json::to_string(&self.meta()).unwrap_or_default();
+        [",\"meta\":", &meta, "}"].concat()
     }
 
     fn meta(&self) -> Meta {

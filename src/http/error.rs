@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     gate::pairs::QueryError, ingest::pipeline::PipelineError, model::account::Denied,
-    store::error::StoreError,
+    store::error::StoreError, webhook::refusal::DeskError,
 };
 
 /// `{"error":{"code":…,"message":…,"status":…,"details":…}}`
@@ -139,6 +139,17 @@ impl ApiError {
     /// 404 for a signal.
     pub fn signal_not_found() -> Self {
         Self::missing("signal_not_found", "There is no signal with this id.")
+    }
+
+    /// 404 for a webhook.
+    pub fn webhook_not_found() -> Self {
+        Self::missing("webhook_not_found", "There is no webhook with this id.")
+    }
+
+    /// 404 for an attempt of a webhook.
+    pub fn attempt_not_found() -> Self {
+        let message = "There is no attempt with this number; older ones are forgotten.";
+        Self::missing("attempt_not_found", message)
     }
 
     fn missing(code: &'static str, message: &str) -> Self {
@@ -332,6 +343,28 @@ impl From<StoreError> for ApiError {
             StoreError::Full(_) => ApiError::disk_full(&error),
             StoreError::Unavailable(_) | StoreError::ReadOnly(_) => ApiError::unavailable(&error),
             StoreError::Corrupt { .. } | StoreError::Other(_) => ApiError::internal(&error),
+        }
+    }
+}
+
+impl From<DeskError> for ApiError {
+    fn from(error: DeskError) -> Self {
+        let refused = |why: &str| ApiError::new(StatusCode::CONFLICT, "refused", why);
+        match error {
+            DeskError::Field(error) => error.into(),
+            DeskError::NoWebhook => ApiError::webhook_not_found(),
+            DeskError::NoSignal => ApiError::signal_not_found(),
+            DeskError::NoAttempt => ApiError::attempt_not_found(),
+            DeskError::NotInPlan => ApiError::new(
+                StatusCode::FORBIDDEN,
+                "subscription_required",
+                "The account's plan allows no webhooks.",
+            ),
+            DeskError::UnderTest => {
+                refused("A test of this webhook is under way: wait for its end.")
+            }
+            DeskError::OtherKey | DeskError::Unsealable(_) => ApiError::internal(&error),
+            DeskError::Store(error) => error.into(),
         }
     }
 }

@@ -207,7 +207,7 @@ fn may_begin(state: &State, request: &Request) -> ApiResult<()> {
         return Err(ApiError::too_large(limit));
     }
     let has_body = !request.body().is_end_stream();
-    if has_body && request.method() == Method::POST {
+    if has_body && matches!(*request.method(), Method::POST | Method::PATCH) {
         check_is_json(request.headers())?;
     }
     Ok(())
@@ -267,6 +267,11 @@ pub async fn fresh_data(
 /// Around the endpoints of the signal log: any plan with the stream or REST.
 pub async fn signals(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
     known_request(&state, request, next, |plan| plan.stream || plan.rest).await
+}
+
+/// Around the endpoints of webhooks.
+pub async fn webhooks(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
+    known_request(&state, request, next, |plan| plan.webhooks).await
 }
 
 /// Key, plan, burst, quota; then the handler. Whatever becomes of it, a known key is told where it stands.

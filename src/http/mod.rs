@@ -97,6 +97,8 @@ pub mod winning;
 
 pub mod net_flow;
 
+pub mod webhooks;
+
 pub mod openapi;
 
 pub mod docs;

@@ -16,7 +16,7 @@ use utoipa::{
 
 use super::{
     account, audits, backtests, companies, declarations, insiders, net_flow, ops, overview, schema,
-    search, signals, stream, winning,
+    search, signals, stream, webhooks, winning,
 };
 
 #[derive(OpenApi)]
@@ -34,6 +34,7 @@ use super::{
         (name = "companies", description = "Whose shares are dealt in"),
         (name = "insiders", description = "Who deals"),
         (name = "data", description = "What there is"),
+        (name = "webhooks", description = "The second channel: signals by signed HTTP callback"),
         (name = "account", description = "The key itself"),
         (name = "operation", description = "Whether the service works"),
     ),
@@ -60,6 +61,17 @@ use super::{
         declarations::signals,
         backtests::backtest,
         winning::winning,
+        webhooks::list,
+        webhooks::create,
+        webhooks::one,
+        webhooks::change,
+        webhooks::remove,
+        webhooks::rotate,
+        webhooks::test,
+        webhooks::resend,
+        webhooks::attempts,
+        webhooks::attempt,
+        webhooks::failed,
     ),
     components(schemas(schema::ErrorBody)),
     modifiers(&Common),
@@ -111,11 +123,16 @@ impl Modify for Common {
         let plain = ApiKeyValue::with_description("X-Api-Key", "The key alone");
         components.add_security_scheme("apiKey", SecurityScheme::ApiKey(ApiKey::Header(plain)));
         for (path, item) in &mut api.paths.paths {
-            for (method, operation) in [("get", &mut item.get), ("post", &mut item.post)] {
+            for (method, operation) in [
+                ("get", &mut item.get),
+                ("post", &mut item.post),
+                ("patch", &mut item.patch),
+                ("delete", &mut item.delete),
+            ] {
                 let Some(operation) = operation else { continue };
                 // handlers of several rooms share their names; paths are each one's own
                 operation.operation_id = Some(operation_id(method, path));
-                complete(path, operation);
+                complete(path, method, operation);
             }
             // HEAD is GET without the body; it need not be said again
         }
@@ -133,7 +150,7 @@ fn operation_id(method: &str, path: &str) -> String {
 }
 
 /// Adds what every operation has.
-fn complete(path: &str, operation: &mut Operation) {
+fn complete(path: &str, method: &str, operation: &mut Operation) {
     let streams = path.starts_with("/api/signals/stream");
     let ticket = operation
         .parameters
@@ -143,7 +160,7 @@ fn complete(path: &str, operation: &mut Operation) {
     let mut security = vec![requirement("bearer"), requirement("apiKey")];
     security.extend(ticket.then(SecurityRequirement::default));
     operation.security = Some(security);
-    let reads = operation.request_body.is_none() && !streams;
+    let reads = method == "get" && !streams;
     let lists = operation
         .parameters
         .iter()
@@ -187,11 +204,11 @@ fn complete(path: &str, operation: &mut Operation) {
         let known = responses.entry(status.to_owned());
         known.or_insert_with(|| RefOr::T(error(about, later)));
     }
-    if !operation_reads(path) {
+    if matches!(method, "post" | "patch") {
         let about = "A body that is not JSON: `unsupported_media_type`";
         responses.insert("415".into(), RefOr::T(error(about, false)));
     }
-    if reads && operation_reads(path) {
+    if reads {
         let unchanged = ResponseBuilder::new().description("What the client has still holds");
         responses.insert("304".into(), RefOr::T(unchanged.build()));
     }
@@ -203,7 +220,7 @@ fn complete(path: &str, operation: &mut Operation) {
         if status != "401" {
             LIMITS.into_iter().for_each(|limit| header(response, limit));
         }
-        if reads && operation_reads(path) && matches!(status.as_str(), "200" | "304") {
+        if reads && matches!(status.as_str(), "200" | "304") {
             header(response, TAGGED);
         }
         if status == "200" && lists {
@@ -212,11 +229,6 @@ fn complete(path: &str, operation: &mut Operation) {
             response.content.insert("text/csv".into(), RefOr::T(file));
         }
     }
-}
-
-/// All but the making of tickets.
-fn operation_reads(path: &str) -> bool {
-    !path.ends_with("/tickets")
 }
 
 fn requirement(scheme: &str) -> SecurityRequirement {

@@ -21,7 +21,7 @@ use tower_http::{
 use super::{
     account, admin, audits, backtests, companies, declarations, docs, error::ApiError, guard,
     insiders, intake, limits, net_flow, ops, overview, search, signals, state::State, stream,
-    stream_start, usage, winning,
+    stream_start, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -64,13 +64,41 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/api/v1/strategy/winning", get(winning::winning))
         .route("/api/v1/{*nothing}", any(not_found))
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(fresh.clone())
+        .layer(guarded);
+    let guarded = middleware::from_fn_with_state(state.clone(), guard::webhooks);
+    let hooks = Router::new()
+        .route(
+            "/api/v1/webhooks",
+            get(webhooks::list).post(webhooks::create),
+        )
+        .route(
+            "/api/v1/webhooks/{id}",
+            get(webhooks::one)
+                .patch(webhooks::change)
+                .delete(webhooks::remove),
+        )
+        .route("/api/v1/webhooks/{id}/rotate", post(webhooks::rotate))
+        .route("/api/v1/webhooks/{id}/test", post(webhooks::test))
+        .route("/api/v1/webhooks/{id}/resend", post(webhooks::resend))
+        .route("/api/v1/webhooks/{id}/attempts", get(webhooks::attempts))
+        .route(
+            "/api/v1/webhooks/{id}/attempts/{number}",
+            get(webhooks::attempt),
+        )
+        .route("/api/v1/webhooks/{id}/failed", get(webhooks::failed))
+        .method_not_allowed_fallback(method_not_allowed)
         .layer(fresh)
         .layer(guarded);
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
-    let compressed = log.merge(data).merge(description).layer(compression());
+    let compressed = log
+        .merge(data)
+        .merge(hooks)
+        .merge(description)
+        .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
         .route("/api/signals/stream/tickets", post(stream::make_ticket))
@@ -136,7 +164,7 @@ fn compression() -> CompressionLayer<impl tower_http::compression::Predicate> {
 /// Which pages may call.
 pub fn cors(origins: &[String]) -> CorsLayer {
     let layer = CorsLayer::new()
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,

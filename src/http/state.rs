@@ -23,6 +23,7 @@ use crate::{
         time::Clock,
     },
     store::db::Db,
+    webhook::desk::Desk,
 };
 
 /// The admin token's digest; tokens are compared by digest, so that the comparison's time tells nothing.
@@ -84,6 +85,8 @@ pub struct State {
     pipeline: RwLock<Pipeline>,
     /// The way in for filings.
     pub intake: Arc<Intake>,
+    /// What owners do with their webhooks.
+    pub desk: Arc<Desk>,
     /// What plans allow.
     pub plans: Arc<Plans>,
     /// The keys in use.
@@ -120,6 +123,7 @@ impl State {
         hub: Arc<Hub>,
         pipeline: Pipeline,
         intake: Arc<Intake>,
+        desk: Arc<Desk>,
         plans: Arc<Plans>,
         callers: Callers,
         clock: Clock,
@@ -145,6 +149,7 @@ impl State {
             hub,
             pipeline: RwLock::new(pipeline),
             intake,
+            desk,
             engines_elsewhere: AtomicBool::new(false),
             plans,
             callers,

@@ -24,7 +24,7 @@ pub struct Message {
 }
 
 #[derive(sqlx::FromRow)]
-struct MessageRow {
+pub(super) struct MessageRow {
     seq: i64,
     signal_id: String,
     attempts: i64,
@@ -63,46 +63,6 @@ pub struct Attempt {
     pub error: Option<String>,
     /// The first kB of the answer.
     pub answer: Option<String>,
-}
-
-/// An attempt as it is listed: the number grows with time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its number.
-    pub id: i64,
-    /// What was made.
-    pub attempt: Attempt,
-}
-
-#[derive(sqlx::FromRow)]
-struct AttemptRow {
-    id: i64,
-    seq: Option<i64>,
-    signal_id: String,
-    attempt: i64,
-    at: i64,
-    took: i64,
-    status: Option<i64>,
-    error: Option<String>,
-    answer: Option<String>,
-}
-
-impl From<AttemptRow> for Listed {
-    fn from(row: AttemptRow) -> Self {
-        Listed {
-            id: row.id,
-            attempt: Attempt {
-                seq: row.seq,
-                signal_id: row.signal_id,
-                attempt: u32::try_from(row.attempt).unwrap_or(u32::MAX),
-                at: Time(row.at),
-                took: row.took,
-                status: row.status.and_then(|status| u16::try_from(status).ok()),
-                error: row.error,
-                answer: row.answer,
-            },
-        }
-    }
 }
 
 /// What has become of one endpoint's messages since this was written last.
@@ -209,51 +169,6 @@ impl Db {
         Ok(rows.into_iter().map(Message::from).collect())
     }
 
-    /// Up to `most` messages of an endpoint that failed, behind a seq, in order.
-    pub async fn failed_messages(
-        &self,
-        hook_id: &str,
-        after: i64,
-        most: i64,
-    ) -> StoreResult<Vec<Message>> {
-        let rows: Vec<MessageRow> = query_as(
-            "select seq, signal_id, attempts, first_at, next_at from hook_messages
-             where hook_id = $1 and next_at is null and seq > $2 order by seq limit $3",
-        )
-        .bind(hook_id)
-        .bind(after)
-        .bind(most)
-        .fetch_all(self)
-        .await?;
-        Ok(rows.into_iter().map(Message::from).collect())
-    }
-
-    /// Up to `most` attempts of an endpoint, the latest first; before the one with a number, where one is named.
-    pub async fn attempts(
-        &self,
-        hook_id: &str,
-        before: Option<i64>,
-        most: i64,
-    ) -> StoreResult<Vec<Listed>> {
-        let mut query = QueryBuilder::new(
-            "select id, seq, signal_id, attempt, at, took, status, error, answer from hook_attempts where hook_id = ",
-        );
-        query.push_bind(hook_id);
-        if let Some(before) = before {
-            query.push(" and id < ").push_bind(before);
-        }
-        query.push(" order by id desc limit ").push_bind(most);
-        let rows: Vec<AttemptRow> = query.build_query_as().fetch_all(self).await?;
-        Ok(rows.into_iter().map(Listed::from).collect())
-    }
-
-    /// Notes an attempt that belongs to no message: a test.
-    pub async fn add_attempt(&self, hook_id: &str, attempt: &Attempt) -> StoreResult<()> {
-        let mut tx = self.begin().await?;
-        tx.write_attempts(&[(hook_id, attempt)]).await?;
-        self.commit(tx).await
-    }
-
     /// Forgets up to `most` attempts that were made before a moment; how many these were.
     pub async fn forget_attempts(&self, before: Time, most: i64) -> StoreResult<u64> {
         let mut tx = self.begin().await?;
@@ -310,7 +225,7 @@ impl Db {
         now: Time,
     ) -> StoreResult<()> {
         let mut tx = self.begin().await?;
-        tx.ask_hook(hook_id).await?;
+        tx.ask_known_hook(hook_id).await?;
         let waiting: i64 = query_scalar(
             "select count(*) from hook_messages where hook_id = $1 and next_at is not null and seq <> $2",
         )
@@ -347,7 +262,7 @@ impl Db {
         now: Time,
     ) -> StoreResult<i64> {
         let mut tx = self.begin().await?;
-        tx.ask_hook(hook_id).await?;
+        tx.ask_known_hook(hook_id).await?;
         let there: i64 = query_scalar("select count(*) from hook_ranges where hook_id = $1")
             .bind(hook_id)
             .fetch_one(&mut tx)
@@ -373,6 +288,14 @@ impl Db {
 }
 
 impl Tx {
+    /// Refused where it was deleted meanwhile.
+    async fn ask_known_hook(&mut self, id: &str) -> StoreResult<()> {
+        match self.ask_hook(id).await? {
+            true => Ok(()),
+            false => Err(StoreError::Refused("the webhook is gone".to_owned())),
+        }
+    }
+
     /// Moves an endpoint on, if it is still the node's.
     async fn advance_hook(&mut self, progress: &Progress) -> StoreResult<bool> {
         let mut update = QueryBuilder::new("update hooks set fence = fence");

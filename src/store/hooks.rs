@@ -332,6 +332,13 @@ impl Db {
             .await
     }
 
+    /// The text that the key of webhooks' secrets must open; `None`: none was sealed yet.
+    pub async fn kept_hook_seal(&self) -> StoreResult<Option<String>> {
+        query_scalar("select sealed from hook_seal")
+            .fetch_optional(self)
+            .await
+    }
+
     /// A text that the key of webhooks' secrets must open: the one that is kept, or `own`, which is kept from now on.
     pub async fn hook_seal(&self, own: &str) -> StoreResult<String> {
         let mut tx = self.begin().await?;

@@ -37,6 +37,8 @@ pub mod hook_takings;
 
 pub mod hook_messages;
 
+pub mod hook_reports;
+
 pub mod fact_keys;
 
 pub mod usage;

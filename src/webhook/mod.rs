@@ -4,6 +4,8 @@ pub mod secret;
 
 pub mod sign;
 
+pub mod proof;
+
 pub mod schedule;
 
 pub mod target;
@@ -13,6 +15,16 @@ pub mod config;
 pub mod dial;
 
 pub mod attempt;
+
+pub mod headers;
+
+pub mod shown;
+
+pub mod refusal;
+
+pub mod places;
+
+pub mod desk;
 
 pub mod window;
 

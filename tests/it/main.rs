@@ -65,3 +65,7 @@ mod threads;
 mod tls;
 mod tls_server;
 mod webhooks;
+mod webhook_owner;
+mod webhooks_command;
+mod webhooks_refused;
+mod webhooks_rest;

@@ -27,6 +27,9 @@ mod insider_data;
 #[path = "register.rs"]
 mod register;
 
+#[path = "webhook_owner.rs"]
+mod webhook_owner;
+
 #[path = "access.rs"]
 mod access;
 #[path = "crash.rs"]
@@ -59,3 +62,9 @@ mod stream;
 mod webhook_nodes;
 #[path = "webhooks.rs"]
 mod webhooks;
+#[path = "webhooks_command.rs"]
+mod webhooks_command;
+#[path = "webhooks_refused.rs"]
+mod webhooks_refused;
+#[path = "webhooks_rest.rs"]
+mod webhooks_rest;

@@ -245,7 +245,7 @@ async fn what_is_deleted_is_gone_with_all_that_is_known_of_it(fresh: Fresh) {
     assert!(!db.delete_hook("hook-1").await.unwrap());
     assert_eq!(db.hooks(None).await.unwrap(), []);
     assert_eq!(db.waiting_messages("hook-1").await.unwrap(), []);
-    assert_eq!(db.attempts("hook-1", None, 10).await.unwrap(), []);
+    assert_eq!(db.attempts("hook-1", None, None, 10).await.unwrap(), []);
     let late = db.write_progress(&[progress(fence)]).await.unwrap();
     assert_eq!(late, [0], "what comes late is nobody's");
 }
@@ -279,7 +279,10 @@ async fn progress_is_written_for_whom_it_is_taken_and_nobody_else(fresh: Fresh) 
         .await;
     assert_eq!(lost.unwrap(), [0]);
     assert_eq!(read(&db).await.sent_to, place(12));
-    assert_eq!(db.attempts("hook-1", None, 10).await.unwrap().len(), 2);
+    assert_eq!(
+        db.attempts("hook-1", None, None, 10).await.unwrap().len(),
+        2
+    );
     let answered = Progress {
         hook_id: "hook-1".into(),
         fence,
@@ -299,9 +302,9 @@ async fn messages_wait_until_they_are_answered_or_fail(fresh: Fresh) {
     db.write_progress(&[progress(fence)]).await.unwrap();
     let waiting = db.waiting_messages("hook-1").await.unwrap();
     assert_eq!(waiting, [message(9, Some(50)), message(8, Some(60))]);
-    let failed = db.failed_messages("hook-1", 0, 10).await.unwrap();
+    let failed = db.failed_messages("hook-1", 10, 0).await.unwrap();
     assert_eq!(failed, [message(10, None)]);
-    assert_eq!(db.failed_messages("hook-1", 10, 10).await.unwrap(), []);
+    assert_eq!(db.failed_messages("hook-1", 10, 1).await.unwrap(), []);
     let answered = Progress {
         hook_id: "hook-1".into(),
         fence,
@@ -317,7 +320,7 @@ async fn messages_wait_until_they_are_answered_or_fail(fresh: Fresh) {
     };
     let waiting = db.waiting_messages("hook-1").await.unwrap();
     assert_eq!(waiting, [again, message(8, Some(60))]);
-    assert_eq!(db.failed_messages("hook-1", 0, 10).await.unwrap(), []);
+    assert_eq!(db.failed_messages("hook-1", 10, 0).await.unwrap(), []);
 }
 
 async fn attempts_are_listed_the_latest_first_and_forgotten_when_old(fresh: Fresh) {
@@ -330,14 +333,17 @@ async fn attempts_are_listed_the_latest_first_and_forgotten_when_old(fresh: Fres
         ..attempt(0, 12)
     };
     db.add_attempt("hook-1", &test).await.unwrap();
-    let all = db.attempts("hook-1", None, 10).await.unwrap();
+    let all = db.attempts("hook-1", None, None, 10).await.unwrap();
     let made: Vec<_> = all.iter().map(|listed| listed.attempt.clone()).collect();
     assert_eq!(made, [test, attempt(9, 11), attempt(8, 10)]);
-    let older = db.attempts("hook-1", Some(all[0].id), 1).await.unwrap();
+    let older = db
+        .attempts("hook-1", None, Some(all[0].id), 1)
+        .await
+        .unwrap();
     assert_eq!(older, [all[1].clone()]);
     assert_eq!(db.forget_attempts(at(12), 1).await.unwrap(), 1);
     assert_eq!(db.forget_attempts(at(12), 9).await.unwrap(), 1);
-    let left = db.attempts("hook-1", None, 10).await.unwrap();
+    let left = db.attempts("hook-1", None, None, 10).await.unwrap();
     assert_eq!(left, [all[0].clone()]);
 }
 

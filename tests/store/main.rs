@@ -13,6 +13,7 @@ mod backend;
 mod access;
 mod books;
 mod facts;
+mod hook_reports;
 mod hooks;
 mod leases;
 mod log;
