@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     attempt::Line,
+    headers::Secrets,
     metrics::Why,
     range::{self, Part, Unread},
-    sender::{Done, Secrets, Sender, Shared},
+    sender::{Done, Sender, Shared},
     window::{Settled, Window},
 };
 use crate::{

@@ -2,13 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use hyper::header::{HeaderMap, HeaderName, HeaderValue};
-
 use super::{
-    attempt::{self, Line, Message, Outcome},
+    attempt::{Line, Message, Outcome},
+    headers::{Label, Secrets, headers},
     ledger::Ledger,
     metrics::Metrics,
-    secret::Secret,
     sign,
 };
 use crate::{
@@ -40,15 +38,6 @@ pub struct Shared {
     pub random: Random,
     /// Counters.
     pub metrics: Metrics,
-}
-
-/// What signs an endpoint's messages.
-#[derive(Clone, Debug)]
-pub struct Secrets {
-    /// The one that it has.
-    pub now: Secret,
-    /// The one before, and until when it signs as well.
-    pub before: Option<(Secret, Time)>,
 }
 
 /// An attempt that is over.
@@ -115,7 +104,13 @@ impl Sender {
     pub async fn send(&self, seq: i64, data: bytes::Bytes, number: u32) -> Done {
         let began = self.shared.clock.now();
         let signal_id = signal::id_of(&data).unwrap_or_default();
-        let headers = self.headers(seq, &signal_id, &data, began);
+        let label = Label {
+            id: &signal_id,
+            seq: Some(seq),
+            event: sign::SIGNAL_FIRED,
+            at: began,
+        };
+        let headers = headers(&self.secrets, self.compat, label, &data);
         let started = std::time::Instant::now();
         let message = Message {
             body: data,
@@ -131,36 +126,5 @@ impl Sender {
             took: started.elapsed(),
             outcome,
         }
-    }
-
-    fn headers(&self, seq: i64, id: &str, body: &[u8], now: Time) -> HeaderMap {
-        let before = self.secrets.before.as_ref();
-        let before = before
-            .filter(|(_, until)| now < *until)
-            .map(|(secret, _)| secret);
-        let live: Vec<&Secret> = std::iter::once(&self.secrets.now).chain(before).collect();
-        let at = now.0.div_euclid(Time::SECOND);
-        let mut headers = HeaderMap::new();
-        // proof: ids are UUIDs, numbers and base64: no header refuses these letters
-        let mut put = |name: &'static str, text: String| {
-            if let Ok(value) = HeaderValue::from_str(&text) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        put(sign::ID, id.to_owned());
-        put(sign::TIMESTAMP, at.to_string());
-        put(sign::SIGNATURE, sign::standard(&live, id, at, body));
-        if self.compat == Some(Compat::Sigmate) {
-            put(sign::SIGMATE_EVENT, sign::SIGNAL_FIRED.to_owned());
-            put(
-                sign::SIGMATE_SIGNATURE,
-                sign::sigmate(&self.secrets.now, body),
-            );
-            if let Some(before) = before {
-                put(sign::SIGMATE_PREVIOUS, sign::sigmate(before, body));
-            }
-        }
-        headers.insert(attempt::SEQ, seq.into());
-        headers
     }
 }

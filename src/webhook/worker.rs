@@ -9,14 +9,14 @@ use super::{
     attempt::Line,
     dial::Dialer,
     endpoint::Endpoint,
+    headers::Secrets,
     secret::{Seal, Unsealable},
-    sender::{Secrets, Shared},
+    sender::Shared,
     target::{BadTarget, Target},
 };
 use crate::store::{
     error::StoreResult,
     hook_takings::{Eligible, Mark, Taken},
-    hooks::Hook,
 };
 
 /// Endpoints taken at once: others that start take theirs in between.
@@ -187,7 +187,7 @@ impl Worker {
     }
 
     fn endpoint(&self, taken: Taken, asked: Arc<Notify>) -> Result<Endpoint, CannotSend> {
-        let secrets = self.secrets(&taken.hook)?;
+        let secrets = Secrets::open(&self.seal, &taken.hook)?;
         let target = Target::parse(&taken.hook.url, self.dialer.allowed())?;
         let line = Line::new(self.dialer.clone(), target);
         Ok(Endpoint::new(
@@ -197,15 +197,5 @@ impl Worker {
             line,
             asked,
         ))
-    }
-
-    fn secrets(&self, hook: &Hook) -> Result<Secrets, Unsealable> {
-        let open = |sealed: &str| self.seal.open(sealed, &hook.id);
-        let before = hook.old_secret.as_ref();
-        let before = before.map(|(sealed, until)| Ok((open(sealed)?, *until)));
-        Ok(Secrets {
-            now: open(&hook.secret)?,
-            before: before.transpose()?,
-        })
     }
 }
