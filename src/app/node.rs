@@ -123,6 +123,7 @@ impl Node {
         // before a token is made: it is shown once, by a start that comes about
         let (listener, address) = bind(settings.server.listen, &settings)?;
         let (admin_listener, admin_address) = bind(settings.server.admin_listen, &settings)?;
+        let seal = webhooks::open_seal(&settings, webhook_key, &db, &random).await?;
         let token = data_dir::admin_token(dir, admin_token, &random)?;
         let lease = Duration::from_millis(settings.stream.lease_ms);
         let time = system::time_since_boot();
@@ -168,7 +169,6 @@ impl Node {
                 When::WhileFresh,
             )
         });
-        let seal = webhooks::open_seal(&settings, webhook_key, &db, &random).await?;
         let desk = webhooks::desk(&settings, &db, Some(seal), &clock, &random)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
         let (callers, keeper) = callers::new(db.clone(), clock.clone());

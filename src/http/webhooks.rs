@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, rejection::PathRejection},
     http::{HeaderValue, StatusCode, Uri, header},
 };
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
@@ -28,7 +29,8 @@ use crate::{
 };
 
 /// What a filter lets through; what is absent or null lets everything through.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes what is read elsewhere")]
 struct NewFilter {
     /// Any of these signal types.
@@ -46,8 +48,8 @@ struct NewFilter {
 }
 
 /// A new endpoint.
-#[derive(ToSchema)]
-#[schema(additional_properties = false)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes what is read elsewhere")]
 struct NewWebhook {
     /// Where to: https, and no address that is not the public internet's.
@@ -71,8 +73,8 @@ struct NewWebhook {
 }
 
 /// A place in the log.
-#[derive(ToSchema)]
-#[schema(untagged)]
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
 #[expect(dead_code, reason = "describes what is read elsewhere")]
 enum StartAfter {
     /// A seq; 0: from the first signal on.
@@ -82,8 +84,8 @@ enum StartAfter {
 }
 
 /// What changes of an endpoint; what is absent stays.
-#[derive(ToSchema)]
-#[schema(additional_properties = false)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes what is read elsewhere")]
 struct WebhookChange {
     /// Where to.
@@ -106,8 +108,8 @@ struct WebhookChange {
 }
 
 /// What is to be sent again: `signal_id` alone; or `after`, `failed_since` or both, and with them `before`.
-#[derive(ToSchema)]
-#[schema(additional_properties = false)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes what is read elsewhere")]
 struct WhatToResend {
     /// This signal, whatever became of it: its UUID, or `<epoch>-<seq>`.

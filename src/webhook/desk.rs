@@ -373,9 +373,13 @@ impl Desk {
             ),
             None => None,
         };
-        let found = self.db.attempts(id, seq, query.before, query.limit).await?;
-        let full = i64::try_from(found.len()).is_ok_and(|found| found == query.limit);
-        let next = found.last().filter(|_| full).map(|last| last.id);
+        // one more tells whether there are more
+        let most = query.limit.saturating_add(1);
+        let mut found = self.db.attempts(id, seq, query.before, most).await?;
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let has_more = found.len() > limit;
+        found.truncate(limit);
+        let next = found.last().filter(|_| has_more).map(|last| last.id);
         let items = found.into_iter().map(WebhookAttempt::from).collect();
         Ok(WebhookAttempts { items, next })
     }

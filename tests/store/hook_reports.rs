@@ -7,6 +7,7 @@ use sigcast::{
         db::Db,
         hook_messages::{Attempt, Message, Progress},
         hook_reports::Unanswered,
+        hook_takings::Eligible,
         hooks::Hook,
     },
 };
@@ -124,14 +125,16 @@ async fn with_messages(fresh: &Fresh) -> Db {
     let db = with_hooks(fresh).await;
     let joined = db.join("node", std::time::Duration::from_secs(60)).await;
     joined.unwrap();
-    db.take_hooks(10).await.unwrap();
-    let progress: Vec<Progress> = db
-        .taken_hooks()
-        .await
-        .unwrap()
+    let whose = Eligible {
+        plans: vec!["alpha".to_owned()],
+        now: at(2),
+    };
+    db.take_hooks(&whose, 10).await.unwrap();
+    let taken = db.hook_marks(&whose).await.unwrap();
+    let progress: Vec<Progress> = taken
         .into_iter()
         .map(|taken| Progress {
-            waiting: match &*taken.hook.id {
+            waiting: match &*taken.id {
                 "one" => vec![
                     message(9, None),
                     message(3, None),
@@ -142,7 +145,7 @@ async fn with_messages(fresh: &Fresh) -> Db {
                 "two" => vec![message(6, None)],
                 _ => Vec::new(),
             },
-            hook_id: taken.hook.id,
+            hook_id: taken.id,
             fence: taken.fence,
             ..Progress::default()
         })
