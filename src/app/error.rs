@@ -100,7 +100,7 @@ pub enum StartError {
     },
     /// A key of webhooks that is not the database's.
     #[error(
-        "the key of webhooks in {place} is not the one that sealed the secrets in this database; put that one there (webhook.key of the first server's data directory, webhook.key_file or SIGCAST_WEBHOOK_KEY)"
+        "the key of webhooks in {place} is not the one that sealed the secrets in this database; put that one there (webhook.key of the first server's data directory, webhook.key_file or SIGCAST_WEBHOOK_KEY); if it is lost for good, see `sigcast webhooks rekey --help`"
     )]
     OtherWebhookKey {
         /// A file, or a variable.

@@ -22,6 +22,8 @@ mod accounts;
 
 mod keys;
 
+mod webhook_args;
+
 mod webhook_lines;
 
 mod webhooks;

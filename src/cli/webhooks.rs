@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use serde_json::{Map, Number, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     data::{DataArgs, Opened},
     outcome::{Outcome, answer, quiet_if_nobody_reads},
+    webhook_args::{AddArgs, ResendArgs, SetArgs},
     webhook_lines::{
         as_json, attempt_line, failed_line, list_head, list_line, resent_line, show, show_new,
     },
@@ -32,103 +33,6 @@ pub struct WebhooksArgs {
     json: bool,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Which signals pass.
-#[derive(Debug, Clone, Default, Args)]
-struct FilterArgs {
-    /// Only signals of this type; may be said several times
-    #[arg(long = "type", value_name = "TYPE")]
-    types: Vec<String>,
-    /// Only signals of at least this rank: S, A, B, C, D
-    #[arg(long, value_name = "RANK")]
-    min_rank: Option<String>,
-    /// Only signals of at least this score
-    #[arg(long, value_name = "SCORE")]
-    min_score: Option<f64>,
-    /// Only signals of this market, such as crypto
-    #[arg(long, value_name = "MARKET")]
-    market: Option<String>,
-}
-
-/// A new webhook.
-#[derive(Debug, Clone, Args)]
-struct AddArgs {
-    /// Whose
-    #[arg(long, value_name = "ID")]
-    account: String,
-    /// Where to: https, and no address that is not the public internet's, but for what webhook.allow_http and webhook.allow_subnets say
-    #[arg(long)]
-    url: String,
-    #[command(flatten)]
-    filter: FilterArgs,
-    /// Words of your own
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// Send another service's headers as well: sigmate
-    #[arg(long, value_name = "SERVICE")]
-    compat: Option<String>,
-    /// Send each signal only once the one before is answered or failed
-    #[arg(long)]
-    ordered: bool,
-    /// Do not send yet; `set ID --enable` begins, and nothing is lost until then
-    #[arg(long)]
-    disabled: bool,
-    /// Begin behind this signal: a seq (0: with the first there is), or `<epoch>-<seq>`
-    #[arg(long, value_name = "SEQ|ID")]
-    start_after: Option<String>,
-}
-
-/// What changes of a webhook.
-#[derive(Debug, Clone, Args)]
-struct SetArgs {
-    /// The webhook's id
-    id: String,
-    /// Where to
-    #[arg(long)]
-    url: Option<String>,
-    #[command(flatten)]
-    filter: FilterArgs,
-    /// Let all signals pass
-    #[arg(long, conflicts_with_all = ["types", "min_rank", "min_score", "market"])]
-    no_filter: bool,
-    /// Words of your own
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// Send another service's headers as well: sigmate, or `none`
-    #[arg(long, value_name = "SERVICE|none")]
-    compat: Option<String>,
-    /// Send each signal only once the one before is answered or failed
-    #[arg(long, value_name = "true|false")]
-    ordered: Option<bool>,
-    /// Send to it, from where it stood
-    #[arg(long, conflicts_with = "disable")]
-    enable: bool,
-    /// With --enable: go on with the next signal, and leave out what it missed
-    #[arg(long, requires = "enable")]
-    skip_missed: bool,
-    /// Do not send to it; its place in the log is kept
-    #[arg(long)]
-    disable: bool,
-}
-
-/// What is sent again.
-#[derive(Debug, Clone, Args)]
-struct ResendArgs {
-    /// The webhook's id
-    id: String,
-    /// This signal: its UUID, or `<epoch>-<seq>`
-    #[arg(long, value_name = "ID", conflicts_with_all = ["after", "before", "failed_since"])]
-    signal: Option<String>,
-    /// The signals behind this one that pass the filter
-    #[arg(long, value_name = "ID")]
-    after: Option<String>,
-    /// Those before this one; without it, up to the head of the log
-    #[arg(long, value_name = "ID")]
-    before: Option<String>,
-    /// Only what failed, and was first sent from this moment on (ISO 8601)
-    #[arg(long, value_name = "ISO")]
-    failed_since: Option<String>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -162,6 +66,15 @@ enum Command {
     Rotate {
         /// The webhook's id
         id: String,
+    },
+    /// Go on with a new key where the one that sealed the secrets is lost
+    ///
+    /// The secrets in the database are lost with it. Nothing else is: each webhook stays where it is in the log, and goes on once it has a
+    /// new secret, by `rotate`. The new key is webhook.key in the data directory, or what the settings name.
+    Rekey {
+        /// The old key is lost for good
+        #[arg(long, required = true)]
+        lost: bool,
     },
     /// Send a webhook a message that is no signal, once, and say what came of it; ends with 1 where it was not acknowledged
     Test {
@@ -250,6 +163,7 @@ async fn serve(opened: &Opened, desk: &Arc<Desk>, command: Command, json: bool) 
             })?;
             return Ok(Outcome::Good);
         }
+        Command::Rekey { .. } => rekey(opened, desk, json).await,
         Command::Test { id } => {
             let id = read_id(&id)?;
             let made = desk.test(None, &id).await.map_err(|e| say(e, &id))?;
@@ -300,61 +214,15 @@ fn say(error: DeskError, id: &str) -> anyhow::Error {
     }
 }
 
-/// A body as it would come over HTTP: read by the same rules.
-fn body(fields: Map<String, Value>) -> Vec<u8> {
-    Value::Object(fields).to_string().into_bytes()
-}
-
-fn put(fields: &mut Map<String, Value>, name: &str, value: Option<impl Into<Value>>) {
-    if let Some(value) = value {
-        fields.insert(name.to_owned(), value.into());
-    }
-}
-
-fn filter_of(args: FilterArgs) -> Option<Value> {
-    let mut filter = Map::new();
-    let types = Some(args.types).filter(|types| !types.is_empty());
-    put(&mut filter, "types", types);
-    put(&mut filter, "min_rank", args.min_rank);
-    // what is no number is refused as over HTTP, by its name
-    let score = |score: f64| {
-        Number::from_f64(score).map_or_else(|| Value::from(score.to_string()), Value::from)
-    };
-    put(&mut filter, "min_score", args.min_score.map(score));
-    put(&mut filter, "market", args.market);
-    (!filter.is_empty()).then_some(Value::Object(filter))
-}
-
 async fn add(opened: &Opened, desk: &Desk, args: AddArgs, json: bool) -> Result<Outcome> {
-    let AddArgs {
-        account,
-        url,
-        filter,
-        description,
-        compat,
-        ordered,
-        disabled,
-        start_after,
-    } = args;
-    let holder = opened.db.account(&account).await?;
-    let holder = holder.with_context(|| no_account(&account))?;
+    let account = &args.account;
+    let holder = opened.db.account(account).await?;
+    let holder = holder.with_context(|| no_account(account))?;
     let plan = opened.settings.plans.get(&holder.plan);
     let plan = plan.filter(|plan| plan.webhooks);
     let plan =
         plan.with_context(|| format!("the account's plan, {}, includes no webhooks", holder.plan))?;
-    let mut fields = Map::new();
-    put(&mut fields, "url", Some(url));
-    put(&mut fields, "filter", filter_of(filter));
-    put(&mut fields, "description", description);
-    put(&mut fields, "compat", compat);
-    put(&mut fields, "ordered", ordered.then_some(true));
-    put(&mut fields, "enabled", disabled.then_some(false));
-    let start = start_after.map(|text| match text.parse::<u64>() {
-        Ok(seq) => Value::from(seq),
-        Err(_) => Value::from(text),
-    });
-    put(&mut fields, "start_after", start);
-    let body = EndpointBody::of_new(&body(fields))?;
+    let body = EndpointBody::of_new(&args.body())?;
     let made = desk
         .create(&holder.id, plan.webhook_endpoints, body)
         .await?;
@@ -370,61 +238,36 @@ fn no_account(id: &str) -> String {
     format!("there is no account {id}; `sigcast accounts list` shows them")
 }
 
+async fn rekey(opened: &Opened, desk: &Desk, json: bool) -> Result<()> {
+    opened.db.forget_hook_seal().await?;
+    let all = desk.list(None).await?;
+    let ids: Vec<&str> = all.iter().map(|webhook| webhook.id.as_str()).collect();
+    one(json, &json!({"to_rotate": ids}), || {
+        let mut lines = vec!["the next secret is sealed by the key that there is now".to_owned()];
+        lines.extend(
+            ids.iter()
+                .map(|id| format!("to do: sigcast webhooks rotate {id}")),
+        );
+        lines.join("\n")
+    })
+}
+
 async fn set(desk: &Desk, args: SetArgs, json: bool) -> Result<()> {
-    let SetArgs {
-        id,
-        url,
-        filter,
-        no_filter,
-        description,
-        compat,
-        ordered,
-        enable,
-        skip_missed,
-        disable,
-    } = args;
-    let id = read_id(&id)?;
-    let mut fields = Map::new();
-    put(&mut fields, "url", url);
-    put(&mut fields, "filter", filter_of(filter));
-    put(&mut fields, "filter", no_filter.then_some(Value::Null));
-    put(&mut fields, "description", description);
-    let compat = compat.map(|word| match word.as_str() {
-        "none" => Value::Null,
-        _ => Value::from(word),
-    });
-    put(&mut fields, "compat", compat);
-    put(&mut fields, "ordered", ordered);
-    put(&mut fields, "enabled", enable.then_some(true));
-    put(&mut fields, "enabled", disable.then_some(false));
-    put(&mut fields, "skip_missed", skip_missed.then_some(true));
-    if fields.is_empty() {
-        bail!("nothing is to be changed; `sigcast webhooks set --help` says what can be");
-    }
-    let body = EndpointBody::of_change(&body(fields))?;
-    let changed = desk.change(None, &id, body).await;
+    let id = read_id(&args.id)?;
+    let body = args.body();
+    let body =
+        body.context("nothing is to be changed; `sigcast webhooks set --help` says what can be")?;
+    let changed = desk
+        .change(None, &id, EndpointBody::of_change(&body)?)
+        .await;
     show(&changed.map_err(|e| say(e, &id))?, json)
 }
 
 async fn resend(desk: &Desk, args: ResendArgs, json: bool) -> Result<()> {
-    let ResendArgs {
-        id,
-        signal,
-        after,
-        before,
-        failed_since,
-    } = args;
-    let id = read_id(&id)?;
-    let mut fields = Map::new();
-    put(&mut fields, "signal_id", signal);
-    put(&mut fields, "after", after);
-    put(&mut fields, "before", before);
-    put(&mut fields, "failed_since", failed_since);
-    if fields.is_empty() {
-        bail!("say what: --signal, --after or --failed-since");
-    }
-    let what = Resend::parse(&body(fields))?;
-    let resent = desk.resend(None, &id, &what).await;
+    let id = read_id(&args.id)?;
+    let body = args.body();
+    let body = body.context("say what: --signal, --after or --failed-since")?;
+    let resent = desk.resend(None, &id, &Resend::parse(&body)?).await;
     let resent = resent.map_err(|e| say(e, &id))?;
     one(json, &resent, || resent_line(&resent))
 }

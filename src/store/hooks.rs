@@ -296,16 +296,22 @@ impl Db {
         self.hook(id, None).await
     }
 
-    /// Gives an endpoint a new secret; the one that it has signs beside it until `until`. Whether there is such an endpoint.
-    pub async fn rotate_hook(&self, id: &str, secret: &str, until: Time) -> StoreResult<bool> {
+    /// Gives an endpoint a new secret; the one that it has signs beside it until `until`, or no more (`None`). Whether there is such an endpoint.
+    pub async fn rotate_hook(
+        &self,
+        id: &str,
+        secret: &str,
+        until: Option<Time>,
+    ) -> StoreResult<bool> {
         let mut tx = self.begin().await?;
         let version = tx.bump_hooks().await?;
         let done = query(
-            "update hooks set old_secret = secret, old_secret_until = $3, secret = $2, version = $4 where id = $1",
+            "update hooks set old_secret = case when $3 is null then null else secret end, old_secret_until = $3, secret = $2,
+             version = $4 where id = $1",
         )
         .bind(id)
         .bind(secret)
-        .bind(until.0)
+        .bind(until.map(|until| until.0))
         .bind(version)
         .execute(&mut tx)
         .await?;
@@ -337,6 +343,13 @@ impl Db {
         query_scalar("select sealed from hook_seal")
             .fetch_optional(self)
             .await
+    }
+
+    /// Forgets that text: what was sealed by its key opens no more.
+    pub async fn forget_hook_seal(&self) -> StoreResult<()> {
+        let mut tx = self.begin().await?;
+        query("delete from hook_seal").execute(&mut tx).await?;
+        self.commit(tx).await
     }
 
     /// A text that the key of webhooks' secrets must open: the one that is kept, or `own`, which is kept from now on.

@@ -234,11 +234,14 @@ impl Desk {
         }
     }
 
-    /// Gives an endpoint a new secret, shown this once. The one before signs beside it for a day; one that was before that, no more.
+    /// Gives an endpoint a new secret, shown this once. The one before signs beside it for a day; one that was before that, no more. Nor does
+    /// one whose key is lost.
     pub async fn rotate(&self, account: Option<&str>, id: &str) -> DeskResult<WebhookWithSecret> {
-        self.hook(account, id).await?;
+        let hook = self.hook(account, id).await?;
         let (secret, sealed) = self.secret(id).await?;
         let until = self.clock.now().plus(OVERLAP_HOURS * HOUR);
+        let opens = self.seal()?.open(&hook.secret, id).is_ok();
+        let until = opens.then_some(until);
         if !self.db.rotate_hook(id, &sealed, until).await? {
             return Err(DeskError::NoWebhook);
         }

@@ -379,11 +379,39 @@ fn a_server_with_another_key_does_not_start() {
 }
 
 #[test]
+fn where_the_key_is_lost_every_secret_is_rotated() {
+    let owner = Owner::new();
+    let endpoint = Endpoint::new();
+    let made = owner.make(&json!({"url": endpoint.url, "enabled": false}));
+    let id = text(&made, "id").to_owned();
+    let by_another = |args: &[&str]| {
+        let mut command = command(&owner, args);
+        command.env(KEY, ANOTHER_KEY).output().unwrap()
+    };
+    expect_refusal(&by_another(&["rotate", &id]), "webhooks rekey");
+    expect_refusal(&by_another(&["rekey"]), "--lost");
+    assert!(told(&by_another(&["rekey", "--lost"])).contains(&format!("rotate {id}")));
+    expect_refusal(&by_another(&["test", &id]), "cannot be opened");
+    let rotated = as_json(&by_another(&["rotate", &id, "--json"]));
+    assert_eq!(rotated["old_secret_until"], Value::Null);
+    thread::scope(|scope| {
+        let tested = scope.spawn(|| by_another(&["test", &id]));
+        let got = endpoint.answer("200 OK", "");
+        let secrets = [text(&made, "secret"), text(&rotated, "secret")];
+        assert_eq!(got.is_signed_by(&secrets), [false, true]);
+        told(&tested.join().unwrap());
+    });
+    // whose key was the right one before
+    expect_refusal(&run(&owner, &["rotate", &id]), "is not the one that sealed");
+}
+
+#[test]
 fn help_names_every_command() {
     let help = sigcast().args(["webhooks", "--help"]).output().unwrap();
     let help = told(&help);
     for word in [
-        "list", "add", "show", "set", "remove", "rotate", "test", "resend", "attempts", "failed",
+        "list", "add", "show", "set", "remove", "rotate", "rekey", "test", "resend", "attempts",
+        "failed",
     ] {
         assert!(help.contains(&format!("  {word} ")), "{word}: {help}");
     }

@@ -20,7 +20,8 @@ promises!(
     failed_messages_are_listed_in_order,
     what_waits_and_failed_is_counted,
     nothing_is_resent_to_what_is_gone,
-    the_first_proof_of_the_key_stays,
+    the_first_proof_of_the_key_stays_until_it_is_forgotten,
+    a_secret_that_is_lost_signs_no_more,
 );
 
 async fn with_hooks(fresh: &Fresh) -> Db {
@@ -186,11 +187,22 @@ async fn nothing_is_resent_to_what_is_gone(fresh: Fresh) {
     assert!(range.is_err_and(|error| error.to_string().contains("gone")));
 }
 
-async fn the_first_proof_of_the_key_stays(fresh: Fresh) {
+async fn the_first_proof_of_the_key_stays_until_it_is_forgotten(fresh: Fresh) {
     let db = fresh.open().await;
     assert_eq!(db.kept_hook_seal().await.unwrap(), None);
     assert_eq!(db.hook_seal("first").await.unwrap(), "first");
     assert_eq!(db.hook_seal("second").await.unwrap(), "first");
     let kept = db.kept_hook_seal().await.unwrap();
     assert_eq!(kept.as_deref(), Some("first"));
+    db.forget_hook_seal().await.unwrap();
+    assert_eq!(db.kept_hook_seal().await.unwrap(), None);
+    assert_eq!(db.hook_seal("second").await.unwrap(), "second");
+}
+
+async fn a_secret_that_is_lost_signs_no_more(fresh: Fresh) {
+    let db = with_hooks(&fresh).await;
+    db.rotate_hook("one", "second", Some(at(9))).await.unwrap();
+    db.rotate_hook("one", "third", None).await.unwrap();
+    let hook = db.hook("one", None).await.unwrap().unwrap();
+    assert_eq!((&*hook.secret, hook.old_secret), ("third", None));
 }

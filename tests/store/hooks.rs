@@ -191,11 +191,15 @@ async fn enabled_again_it_has_failed_nothing(fresh: Fresh) {
 
 async fn a_rotated_secret_is_kept_beside_the_new_one(fresh: Fresh) {
     let db = with_hook(&fresh).await;
-    assert!(db.rotate_hook("hook-1", "newer", at(99)).await.unwrap());
+    assert!(
+        db.rotate_hook("hook-1", "newer", Some(at(99)))
+            .await
+            .unwrap()
+    );
     let hook = read(&db).await;
     assert_eq!(hook.secret, "newer");
     assert_eq!(hook.old_secret, Some(("sealed".into(), at(99))));
-    assert!(!db.rotate_hook("hook-2", "newer", at(99)).await.unwrap());
+    assert!(!db.rotate_hook("hook-2", "newer", None).await.unwrap());
 }
 
 fn attempt(seq: i64, second: i64) -> Attempt {
@@ -263,7 +267,7 @@ async fn every_change_is_seen(fresh: Fresh) {
     let change = HookChange::default();
     db.change_hook("hook-1", &change, at(1)).await.unwrap();
     grown("changed").await;
-    db.rotate_hook("hook-1", "newer", at(99)).await.unwrap();
+    db.rotate_hook("hook-1", "newer", None).await.unwrap();
     grown("rotated").await;
     db.resend("hook-1", 3, "signal-3", at(1)).await.unwrap();
     grown("to be sent again").await;
