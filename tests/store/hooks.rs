@@ -10,6 +10,7 @@ use sigcast::{
         db::Db,
         error::StoreError,
         hook_messages::{Attempt, Message, Progress},
+        hook_takings::Eligible,
         hooks::{Disabled, Hook, HookChange},
     },
 };
@@ -86,14 +87,22 @@ async fn read(db: &Db) -> Hook {
     db.hook("hook-1", None).await.unwrap().unwrap()
 }
 
+/// Those of all accounts here.
+fn whose() -> Eligible {
+    Eligible {
+        plans: vec!["alpha".to_owned()],
+        now: at(2),
+    }
+}
+
 /// This node's, with its fence.
 async fn take(db: &Db) -> i64 {
-    if db.taken_hooks().await.unwrap().is_empty() {
+    if db.hook_marks(&whose()).await.unwrap().is_empty() {
         let joined = db.join("node", std::time::Duration::from_secs(60)).await;
         joined.unwrap();
-        db.take_hooks(10).await.unwrap();
+        db.take_hooks(&whose(), 10).await.unwrap();
     }
-    let taken = db.taken_hooks().await.unwrap();
+    let taken = db.hook_marks(&whose()).await.unwrap();
     assert_eq!(taken.len(), 1);
     taken[0].fence
 }
@@ -175,7 +184,8 @@ async fn enabled_again_it_has_failed_nothing(fresh: Fresh) {
     let now = read(&db).await;
     assert_eq!(now.disabled, Some((Disabled::Failing, at(8))));
     assert_eq!(now.failing, Some((at(1), 20)));
-    assert_eq!(db.taken_hooks().await.unwrap(), [], "nobody sends to it");
+    let taken = db.hook_marks(&whose()).await.unwrap();
+    assert_eq!(taken, [], "nobody sends to it");
     let again = enabled(false, None);
     let again = db.change_hook("hook-1", &again, at(9)).await;
     let again = again.unwrap().unwrap();
@@ -244,7 +254,7 @@ async fn what_is_deleted_is_gone_with_all_that_is_known_of_it(fresh: Fresh) {
     let db = with_hook(&fresh).await;
     let fence = take(&db).await;
     db.write_progress(&[progress(fence)]).await.unwrap();
-    db.resend_range("hook-1", 0, 5, at(20)).await.unwrap();
+    db.resend_range("hook-1", 0, 5, None, at(20)).await.unwrap();
     assert!(db.delete_hook("hook-1").await.unwrap());
     assert!(!db.delete_hook("hook-1").await.unwrap());
     assert_eq!(db.hooks(None).await.unwrap(), []);
@@ -353,7 +363,7 @@ async fn attempts_are_listed_the_latest_first_and_forgotten_when_old(fresh: Fres
 
 async fn ranges_are_noted(fresh: Fresh) {
     let db = with_hook(&fresh).await;
-    let first = db.resend_range("hook-1", 0, 5, at(20)).await.unwrap();
-    let second = db.resend_range("hook-1", 7, 9, at(21)).await.unwrap();
+    let first = db.resend_range("hook-1", 0, 5, None, at(20)).await.unwrap();
+    let second = db.resend_range("hook-1", 7, 9, None, at(21)).await.unwrap();
     assert!(second > first);
 }
