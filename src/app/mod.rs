@@ -28,4 +28,6 @@ pub mod sending;
 
 pub mod webhooks;
 
+mod housekeeping;
+
 pub mod node;

@@ -11,9 +11,12 @@ use super::{
     engines::{Engines, Making},
     error::{StartError, StartResult},
     following::{self, Following, Site},
+    housekeeping,
     life::Life,
     ownership::{self, Duties},
-    scoring, system, webhooks,
+    scoring,
+    sending::{self, Sending},
+    system, webhooks,
 };
 use crate::{
     config::settings::Settings,
@@ -34,12 +37,7 @@ use crate::{
         shards::Shards,
     },
     ingest::insider::intake::{Intake, When},
-    model::{
-        account::Plans,
-        market::Market,
-        random::Random,
-        time::{Clock, Time},
-    },
+    model::{account::Plans, market::Market, random::Random, time::Clock},
     store::{db::Db, error::StoreResult, log::as_log},
     telemetry::metrics::Metrics,
 };
@@ -63,10 +61,14 @@ pub struct Node {
     background: Vec<JoinHandle<()>>,
     leases: Option<Arc<Leases>>,
     shards: Option<Arc<Shards>>,
+    sending: Sending,
     /// Ends this node's heartbeats.
     beats: CancellationToken,
     lock: DirLock,
 }
+
+/// How long attempts at webhooks may take to end and be noted.
+const LAST_ATTEMPTS: Duration = Duration::from_secs(20);
 
 /// Opens the database that the settings name, or the one of their data directory; its log named.
 pub async fn open_database(settings: &Settings, clock: &Clock, random: &Random) -> StartResult<Db> {
@@ -169,7 +171,8 @@ impl Node {
                 When::WhileFresh,
             )
         });
-        let desk = webhooks::desk(&settings, &db, Some(seal), &clock, &random)?;
+        let desk = webhooks::desk(&settings, &db, Some(seal.clone()), &clock, &random)?;
+        let dialer = sending::dialer(&settings)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
         let (callers, keeper) = callers::new(db.clone(), clock.clone());
         let state = State::new(
@@ -203,6 +206,16 @@ impl Node {
             )
         });
         let shards = shards.transpose().map_err(StartError::Threads)?;
+        let sending = sending::Making {
+            db: db.clone(),
+            hub: hub.clone(),
+            clock,
+            random: state.random.clone(),
+            seal,
+            dialer,
+            metrics: metrics.webhook.clone(),
+        };
+        let sending = Sending::start(sending, &settings, &life);
         let mut node = Node {
             address,
             admin_address,
@@ -216,6 +229,7 @@ impl Node {
             background: Vec::new(),
             leases,
             shards,
+            sending,
             beats: CancellationToken::new(),
             lock,
         };
@@ -272,7 +286,8 @@ impl Node {
         }
         let days = i64::from(settings.log.retention_days);
         let attempt_days = i64::from(settings.webhook.attempt_days);
-        let housekeeping = keep_house(self.state.clone(), days, attempt_days, self.life.clone());
+        let housekeeping =
+            housekeeping::run(self.state.clone(), days, attempt_days, self.life.clone());
         self.background.push(tokio::spawn(housekeeping));
     }
 
@@ -348,8 +363,11 @@ impl Node {
             leases,
             beats,
             shards,
+            sending,
             ..
         } = self;
+        // an attempt takes no longer than this, and what became of it is to be noted
+        let _ = tokio::time::timeout(LAST_ATTEMPTS, sending.end()).await;
         if let Some(shards) = shards {
             shards.stop();
         }
@@ -439,54 +457,5 @@ async fn within<T>(asked: impl Future<Output = StoreResult<T>>) -> Result<T, Str
     match tokio::time::timeout(Duration::from_secs(1), asked).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err("no answer in time".to_owned()),
-    }
-}
-
-/// Each minute: closes tickets of nodes that are gone, and removes what is older than it is to be kept.
-async fn keep_house(state: Arc<State>, retention_days: i64, attempt_days: i64, life: Life) {
-    let mut tick = tokio::time::interval(Duration::from_secs(60));
-    loop {
-        tokio::select! {
-            () = life.hard.cancelled() => return,
-            _ = tick.tick() => {}
-        }
-        let now = state.clock.now();
-        // alone on its database, it is never gone while it is here
-        let close = async {
-            let now = state.db.shared_time(now).await?;
-            state.db.close_lost_tickets(now).await
-        };
-        if state.db.is_shared()
-            && let Err(error) = close.await
-        {
-            tracing::warn!(%error, "tickets of nodes that are gone could not be closed; trying again in a minute");
-        }
-        let ago = |days: i64| now.plus(-days.saturating_mul(Time::DAY));
-        if retention_days > 0 {
-            let before = ago(retention_days);
-            prune("the log", || state.db.prune_log(before, BATCH)).await;
-        }
-        if attempt_days > 0 {
-            let before = ago(attempt_days);
-            let forget = || state.db.forget_attempts(before, BATCH as i64);
-            prune("webhooks' attempts", forget).await;
-        }
-    }
-}
-
-/// Rows removed in one transaction.
-const BATCH: usize = 500;
-
-/// Removes what is old, in small transactions that publishing does not wait for.
-async fn prune<F: Future<Output = StoreResult<u64>>>(what: &str, some: impl Fn() -> F) {
-    loop {
-        match some().await {
-            Ok(removed) if removed == BATCH as u64 => tokio::task::yield_now().await,
-            Ok(_) => return,
-            Err(error) => {
-                tracing::warn!(%error, "{what} could not be pruned; trying again in a minute");
-                return;
-            }
-        }
     }
 }

@@ -68,12 +68,19 @@ pub struct Sending {
 
 /// What the worker is made of.
 pub struct Making {
+    /// The database.
     pub db: Db,
+    /// The node's log.
     pub hub: Arc<Hub>,
+    /// The time.
     pub clock: Clock,
+    /// Chance.
     pub random: Random,
+    /// Opens secrets.
     pub seal: Arc<Seal>,
+    /// Reaches endpoints.
     pub dialer: Dialer,
+    /// Counters.
     pub metrics: Metrics,
 }
 

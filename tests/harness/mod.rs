@@ -34,3 +34,6 @@ pub mod server;
 pub mod proxy;
 
 pub mod clients;
+
+#[path = "../receiver/mod.rs"]
+pub mod receiver;
