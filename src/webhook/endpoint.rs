@@ -122,7 +122,7 @@ impl Endpoint {
                 read.clear();
                 cursor = Cursor::new(hub.clone(), cursor.log(), self.window.read_to());
             }
-            let wants_more = read.is_empty() && self.window.may_take();
+            let wants_more = read.is_empty() && !self.window.stands_still();
             if !muted && look_again.is_none() && reading.is_empty() {
                 self.read_range(&mut reading);
             }
@@ -236,7 +236,6 @@ impl Endpoint {
         loop {
             while let Some(frame) = read.front()
                 && !self.filter.passes(&frame.facets)
-                && self.window.may_take()
             {
                 self.window.pass(frame.seq);
                 read.pop_front();
