@@ -160,10 +160,8 @@ fn an_endpoint_is_disabled_by_its_word_or_by_days_of_failures() {
 #[test]
 fn what_its_owner_asks_for_again_comes_at_once() {
     let mut window = window(false, 8);
-    window.take(1, BEGIN);
-    fails(&mut window, 1, BEGIN);
+    window.join(vec![waits(1, after(60))]);
     window.take(2, BEGIN);
-    window.take_progress();
     window.join(vec![waits(1, BEGIN), waits(2, BEGIN), waits(0, BEGIN)]);
     assert_eq!(due(&mut window, BEGIN), Some((0, 1)));
     assert_eq!(due(&mut window, BEGIN), Some((1, 1)), "sooner than it was");
@@ -275,6 +273,18 @@ fn in_order_each_attempt_counts_towards_giving_up() {
     assert_eq!(noted.failing, Some(Some((BEGIN, 2))));
 }
 
+/// Has the database know what the window knows.
+fn write(window: &mut Window, sent_to: &mut i64, rows: &mut BTreeMap<i64, Message>) {
+    let stands = window.sent_to();
+    if let Some(progress) = window.take_progress() {
+        *sent_to = stands;
+        rows.extend(progress.waiting.into_iter().map(|row| (row.seq, row)));
+        for seq in progress.answered {
+            rows.remove(&seq);
+        }
+    }
+}
+
 proptest! {
     /// Whatever endpoints answer, whatever is asked for again, and whenever the process is killed and goes on from what was written: no message
     /// is lost.
@@ -322,15 +332,8 @@ proptest! {
                     }
                 },
                 6 => {
-                    let stands = window.sent_to();
                     unwritten.clear();
-                    if let Some(progress) = window.take_progress() {
-                        sent_to = stands;
-                        rows.extend(progress.waiting.into_iter().map(|row| (row.seq, row)));
-                        for seq in progress.answered {
-                            rows.remove(&seq);
-                        }
-                    }
+                    write(&mut window, &mut sent_to, &mut rows);
                 }
                 7 if which == 0 => {
                     let waiting = rows.values().cloned().collect();
@@ -348,11 +351,16 @@ proptest! {
                         unwritten.insert(which as i64);
                     }
                 }
-                9 if which as i64 <= sent_to && which > 0 && !rows.contains_key(&(which as i64)) && window.take_progress().is_none() => {
-                    let row = waits(which as i64, now);
-                    rows.insert(row.seq, row.clone());
-                    window.join(vec![row]);
-                    owed.insert(which as i64);
+                9 => {
+                    // what it knows is written before it reads what others ask for
+                    unwritten.clear();
+                    write(&mut window, &mut sent_to, &mut rows);
+                    let seq = which as i64;
+                    if (1..=sent_to).contains(&seq) {
+                        rows.insert(seq, waits(seq, now));
+                        window.join(rows.values().cloned().collect());
+                        owed.insert(seq);
+                    }
                 }
                 _ => {}
             }
