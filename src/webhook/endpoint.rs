@@ -235,7 +235,7 @@ impl Endpoint {
         let now = self.shared.clock.now();
         loop {
             while let Some(frame) = read.front()
-                && !self.filter.passes(&frame.facets)
+                && (!self.filter.passes(&frame.facets) || self.window.waits(frame.seq))
             {
                 self.window.pass(frame.seq);
                 read.pop_front();

@@ -248,6 +248,9 @@ impl Window {
         self.changed = true;
         let stage = self.under_way.remove(&seq);
         let waits = self.waiting.remove(&seq);
+        if let Some(at) = waits.as_ref().and_then(|waits| waits.next_at) {
+            self.due.remove(&(at, seq));
+        }
         let Some(failure) = outcome.failure else {
             if waits.is_some() {
                 self.progress.waiting.retain(|noted| noted.seq != seq);
@@ -322,8 +325,7 @@ impl Window {
         first.map_or(self.read_to, |(seq, _)| (seq - 1).min(self.read_to))
     }
 
-    /// Whether a message waits.
-    #[cfg(test)]
+    /// Whether a message waits: after a crash its row may lie ahead of the place in the log.
     #[must_use]
     pub fn waits(&self, seq: i64) -> bool {
         self.waiting.contains_key(&seq)

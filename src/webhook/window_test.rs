@@ -175,6 +175,21 @@ fn what_its_owner_asks_for_again_comes_at_once() {
 }
 
 #[test]
+fn what_waits_with_a_row_ahead_of_the_place_is_sent_once() {
+    let mut window = window(false, 4);
+    window.join(vec![waits(2, after(60))]);
+    window.take(1, BEGIN);
+    assert!(
+        window.waits(2),
+        "its row was written before the crash, the place was not moved"
+    );
+    window.pass(2);
+    answers(&mut window, 1, BEGIN);
+    assert_eq!(window.sent_to(), 2);
+    assert_eq!(due(&mut window, after(60)), Some((2, 1)));
+}
+
+#[test]
 fn what_is_asked_for_twice_is_sent_once() {
     let mut window = window(false, 8);
     for _ in 0..2 {
@@ -306,6 +321,10 @@ proptest! {
         for (what, which) in steps {
             let chosen = flying.iter().nth(which).copied();
             match what {
+                0 | 1 if window.waits(last + 1) => {
+                    last += 1;
+                    window.pass(last);
+                }
                 0 | 1 if window.may_take() => {
                     last += 1;
                     window.take(last, now);
