@@ -113,7 +113,9 @@ impl EndpointBody {
                     Some(Some(word.ok_or_else(refused)?))
                 }
             },
-            start_after: take("start_after").map(|value| start(&value)).transpose()?,
+            start_after: given(take("start_after"))
+                .map(|value| start(&value))
+                .transpose()?,
             skip_missed: flag("skip_missed", take("skip_missed"))?,
         })
     }
