@@ -68,6 +68,8 @@ fn what_is_described_is_what_is_answered() {
     // without limits, and without the stream: an endless answer is nothing to compare
     let plan = [
         ("SIGCAST_PLANS__TESTED__REST", "true"),
+        ("SIGCAST_PLANS__TESTED__WEBHOOKS", "true"),
+        ("SIGCAST_PLANS__TESTED__WEBHOOK_ENDPOINTS", "20"),
         ("SIGCAST_PLANS__TESTED__BURST", "0"),
     ];
     let house = House::on_plan("tested", &plan);
