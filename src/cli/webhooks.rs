@@ -303,10 +303,11 @@ async fn list(opened: &Opened, desk: &Desk, account: Option<&str>, json: bool) -
 }
 
 fn one(json: bool, value: &impl Serialize, line: impl FnOnce() -> String) -> Result<()> {
-    Ok(match json {
-        true => answer(serde_json::to_string(value)?)?,
-        false => answer(line())?,
-    })
+    let shown = match json {
+        true => serde_json::to_string(value)?,
+        false => line(),
+    };
+    Ok(answer(shown)?)
 }
 
 fn many(json: bool, value: &impl Serialize, lines: impl Iterator<Item = String>) -> Result<()> {
