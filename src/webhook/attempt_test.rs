@@ -318,6 +318,9 @@ async fn a_name_may_not_lead_inside() {
         let target = Target::parse("http://rebound.example/", dialer.allowed()).unwrap();
         let outcome = Line::new(dialer, target).attempt(&message()).await;
         assert_eq!(outcome.failure, Some(Failure::ForbiddenAddress), "{list:?}");
+        let said = &outcome.said;
+        let tells = list.iter().any(|address| said.contains(address));
+        assert!(said.contains("leads to") && !tells, "{said}");
     }
     let nowhere = dialer(leads_to(&[&[]]), &[]);
     let target = Target::parse("http://nowhere.example/", nowhere.allowed()).unwrap();

@@ -34,8 +34,8 @@ pub enum DialError {
     /// It has none.
     #[error("the host has no address")]
     NoAddress,
-    /// One of them may not be reached.
-    #[error("{0}")]
+    /// One of them may not be reached. Which is not said: who makes an endpoint must not learn by it what names mean in this network.
+    #[error("the host's name leads to {}, where webhooks may not go", .0.what)]
     Forbidden(Forbidden),
     /// None of them takes connections.
     #[error("no connection: {0}")]
