@@ -99,7 +99,7 @@ impl TryFrom<HookRow> for Hook {
     fn try_from(row: HookRow) -> StoreResult<Self> {
         let filter = serde_json::from_str(&row.filter).ok();
         let filter = read_filter(filter)
-            .map_err(|error| StoreError::corrupt(&format!("webhook {}", row.id), error))?;
+            .map_err(|error| StoreError::corrupt(format!("webhook {}", row.id), error))?;
         let why = |word: String| Disabled::ALL.into_iter().find(|why| why.word() == word);
         Ok(Hook {
             filter,
