@@ -30,4 +30,6 @@ pub mod webhooks;
 
 mod housekeeping;
 
+pub mod deliveries;
+
 pub mod node;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     data_dir,
     data_dir::DirLock,
+    deliveries::{self, Keeping},
     engines::{Engines, Making},
     error::{StartError, StartResult},
     following::{self, Following, Site},
@@ -62,6 +63,7 @@ pub struct Node {
     leases: Option<Arc<Leases>>,
     shards: Option<Arc<Shards>>,
     sending: Sending,
+    writes: Keeping,
     /// Ends this node's heartbeats.
     beats: CancellationToken,
     lock: DirLock,
@@ -189,6 +191,7 @@ impl Node {
             AdminToken::new(&token.text),
             metrics.http.clone(),
             metrics.encoder(),
+            deliveries::kept(&settings),
             life.hard.clone(),
             // half of the connections: the others are for all else
             usize::try_from(settings.database.connections / 2).map_or(1, |half| half.max(1)),
@@ -216,6 +219,7 @@ impl Node {
             metrics: metrics.webhook.clone(),
         };
         let sending = Sending::start(sending, &settings, &life);
+        let writes = Keeping::start(&settings, &state).await;
         let mut node = Node {
             address,
             admin_address,
@@ -230,6 +234,7 @@ impl Node {
             leases,
             shards,
             sending,
+            writes,
             beats: CancellationToken::new(),
             lock,
         };
@@ -364,6 +369,7 @@ impl Node {
             beats,
             shards,
             sending,
+            writes,
             ..
         } = self;
         // an attempt takes no longer than this, and what became of it is to be noted
@@ -371,6 +377,7 @@ impl Node {
         if let Some(shards) = shards {
             shards.stop();
         }
+        writes.end().await;
         let db = state.db.clone();
         drop(state);
         engines.end().await;

@@ -25,6 +25,8 @@ pub struct Settings {
     pub stream: hub::config::Config,
     /// The signal log.
     pub log: Log,
+    /// What is known of deliveries.
+    pub deliveries: Deliveries,
     /// The pipeline.
     pub ingest: pipeline::Config,
     /// The consensus engine.
@@ -63,6 +65,14 @@ pub struct Server {
 pub struct Log {
     /// 0 keeps all.
     pub retention_days: u32,
+}
+
+/// What is known of deliveries.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deliveries {
+    /// How long what was written to streams is known; 0: as long as the log is kept.
+    pub days: u32,
 }
 
 fn address<'de, D: Deserializer<'de>>(from: D) -> Result<SocketAddr, D::Error> {

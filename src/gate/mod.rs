@@ -2,6 +2,8 @@
 
 pub mod filter;
 
+pub mod kept_filter;
+
 pub mod pairs;
 
 pub mod query;

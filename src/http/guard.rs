@@ -274,6 +274,12 @@ pub async fn webhooks(Shared(state): Shared<Arc<State>>, request: Request, next:
     known_request(&state, request, next, |plan| plan.webhooks).await
 }
 
+/// Around what is said of both channels: any plan with one of them, or REST.
+pub async fn channels(Shared(state): Shared<Arc<State>>, request: Request, next: Next) -> Response {
+    let includes = |plan: &Plan| plan.stream || plan.rest || plan.webhooks;
+    known_request(&state, request, next, includes).await
+}
+
 /// Key, plan, burst, quota; then the handler. Whatever becomes of it, a known key is told where it stands.
 async fn known_request(
     state: &Arc<State>,

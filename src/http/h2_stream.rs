@@ -19,7 +19,7 @@ use crate::hub::{
     mark::Mark,
     metrics::Metrics,
     socket::Socket,
-    transport::{Condition, Transport},
+    transport::{Condition, Handing, Transport},
 };
 
 /// What all streams of a connection have in common.
@@ -65,6 +65,10 @@ pub struct H2Stream {
     handed: AtomicU64,
     /// Those of them that are out of its hands: written, or thrown away with the stream.
     passed: AtomicU64,
+    /// How often the connection had had nothing left to be written, when some passed last.
+    flushes: AtomicU64,
+    /// Some were thrown away.
+    thrown_away: AtomicBool,
     closed: AtomicBool,
     killed: Notify,
     carries_stream: AtomicBool,
@@ -93,6 +97,8 @@ impl H2Stream {
             link,
             handed: AtomicU64::new(0),
             passed: AtomicU64::new(0),
+            flushes: AtomicU64::new(0),
+            thrown_away: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             killed: Notify::new(),
             carries_stream: AtomicBool::new(false),
@@ -222,6 +228,27 @@ impl Transport for H2Stream {
         self.link.count_patient(!may)
     }
 
+    fn handing(&self) -> Handing {
+        Handing {
+            bytes: self.written(),
+            flushes: None,
+        }
+    }
+
+    /// What has passed is in the connection's buffer, or TLS's, and has left with the next flush.
+    fn has_left(&self, handed: &mut Handing) -> bool {
+        if self.thrown_away.load(Ordering::Acquire) || self.passed() < handed.bytes {
+            return false;
+        }
+        let flushes = self.link.socket.flushes();
+        let when_passed = match self.left() {
+            0 => self.flushes.load(Ordering::Acquire),
+            // since when, only who asks knows
+            _ => *handed.flushes.get_or_insert(flushes),
+        };
+        when_passed < flushes
+    }
+
     fn mark(&self, frame: &Frame) {
         self.state().mark = Some(Mark::of(frame));
     }
@@ -268,6 +295,12 @@ impl Drop for Handed {
         if let Some(mark) = self.mark.filter(|_| !stream.is_closed()) {
             mark.leaves(&stream.link.metrics, 1, Instant::now());
         }
+        if !self.bytes.is_empty() {
+            stream.thrown_away.store(true, Ordering::Release);
+        }
+        // before they are counted: who sees that nothing is left must not take an earlier flush for the one that follows
+        let flushes = stream.link.socket.flushes();
+        stream.flushes.store(flushes, Ordering::Release);
         stream.passed.fetch_add(self.not_passed, Ordering::AcqRel);
         if stream.left() == 0
             && let Some(waker) = stream.state().waker.take()
@@ -388,5 +421,35 @@ mod tests {
         assert_eq!(patient(), 1);
         drop(other);
         assert_eq!(patient(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_handed_over_has_left_with_the_flush_that_follows() {
+        use tokio::io::AsyncWriteExt as _;
+        let (stream, _peer) = connected().await;
+        let socket = stream.link.socket.clone();
+        let mut io = crate::hub::socket::SocketIo::new(socket, Metrics::default()).unwrap();
+        let mut handed = stream.hand_over(piece(10), true);
+        let mut moment = stream.handing();
+        io.flush().await.unwrap();
+        assert!(!stream.has_left(&mut moment), "the connection has it");
+        handed.advance(10);
+        drop(handed);
+        assert!(!stream.has_left(&mut moment), "its buffer has it");
+        io.flush().await.unwrap();
+        assert!(stream.has_left(&mut moment));
+        // others wait behind it
+        let mut handed = stream.hand_over(piece(10), true);
+        let mut moment = stream.handing();
+        let waits = stream.hand_over(piece(10), true);
+        handed.advance(10);
+        drop(handed);
+        assert!(!stream.has_left(&mut moment));
+        io.flush().await.unwrap();
+        assert!(stream.has_left(&mut moment));
+        let mut moment = stream.handing();
+        drop(waits);
+        io.flush().await.unwrap();
+        assert!(!stream.has_left(&mut moment), "thrown away");
     }
 }

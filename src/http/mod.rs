@@ -59,6 +59,8 @@ pub mod stream;
 
 pub mod signals;
 
+pub mod deliveries;
+
 pub mod lines;
 
 pub mod answer_lines;

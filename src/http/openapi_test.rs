@@ -63,6 +63,7 @@ fn the_parameters_of_stream_and_log_are_those_that_they_take() {
     assert_eq!(described("/api/signals/stream"), taken(&stream));
     let list = ListQuery::parse("nonsense=1").unwrap_err();
     assert_eq!(described("/api/signals"), taken(&list));
+    assert_eq!(described("/api/v1/deliveries"), taken(&list));
 }
 
 #[test]

@@ -19,9 +19,9 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, docs, error::ApiError, guard,
-    insiders, intake, limits, net_flow, ops, overview, search, signals, state::State, stream,
-    stream_start, usage, webhooks, winning,
+    account, admin, audits, backtests, companies, declarations, deliveries, docs, error::ApiError,
+    guard, insiders, intake, limits, net_flow, ops, overview, search, signals, state::State,
+    stream, stream_start, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -90,6 +90,13 @@ pub fn main(state: Arc<State>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(fresh)
         .layer(guarded);
+    let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
+    let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
+    let channels = Router::new()
+        .route("/api/v1/deliveries", get(deliveries::list))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(fresh)
+        .layer(guarded);
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
@@ -97,6 +104,7 @@ pub fn main(state: Arc<State>) -> Router {
     let compressed = log
         .merge(data)
         .merge(hooks)
+        .merge(channels)
         .merge(description)
         .layer(compression());
     Router::new()

@@ -61,6 +61,29 @@ pub struct LogPage {
 pub async fn list(call: Call, uri: Uri) -> ApiResult {
     let state = &*call.state;
     let query = ListQuery::parse(uri.query().unwrap_or_default())?;
+    let Part { rows, next, head } = part(state, &query).await?;
+    let items: Vec<String> = rows.iter().map(wire).collect();
+    Ok(call.bytes(format!(
+        "{{\"items\":[{}],\"next\":\"{}-{next}\",\"epoch\":\"{}\",\"head\":{}}}",
+        items.join(","),
+        head.epoch,
+        head.epoch,
+        head.seq
+    )))
+}
+
+/// A part of the log as it was asked for.
+pub(super) struct Part {
+    /// In seq order.
+    pub rows: Vec<LogRow>,
+    /// Behind which seq a poller goes on.
+    pub next: i64,
+    /// The log's head, before the rows were read.
+    pub head: LogHead,
+}
+
+/// Reads what was asked for.
+pub(super) async fn part(state: &State, query: &ListQuery) -> ApiResult<Part> {
     let head = state
         .hub
         .log
@@ -72,7 +95,7 @@ pub async fn list(call: Call, uri: Uri) -> ApiResult {
         Some(Edge::After(place)) => (seq_of(state, &head, "after", place).await?, i64::MAX, false),
         Some(Edge::Before(place)) => (0, seq_of(state, &head, "before", place).await?, true),
     };
-    let rows = collect(state, &query, after, before, backwards).await?;
+    let rows = collect(state, query, after, before, backwards).await?;
     // a poller just goes on from `next`, whether there was something or not
     let next = rows.last().map_or(
         if backwards {
@@ -82,14 +105,7 @@ pub async fn list(call: Call, uri: Uri) -> ApiResult {
         },
         |row| row.seq,
     );
-    let items: Vec<String> = rows.iter().map(wire).collect();
-    Ok(call.bytes(format!(
-        "{{\"items\":[{}],\"next\":\"{}-{next}\",\"epoch\":\"{}\",\"head\":{}}}",
-        items.join(","),
-        head.epoch,
-        head.epoch,
-        head.seq
-    )))
+    Ok(Part { rows, next, head })
 }
 
 /// Up to the limit of rows that pass, ascending.

@@ -18,6 +18,7 @@ use crate::{
     ingest::{insider::intake::Intake, pipeline::Pipeline},
     model::{
         account::Plans,
+        delivery::Kept,
         log::{LogHead, LogUnavailable},
         random::Random,
         time::Clock,
@@ -108,6 +109,8 @@ pub struct State {
     pub admin_token: AdminToken,
     /// For `/metrics`.
     pub encode_metrics: EncodeMetrics,
+    /// For how long it is known what became of signals.
+    pub kept: Kept,
     /// Cancelled where the process ends: whoever waits for a client stops.
     pub ending: CancellationToken,
     draining: AtomicBool,
@@ -131,6 +134,7 @@ impl State {
         admin_token: AdminToken,
         metrics: Metrics,
         encode_metrics: EncodeMetrics,
+        kept: Kept,
         ending: CancellationToken,
         openings: usize,
     ) -> Arc<Self> {
@@ -158,6 +162,7 @@ impl State {
             admin_token,
             metrics,
             encode_metrics,
+            kept,
             ending,
             draining: AtomicBool::new(false),
         })

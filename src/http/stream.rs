@@ -254,6 +254,11 @@ fn hand_over(
         next_ping: opening::first_ping(&hub.config, state.random.balanced()),
         matched: 0,
     };
+    let begins = Position {
+        epoch: opening.log.epoch.clone(),
+        seq: opening.at,
+    };
+    hub.writes.open(&seat.shared(), &opening.filter, &begins);
     tracing::info!(
         key = %seat.key_id, connection = seat.connection, peer = %seat.peer, after = opening.at, "stream opened"
     );

@@ -22,6 +22,7 @@ use super::{
     stream::{self, note_end},
     transport::Transport as _,
     wire::{Bare, Keep},
+    writes::Passed,
 };
 
 /// Bytes that are gathered for one write.
@@ -56,12 +57,13 @@ pub async fn catch_up(
     };
     let (out, pieces) = mpsc::channel(hub.config.pending_frames.max(1));
     let outlet = Outlet::new(pieces, seat.shared(), socket.clone(), hub.clone(), opened);
+    let waiting = Waiting::behind(opening.at, rest);
     let running = async {
         let opening = stream::catch_up(&hub, &seat, &*socket, opening, out).await?;
         // over, it is let go at once: who looks at the sockets sees its last bytes off
         Some((seat, opening))
     };
-    match tokio::join!(running, write(io, outlet, rest)) {
+    match tokio::join!(running, write(io, outlet, waiting)) {
         (Some((seat, opening)), Ok(io)) => {
             drop(io);
             live(Bare {
@@ -84,8 +86,12 @@ pub async fn catch_up(
 /// What waits to be written, frame by frame.
 #[derive(Default)]
 struct Waiting {
-    /// The rest of a frame that has been begun.
+    /// The rest of a frame that has been begun, ...
     begun: Bytes,
+    /// ... and what has left with it.
+    begins: Option<Passed>,
+    /// What has left whole, and is not noted yet.
+    whole: Vec<Passed>,
     pieces: VecDeque<(Piece, Chunk)>,
     bytes: usize,
     flushes: Vec<oneshot::Sender<()>>,
@@ -95,6 +101,23 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// Of a stream that has all up to a seq, but for the rest of the last frame.
+    fn behind(seq: i64, rest: Bytes) -> Self {
+        let mut waiting = Waiting {
+            begun: rest,
+            begins: Some(Passed::Signal(seq)),
+            ..Waiting::default()
+        };
+        waiting.look_whether_whole();
+        waiting
+    }
+
+    fn look_whether_whole(&mut self) {
+        if self.begun.is_empty() {
+            self.whole.extend(self.begins.take());
+        }
+    }
+
     /// Takes what may be written now, up to a bound; ready where there is something to do.
     fn poll_more(&mut self, outlet: &mut Outlet, cx: &mut Context<'_>) -> Poll<()> {
         while !self.ended && self.bytes < GATHERED {
@@ -127,14 +150,17 @@ impl Waiting {
     fn wrote(&mut self, mut bytes: usize) {
         let of_begun = bytes.min(self.begun.len());
         self.begun.advance(of_begun);
+        self.look_whether_whole();
         bytes -= of_begun;
         while bytes > 0
-            && let Some((_, chunk)) = self.pieces.pop_front()
+            && let Some((piece, chunk)) = self.pieces.pop_front()
         {
             let whole = chunk.whole();
             self.bytes -= whole.len();
             let taken = bytes.min(whole.len());
             self.begun = whole.slice(taken..);
+            self.begins = piece.passes();
+            self.look_whether_whole();
             bytes -= taken;
         }
         if self.is_empty() {
@@ -154,14 +180,14 @@ impl Waiting {
 }
 
 /// Writes what an outlet lets through until its end, as much at once as there is.
-async fn write(io: SocketIo, mut outlet: Outlet, rest: Bytes) -> io::Result<SocketIo> {
-    let mut waiting = Waiting {
-        begun: rest,
-        ..Waiting::default()
-    };
+async fn write(io: SocketIo, mut outlet: Outlet, mut waiting: Waiting) -> io::Result<SocketIo> {
     let is_shut = outlet.shutter();
     let writing = async {
         loop {
+            waiting
+                .whole
+                .drain(..)
+                .for_each(|passed| outlet.wrote(&passed));
             poll_fn(|cx| waiting.poll_more(&mut outlet, cx)).await;
             if waiting.is_empty() && waiting.ended {
                 return io::Result::Ok(());
@@ -293,6 +319,25 @@ mod tests {
         waiting.give_back(&mut outlet);
         assert_eq!(more(&mut waiting, &mut outlet), ["event: error"]);
         assert!(waiting.begun.ends_with(b"id: e-1\n\n\r\n"), "whole");
+    }
+
+    #[tokio::test]
+    async fn what_has_left_whole_is_known_by_its_last_byte() {
+        let (mut waiting, _outlet, _hub, _seat) = begun().await;
+        let rest = waiting.begun.len();
+        waiting.wrote(rest - 1);
+        assert_eq!(waiting.whole, []);
+        waiting.wrote(1);
+        assert_eq!(waiting.whole, [Passed::Signal(1)]);
+        let second = waiting.pieces[0].1.whole().len();
+        // and a byte of the last word
+        waiting.wrote(second + 1);
+        assert_eq!(waiting.whole, [Passed::Signal(1), Passed::Signal(2)]);
+        assert_eq!(Waiting::behind(7, Bytes::new()).whole, [Passed::Signal(7)]);
+        let mut behind = Waiting::behind(7, Bytes::from_static(b"ab"));
+        assert_eq!(behind.whole, []);
+        behind.wrote(2);
+        assert_eq!(behind.whole, [Passed::Signal(7)]);
     }
 
     #[tokio::test]

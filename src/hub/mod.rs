@@ -30,6 +30,8 @@ pub mod releases;
 
 pub mod seats;
 
+pub mod writes;
+
 pub mod applications;
 
 pub mod leases;

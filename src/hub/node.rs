@@ -17,6 +17,7 @@ use super::{
     seat::Seat,
     seats::{SeatGuard, Seats},
     tenure::Tenure,
+    writes::Writes,
 };
 use crate::model::{
     lease::Claim,
@@ -41,6 +42,8 @@ pub struct Hub {
     /// Until when signals may be sent.
     pub tenure: Arc<Tenure>,
     leases: Option<Arc<Leases>>,
+    /// What was written to the streams of accounts that want to know.
+    pub writes: Writes,
     /// How many streams read the log at once, each in its turn.
     pub(super) readings: Semaphore,
     /// What is counted.
@@ -88,6 +91,7 @@ impl Hub {
             seats,
             tenure,
             leases,
+            writes: Writes::default(),
             readings: Semaphore::new(READINGS),
             random,
             accepted: Mutex::default(),

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{node::Hub, piece::Piece, seat::Seat, transport::Transport};
+use super::{node::Hub, piece::Piece, seat::Seat, transport::Transport, writes::Passed};
 
 /// Reads what a stream's task hands over.
 pub struct Outlet {
@@ -25,6 +25,8 @@ pub struct Outlet {
     held: VecDeque<Piece>,
     /// A signal was left out: nothing that tells a later place may follow, or the client would come back behind that signal.
     left_out: bool,
+    /// Of the bytes that were given last.
+    given: Option<Passed>,
     /// Resolves when it may again; set while `held` waits.
     unmuted: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
@@ -48,6 +50,7 @@ impl Outlet {
             opened,
             held: VecDeque::new(),
             left_out: false,
+            given: None,
             unmuted: None,
         }
     }
@@ -71,9 +74,11 @@ impl Outlet {
             let waits = match &piece {
                 Piece::Comment(_) => false,
                 Piece::Signal(..) => !self.held.is_empty() || self.is_muted(cx),
-                Piece::Control(_) | Piece::Heartbeat(_) | Piece::Last(_) | Piece::Flush(_) => {
-                    !self.held.is_empty()
-                }
+                Piece::Control(_)
+                | Piece::Gap(..)
+                | Piece::Heartbeat(_)
+                | Piece::Last(_)
+                | Piece::Flush(_) => !self.held.is_empty(),
             };
             if waits && self.seat.ending().is_none() {
                 self.hold(piece);
@@ -97,7 +102,7 @@ impl Outlet {
     fn may_follow(&mut self, piece: &Piece) -> bool {
         match piece {
             Piece::Comment(_) | Piece::Last(_) | Piece::Flush(_) => true,
-            Piece::Control(_) | Piece::Heartbeat(_) => !self.left_out,
+            Piece::Control(_) | Piece::Gap(..) | Piece::Heartbeat(_) => !self.left_out,
             Piece::Signal(..) => {
                 self.left_out |= self.seat.ending().is_some();
                 !self.left_out
@@ -122,10 +127,15 @@ impl Outlet {
 
     /// The bytes that may be written now, a frame; `None` at the end.
     pub fn poll_bytes(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        // who asks for more has handed on all of what it was given
+        if let Some(passed) = self.given.take() {
+            self.hub.writes.hand_on(&self.seat, passed, &*self.socket);
+        }
         loop {
             let piece = std::task::ready!(self.poll_piece(cx));
             if let Some(piece) = &piece {
                 self.mark(piece);
+                self.given = piece.passes();
             }
             match piece.map(Piece::into_bytes) {
                 None => return Poll::Ready(None),
@@ -142,6 +152,11 @@ impl Outlet {
         {
             self.socket.mark(frame);
         }
+    }
+
+    /// This has left whole.
+    pub fn wrote(&self, passed: &Passed) {
+        self.hub.writes.wrote(&self.seat, passed);
     }
 
     /// Whether what was let through before may not be written any more: to be asked at any time.
@@ -216,6 +231,27 @@ mod tests {
         }
         let told = [bytes("hello"), frame::PING, Ending::Superseded.frame()];
         assert_eq!(written, told);
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_handed_on_when_the_next_bytes_are_asked_for() {
+        let (mut outlet, seat) = given(vec![signal(), Piece::Comment(frame::PING)]).await;
+        let hub = outlet.hub.clone();
+        hub.writes
+            .set_accounts(["account".into()].into(), &hub.seats);
+        let begins = crate::model::log::Position {
+            epoch: "e".into(),
+            seq: 0,
+        };
+        hub.writes
+            .open(&seat, &crate::gate::filter::Filter::default(), &begins);
+        let mut next = async || std::future::poll_fn(|cx| outlet.poll_bytes(cx)).await;
+        assert_eq!(next().await, Some(bytes("signal")));
+        assert_eq!(hub.writes.take_changed(Time(1)), []);
+        assert_eq!(next().await, Some(frame::PING));
+        let noted = hub.writes.take_changed(Time(1));
+        assert_eq!(noted.len(), 1);
+        assert_eq!((noted[0].after, noted[0].until), (0, 1));
     }
 
     #[tokio::test]

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use super::{chunk::Chunk, frame::Frame};
+use super::{chunk::Chunk, frame::Frame, writes::Passed};
+use crate::model::log::Position;
 
 /// Bytes on their way to the connection.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub enum Piece {
     Comment(Bytes),
     /// What says where the stream stands: not to be written once a signal before it was left out.
     Control(Bytes),
+    /// The same, that rows are missing: behind these it goes on.
+    Gap(Bytes, Position),
     /// The same, and nothing else: the latest says all that those before it do.
     Heartbeat(Bytes),
     /// The last word, which says nothing of the place.
@@ -32,9 +35,24 @@ impl Piece {
             Piece::Signal(chunk, _) => Some(chunk.clone()),
             Piece::Comment(bytes)
             | Piece::Control(bytes)
+            | Piece::Gap(bytes, _)
             | Piece::Heartbeat(bytes)
             | Piece::Last(bytes) => Some(Chunk::of(bytes)),
             Piece::Flush(_) => None,
+        }
+    }
+
+    /// Where the stream stands once all of it has left, if that is anywhere else than before.
+    #[must_use]
+    pub fn passes(&self) -> Option<Passed> {
+        match self {
+            Piece::Signal(_, frame) => Some(Passed::Signal(frame.seq)),
+            Piece::Gap(_, place) => Some(Passed::Gap(place.clone())),
+            Piece::Comment(_)
+            | Piece::Control(_)
+            | Piece::Heartbeat(_)
+            | Piece::Last(_)
+            | Piece::Flush(_) => None,
         }
     }
 
@@ -45,6 +63,7 @@ impl Piece {
             Piece::Signal(chunk, _) => Some(chunk.content()),
             Piece::Comment(bytes)
             | Piece::Control(bytes)
+            | Piece::Gap(bytes, _)
             | Piece::Heartbeat(bytes)
             | Piece::Last(bytes) => Some(bytes),
             Piece::Flush(_) => None,

@@ -77,6 +77,8 @@ pub struct Seat {
     changed: Notify,
     probe_wanted: AtomicBool,
     probe: Notify,
+    /// What is written to it is noted.
+    notes_writes: AtomicBool,
     watcher: Mutex<Option<(Arc<dyn Watcher>, Place)>>,
 }
 
@@ -124,6 +126,7 @@ impl Seat {
             changed: Notify::new(),
             probe_wanted: AtomicBool::new(false),
             probe: Notify::new(),
+            notes_writes: AtomicBool::new(false),
             watcher: Mutex::new(None),
         }
     }
@@ -138,7 +141,8 @@ impl Seat {
         *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn tell(&self) {
+    /// Has whoever runs the stream without a task look at it.
+    pub(super) fn tell(&self) {
         let watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((watcher, place)) = &*watcher {
             watcher.look_at(*place);
@@ -169,6 +173,11 @@ impl Seat {
     #[must_use]
     pub fn socket(&self) -> Option<Arc<dyn Transport>> {
         self.socket.upgrade().filter(|socket| !socket.is_closed())
+    }
+
+    /// What carries it, or has carried it, as long as that is there.
+    pub(super) fn transport(&self) -> Option<Arc<dyn Transport>> {
+        self.socket.upgrade()
     }
 
     /// It waits for its lease.
@@ -229,6 +238,17 @@ impl Seat {
         while !self.take_probe() {
             self.probe.notified().await;
         }
+    }
+
+    /// What is written to it is noted from here on, or not any more.
+    pub(super) fn note_writes(&self, note: bool) {
+        self.notes_writes.store(note, Ordering::Release);
+    }
+
+    /// Whether what is written to it is noted.
+    #[must_use]
+    pub fn notes_writes(&self) -> bool {
+        self.notes_writes.load(Ordering::Acquire)
     }
 
     /// When it lapses by itself.

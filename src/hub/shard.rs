@@ -30,6 +30,7 @@ use super::{
     stream::{Over, note_end},
     volley::Volley,
     wire::{Bare, Left, Wire, Wrote, write},
+    writes::Passed,
 };
 use crate::{gate::filter::Filter, model::log::Position};
 
@@ -331,6 +332,20 @@ impl<W: Wire> Shard<W> {
         }
     }
 
+    /// The last seq that a stream has whole, with what its filter hid.
+    pub(super) fn has_whole(&self, slot: &Slot<W>) -> i64 {
+        let lane = &self.lanes[slot.lane as usize];
+        let at = match slot.cursor == lane.end() {
+            true => self.at,
+            // of the frame that it is in, it has but a part
+            false => match lane.cut(slot.cursor).0 {
+                cut if cut.rest.is_empty() => cut.seq,
+                cut => cut.seq - 1,
+            },
+        };
+        at.max(slot.cold.had)
+    }
+
     /// Takes a stream out of everything; it, what is left of a frame that it has in part, and the place behind that.
     fn take_out(&mut self, key: u32) -> (Slot<W>, Bytes, i64) {
         self.count();
@@ -338,6 +353,10 @@ impl<W: Wire> Shard<W> {
         let mut slot = self.slots.remove(key as usize);
         slot.seat.unwatch();
         self.pings.remove(key, slot.spoke);
+        if slot.seat.notes_writes() {
+            let whole = Passed::Signal(self.has_whole(&slot));
+            self.hub.writes.wrote(&slot.seat, &whole);
+        }
         let lane = &mut self.lanes[slot.lane as usize];
         let (cut, behind) = lane.cut(slot.cursor);
         let is_whole = slot.cursor == lane.end();

@@ -15,7 +15,9 @@ use super::{
     socket::MOST_RECEIVED,
     stream::note_end,
     wire::{Bare, Wire, Wrote, write},
+    writes::Passed,
 };
+use crate::model::log::Position;
 
 /// Frames given to one stream as it comes.
 const BATCH: usize = 128;
@@ -198,7 +200,26 @@ impl<W: Wire> Shard<W> {
             self.note_lapse(at, place);
         }
         self.push(place.slot);
+        self.note_whole(place);
         self.count();
+    }
+
+    /// How far a stream was written to, where that is noted.
+    fn note_whole(&self, place: Place) {
+        let slot = self.slots.get(place.slot as usize);
+        let is_it =
+            |slot: &&Slot<W>| slot.seat.connection == place.connection && slot.seat.notes_writes();
+        let Some(slot) = slot.filter(is_it) else {
+            return;
+        };
+        let at = Position {
+            epoch: self.log.epoch.clone(),
+            seq: self.has_whole(slot),
+        };
+        let filter = self.lanes[slot.lane as usize].filter();
+        let writes = &self.hub.writes;
+        writes.begin(&slot.seat.shared(), filter, &at);
+        writes.wrote(&slot.seat, &Passed::Signal(at.seq));
     }
 
     fn note_lapse(&mut self, at: i64, place: Place) {

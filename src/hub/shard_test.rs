@@ -36,7 +36,54 @@ fn chunks(mut bytes: &[u8]) -> (Vec<String>, bool) {
     (all, false)
 }
 
+/// Signals of which every byte is there.
+fn whole(mut bytes: &[u8]) -> Vec<i64> {
+    let mut seqs = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&bytes[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 || bytes.len() < end + 2 + size + 2 {
+            break;
+        }
+        let chunk = std::str::from_utf8(&bytes[end + 2..end + 2 + size]).unwrap();
+        if chunk.starts_with("event: signal") {
+            let id = chunk.rsplit("id: e-").next().unwrap();
+            seqs.push(id.trim().parse().unwrap());
+        }
+        bytes = &bytes[end + 2 + size + 2..];
+    }
+    seqs
+}
+
 impl Client {
+    /// Holds what is noted of it against what it has: never more, ...
+    fn check_never_more(&self, world: &World) -> i64 {
+        let noted = world.written.get(&self.seat.connection);
+        let until = noted.map_or(self.from, |range| range.until);
+        if let Some(range) = noted {
+            assert_eq!(range.after, self.from);
+        }
+        let has = whole(&self.pipe.taken());
+        let said = world.published.iter().filter(|(seq, token)| {
+            *seq > self.from
+                && *seq <= until
+                && self.filter.token.as_ref().is_none_or(|own| own == token)
+        });
+        for (seq, _) in said {
+            assert!(has.contains(seq), "{seq} is noted, and not written");
+        }
+        until
+    }
+
+    /// ... and where it is here and lacks nothing, all of it.
+    fn check_notes(&self, world: &World) {
+        let until = self.check_never_more(world);
+        if self.key.is_some() && self.left.is_none() {
+            let head = world.published.len() as i64;
+            assert_eq!(until, head.max(self.from), "all of it was written");
+        }
+    }
+
     /// Holds what it has against what it should have.
     fn check(&self, world: &World) {
         let mut bytes = self.pipe.taken();
@@ -89,6 +136,8 @@ enum Act {
     Ping,
     /// Whether the node may send signals.
     Mute(bool),
+    /// How far streams were written to.
+    Look,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -103,6 +152,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (0..20_usize).prop_map(Act::End),
         1 => (0..20_usize).prop_map(Act::Probe),
         1 => Just(Act::Ping),
+        1 => Just(Act::Look),
         2 => any::<bool>().prop_map(Act::Mute),
     ]
 }
@@ -163,6 +213,12 @@ proptest! {
                     now += Duration::from_secs(5);
                     world.shard.tick(now);
                 }
+                Act::Look => {
+                    world.look(&mut clients);
+                    for client in &clients {
+                        client.check_never_more(&world);
+                    }
+                }
             }
             world.collect(&mut clients);
         }
@@ -178,8 +234,10 @@ proptest! {
             prop_assert!(round < 2 || !world.shard.is_behind());
         }
         world.collect(&mut clients);
+        world.look(&mut clients);
         for client in &clients {
             client.check(&world);
+            client.check_notes(&world);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! For the tests of shards: a node with one of them, its clients, and what was published.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -19,7 +20,12 @@ use super::{
 };
 use crate::{
     gate::filter::Filter,
-    model::{lease::Claim, log::LogRow, time::Time},
+    model::{
+        delivery::Written,
+        lease::Claim,
+        log::{LogRow, Position},
+        time::Time,
+    },
 };
 
 #[derive(Default)]
@@ -39,6 +45,8 @@ pub(super) struct World {
     pub(super) published: Vec<(i64, &'static str)>,
     pub(super) runtime: tokio::runtime::Runtime,
     pub(super) connections: u64,
+    /// What is noted to have been written, by connection.
+    pub(super) written: HashMap<u64, Written>,
 }
 
 /// A client: what it asked for, and the bytes that it has.
@@ -62,6 +70,8 @@ impl World {
             .build()
             .unwrap();
         let hub = runtime.block_on(node());
+        let accounts = ["account".into()].into();
+        hub.writes.set_accounts(accounts, &hub.seats);
         let asked = Arc::new(Asked::default());
         World {
             shard: Shard::new(hub.clone(), asked.clone()),
@@ -70,6 +80,7 @@ impl World {
             published: Vec::new(),
             runtime,
             connections: 0,
+            written: HashMap::new(),
         }
     }
 
@@ -101,6 +112,11 @@ impl World {
         let taken = self.hub.take_seat(seat, Claim::Fresh);
         let guard = self.runtime.block_on(taken).unwrap();
         let seat = guard.shared();
+        let place = Position {
+            epoch: "e".into(),
+            seq: from,
+        };
+        self.hub.writes.open(&seat, &filter, &place);
         let bare = Bare {
             seat: guard,
             socket: pipe.clone(),
@@ -143,6 +159,15 @@ impl World {
             if !more && !self.shard.is_behind() && self.asked.0.lock().unwrap().is_empty() {
                 return;
             }
+        }
+    }
+
+    /// Has all streams say how far they were written to.
+    pub(super) fn look(&mut self, clients: &mut [Client]) {
+        self.hub.writes.look(self.hub.ring.head());
+        self.run(clients);
+        for range in self.hub.writes.take_changed(Time(0)) {
+            self.written.insert(range.connection, range);
         }
     }
 

@@ -25,7 +25,7 @@ use super::{
     greeting::Greeting,
     mark::Mark,
     metrics::Metrics,
-    transport::{Condition, Transport},
+    transport::{Condition, Handing, Transport},
 };
 
 /// Of a stream: with the kernel's defaults a stalled reader hides megabytes of stale signals.
@@ -46,6 +46,8 @@ pub struct Socket {
     written: AtomicU64,
     /// As many of them as the peer was last known to have, where that was all.
     acknowledged: AtomicU64,
+    /// How often its library had nothing left to be written.
+    flushes: AtomicU64,
     closed: AtomicBool,
     killed: Notify,
     /// Frames handed over whose bytes have not left yet.
@@ -92,6 +94,7 @@ impl Socket {
             unanswered_for,
             written: AtomicU64::new(0),
             acknowledged: AtomicU64::new(0),
+            flushes: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             killed: Notify::new(),
             marks: Mutex::new(Vec::new()),
@@ -186,6 +189,12 @@ impl Socket {
         self.written.store(written, Ordering::Relaxed);
     }
 
+    /// How often whoever writes to it through a task, with or without TLS in between, had nothing left to be written.
+    #[must_use]
+    pub fn flushes(&self) -> u64 {
+        self.flushes.load(Ordering::Acquire)
+    }
+
     /// Reads what has come; 0 at the end.
     pub fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         (&self.tcp).read(into)
@@ -246,6 +255,18 @@ impl Transport for Socket {
         #[cfg(target_os = "linux")]
         SockRef::from(&self.tcp).set_tcp_user_timeout(may.then_some(self.unanswered_for))?;
         Ok(())
+    }
+
+    fn handing(&self) -> Handing {
+        Handing {
+            bytes: 0,
+            flushes: Some(self.flushes()),
+        }
+    }
+
+    /// hyper flushes once it holds nothing, and TLS above this once it does not either.
+    fn has_left(&self, handed: &mut Handing) -> bool {
+        handed.flushes.is_some_and(|before| before < self.flushes())
     }
 
     fn mark(&self, frame: &Frame) {
@@ -402,6 +423,7 @@ impl AsyncWrite for SocketIo {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket().flushes.fetch_add(1, Ordering::AcqRel);
         Poll::Ready(Ok(()))
     }
 

@@ -61,6 +61,7 @@ impl Over {
 
 /// Counts a stream that is over. Its seat may still be held.
 pub fn note_end(hub: &Hub, seat: &SeatGuard, reason: &'static str) {
+    hub.writes.close(seat, hub.clock.now());
     hub.metrics.streams.dec();
     hub.metrics
         .closes
@@ -292,13 +293,17 @@ impl<'a> Stream<'a> {
         self.next_ping += Duration::from_secs(self.hub.config.ping_seconds);
         let heartbeat = self.opening.heartbeat.then(|| {
             let matched = (!self.opening.filter.is_open()).then_some(self.matched);
-            let at = Position {
-                epoch: self.sent_in.clone(),
-                seq: self.sent_at,
-            };
-            frame::heartbeat(&at, self.hub.clock.now(), matched)
+            frame::heartbeat(&self.sent(), self.hub.clock.now(), matched)
         });
         Comment(frame::PING, heartbeat)
+    }
+
+    /// The position that the client is known to hold.
+    fn sent(&self) -> Position {
+        Position {
+            epoch: self.sent_in.clone(),
+            seq: self.sent_at,
+        }
     }
 
     async fn say(&mut self, comment: Comment) -> Result<(), Over> {
@@ -313,7 +318,8 @@ impl<'a> Stream<'a> {
         self.wait_for_tenure().await?;
         self.sent_at = gap.resume_at;
         self.sent_in = self.cursor.epoch();
-        self.send(Piece::Control(frame::gap(&self.sent_in, gap)))
+        let place = self.sent();
+        self.send(Piece::Gap(frame::gap(&self.sent_in, gap), place))
             .await?;
         // where a replay ends is a place in the log that is gone
         if self.opening.replay.is_some() && gap.reason == GapReason::EpochChanged {
@@ -324,6 +330,11 @@ impl<'a> Stream<'a> {
     }
 
     async fn send_frames(&mut self, frames: Vec<Arc<Frame>>) -> Result<(), Over> {
+        // what is on its way from before is not of what is noted from here on
+        if self.seat.notes_writes() {
+            let (seat, filter) = (self.seat.shared(), &self.opening.filter);
+            self.hub.writes.begin(&seat, filter, &self.sent());
+        }
         for frame in frames {
             if self
                 .opening

@@ -17,6 +17,15 @@ pub struct Condition {
     pub heard: Option<Duration>,
 }
 
+/// A moment between what was handed to a connection and what is handed to it later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Handing {
+    /// Bytes that were handed over until then, where they are counted.
+    pub bytes: u64,
+    /// How often nothing had been left to be written, when these were out of the connection's hands.
+    pub flushes: Option<u64>,
+}
+
 /// What carries a stream: a connection's socket, one of many streams of an HTTP/2 connection, or what stands for one in a simulation.
 pub trait Transport: fmt::Debug + Send + Sync {
     /// The other side's address.
@@ -42,6 +51,14 @@ pub trait Transport: fmt::Debug + Send + Sync {
     /// Whether the system ends the connection where written bytes are not taken for too long. It also ends those that take them
     /// slowly: a window smaller than what waits at the head is filled by probes, and it counts their time as time without an answer.
     fn let_system_give_up(&self, may: bool) -> io::Result<()>;
+    /// This moment, to ask later whether all has left that was handed over before.
+    fn handing(&self) -> Handing {
+        Handing::default()
+    }
+    /// Whether the system has taken all that was handed over before a moment, as far as that is known.
+    fn has_left(&self, _: &mut Handing) -> bool {
+        true
+    }
     /// The next successful write carries this frame.
     fn mark(&self, frame: &Frame);
 }

@@ -20,6 +20,8 @@ pub mod fact_line;
 
 pub mod log;
 
+pub mod delivery;
+
 pub mod address;
 
 pub mod lease;

@@ -212,6 +212,13 @@ impl Db {
         rows.into_iter().map(Hook::try_from).collect()
     }
 
+    /// Accounts that have endpoints.
+    pub async fn hook_accounts(&self) -> StoreResult<Vec<String>> {
+        query_scalar("select distinct account_id from hooks")
+            .fetch_all(self)
+            .await
+    }
+
     /// One endpoint; an account's own, where one is named.
     pub async fn hook(&self, id: &str, account: Option<&str>) -> StoreResult<Option<Hook>> {
         let mut query = QueryBuilder::new(HOOK);

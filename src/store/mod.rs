@@ -39,6 +39,10 @@ pub mod hook_messages;
 
 pub mod hook_reports;
 
+pub mod hook_outcomes;
+
+pub mod stream_writes;
+
 pub mod fact_keys;
 
 pub mod usage;
