@@ -21,6 +21,7 @@ mod bench;
 mod clients;
 mod crash;
 mod cut;
+mod deliveries;
 mod deploy;
 mod disk_full;
 mod doctor;

@@ -24,6 +24,8 @@ mod server;
 
 #[path = "access.rs"]
 mod access;
+#[path = "deliveries.rs"]
+mod deliveries;
 #[path = "drain.rs"]
 mod drain;
 #[path = "edge.rs"]

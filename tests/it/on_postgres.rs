@@ -34,6 +34,8 @@ mod webhook_owner;
 mod access;
 #[path = "crash.rs"]
 mod crash;
+#[path = "deliveries.rs"]
+mod deliveries;
 #[path = "filings.rs"]
 mod filings;
 #[path = "insider_api.rs"]

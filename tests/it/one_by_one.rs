@@ -18,6 +18,8 @@ const OF_ALL: [(&str, &str); 1] = [("SIGCAST_STREAM__IO_URING", "false")];
 )]
 mod server;
 
+#[path = "deliveries.rs"]
+mod deliveries;
 #[path = "resume.rs"]
 mod resume;
 #[path = "slow.rs"]

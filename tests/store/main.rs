@@ -12,6 +12,7 @@ mod backend;
 
 mod access;
 mod books;
+mod deliveries;
 mod facts;
 mod hook_reports;
 mod hooks;
