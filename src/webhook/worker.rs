@@ -20,7 +20,7 @@ use crate::store::{
 };
 
 /// Endpoints taken at once: others that start take theirs in between.
-const AT_ONCE: i64 = 64;
+const AT_ONCE: i64 = 1_000;
 /// What another process changed, or a node that is gone left, is seen after this long at the latest.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
