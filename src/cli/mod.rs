@@ -12,6 +12,8 @@ mod refusal;
 
 mod patience;
 
+mod follow;
+
 pub mod tail;
 
 mod data;

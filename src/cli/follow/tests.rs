@@ -1,4 +1,4 @@
-//! `tail` against scripted servers: what it sends, shows, and when it gives up.
+//! Following scripted servers: what is sent and told, and when it is given up.
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -7,11 +7,12 @@ use tokio::{
 };
 
 use super::*;
+use crate::cli::outcome::quiet_if_nobody_reads;
 
 const STREAM: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nconnection: close\r\n\r\n";
 const HELLO: &str = "event: hello\ndata: {\"user_id\":\"u-1\",\"plan\":\"alpha\",\"resumed_from\":null}\nretry: 1\nid: e-1\n\n";
 
-/// Collects, and stops the tail (as a closed pipe does) when it has seen enough.
+/// Collects, and stops (as a closed pipe does) when it has seen enough.
 #[derive(Default)]
 struct Collected {
     signals: Vec<String>,
@@ -33,7 +34,7 @@ impl Collected {
 }
 
 impl Sink for Collected {
-    fn signal(&mut self, event: &Event) -> io::Result<()> {
+    async fn signal(&mut self, event: &Event) -> io::Result<()> {
         self.signals.push(event.data.clone());
         if self.signals.len() >= self.enough {
             return Err(io::ErrorKind::BrokenPipe.into());
@@ -68,13 +69,13 @@ async fn scripted(answers: Vec<String>) -> (String, JoinHandle<Vec<String>>) {
     (url, requests)
 }
 
-fn args(url: &str) -> TailArgs {
+fn args(url: &str) -> StreamArgs {
     #[derive(clap::Parser)]
     struct Command {
         #[command(flatten)]
-        tail: TailArgs,
+        stream: StreamArgs,
     }
-    <Command as clap::Parser>::parse_from(["tail", "--url", url]).tail
+    <Command as clap::Parser>::parse_from(["tail", "--url", url]).stream
 }
 
 fn hurried() -> Patience {
@@ -88,14 +89,14 @@ fn hurried() -> Patience {
     }
 }
 
-async fn follow(args: TailArgs, sink: &mut Collected) -> anyhow::Result<()> {
+async fn follow(args: StreamArgs, sink: &mut Collected) -> anyhow::Result<()> {
     let target = Target::new(&args.url, "sig_live_secret").unwrap();
-    let mut tail = Tail::new(target, &args, hurried());
-    let following = tail.follow(sink);
+    let mut follower = Follower::new(target, &args, None, hurried());
+    let following = follower.follow(sink);
     quiet_if_nobody_reads(
         timeout(Duration::from_secs(20), following)
             .await
-            .expect("the tail ends"),
+            .expect("it ends"),
     )
 }
 
@@ -298,9 +299,10 @@ async fn silence_is_noticed() {
         silence: Duration::from_millis(50),
         ..hurried()
     };
-    let mut tail = Tail::new(Target::new(&url, "k").unwrap(), &args, patience);
+    let target = Target::new(&url, "k").unwrap();
+    let mut follower = Follower::new(target, &args, None, patience);
     let mut sink = Collected::until(1);
-    let followed = timeout(Duration::from_secs(10), tail.follow(&mut sink)).await;
+    let followed = timeout(Duration::from_secs(10), follower.follow(&mut sink)).await;
     assert!(followed.expect("in time").is_err());
     assert!(sink.noted("not a byte"), "{:?}", sink.notes);
     drop(server.await.unwrap());
