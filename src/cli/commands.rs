@@ -12,6 +12,7 @@ use super::{
     doctor::{self, DoctorArgs},
     ingest::{self, IngestArgs},
     keys::{self, KeysArgs},
+    listen::{self, ListenArgs},
     migrate::{self, MigrateArgs},
     outcome::{Outcome, complain},
     publish::{self, PublishArgs},
@@ -70,6 +71,12 @@ enum Command {
     Bench(BenchArgs),
     /// Watch a stream, here or anywhere; the key comes from SIGCAST_KEY
     Tail(TailArgs),
+    /// Forward a stream's signals to a URL of your own, signed as webhooks are: for whoever writes a receiver
+    ///
+    /// Reads the stream of SIGCAST_KEY, as `tail` does, and POSTs each signal to a URL, which may be on this machine: same body, same
+    /// headers and signatures as the server's own webhooks, one at a time and in order. A line tells of each attempt. Ends with 0 where
+    /// all were acknowledged, with 2 where some were passed over, with 1 where nothing could be done.
+    Listen(ListenArgs),
 }
 
 /// Runs the command line of the process.
@@ -127,6 +134,7 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Publish(args) => Box::pin(publish::run(args)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args)).await,
         Command::Bench(args) => Box::pin(bench::run(args)).await,
+        Command::Listen(args) => Box::pin(listen::run(args)).await,
         Command::Tail(args) => Box::pin(tail::run(args)).await.map(|()| Outcome::Good),
     }
 }

@@ -16,6 +16,10 @@ mod follow;
 
 pub mod tail;
 
+mod forward;
+
+mod listen;
+
 mod data;
 
 mod serve;

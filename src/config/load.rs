@@ -10,11 +10,13 @@ use super::settings::Settings;
 pub const DEFAULTS: &str = include_str!("../../config.default.toml");
 /// Variables whose names begin so are settings, or are refused.
 pub const PREFIX: &str = "SIGCAST_";
-/// Variables that are not settings: the admin token, the key of webhooks' secrets, the key of `tail`, and what the examples take, as one shell may serve for all.
-const OTHER_VARIABLES: [&str; 6] = [
+/// Variables that are not settings: the admin token, the key of webhooks' secrets, the key of `tail`, the secret of `listen`, and what the
+/// examples take, as one shell may serve for all.
+const OTHER_VARIABLES: [&str; 7] = [
     "SIGCAST_ADMIN_TOKEN",
     "SIGCAST_WEBHOOK_KEY",
     "SIGCAST_KEY",
+    "SIGCAST_WEBHOOK_SECRET",
     "SIGCAST_URL",
     "SIGCAST_LAST_EVENT_ID",
     "SIGCAST_STOP_AFTER",

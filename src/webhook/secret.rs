@@ -37,7 +37,9 @@ impl Secret {
         STANDARD.decode(encoded).unwrap_or_default()
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads the text of one: `whsec_` and 24 to 64 bytes in base64. `None` for any other.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let bytes = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
         (24..=64)
             .contains(&bytes.len())
@@ -147,6 +149,18 @@ mod tests {
         }
         for short in ["", "AAAA", "no base64!"] {
             assert_eq!(seal.open(short, "one"), Err(Unsealable));
+        }
+    }
+
+    #[test]
+    fn only_a_secret_s_own_spelling_is_read() {
+        let secret = Secret::generate(counting(1));
+        assert_eq!(Secret::parse(secret.reveal()), Some(secret.clone()));
+        let of = |bytes: usize| format!("{PREFIX}{}", STANDARD.encode(vec![7; bytes]));
+        assert!(Secret::parse(&of(24)).is_some() && Secret::parse(&of(64)).is_some());
+        let bare = secret.reveal().trim_start_matches(PREFIX);
+        for other in ["", PREFIX, "whsec_no base64!", &of(23), &of(65), bare] {
+            assert_eq!(Secret::parse(other), None, "{other}");
         }
     }
 

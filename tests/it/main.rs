@@ -43,6 +43,8 @@ mod insider_samples;
 mod insider_view;
 mod intake;
 mod limits;
+mod listen;
+mod listening;
 mod logs;
 mod manager;
 mod metrics;
