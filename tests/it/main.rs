@@ -55,6 +55,7 @@ mod one_by_one;
 mod openapi;
 mod quota;
 mod real_clients;
+mod receiver_manners;
 mod register;
 mod rest;
 mod resume;
