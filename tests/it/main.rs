@@ -70,6 +70,7 @@ mod threads;
 mod tls;
 mod tls_server;
 mod webhook_owner;
+mod webhook_packages;
 mod webhooks;
 mod webhooks_command;
 mod webhooks_refused;
