@@ -69,6 +69,7 @@ mod tail;
 mod threads;
 mod tls;
 mod tls_server;
+mod webhook_examples;
 mod webhook_owner;
 mod webhook_packages;
 mod webhooks;
