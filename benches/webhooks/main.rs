@@ -4,6 +4,7 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
     reason = "a bench prints its figures, and is ended by what it cannot do"
 )]

@@ -1,6 +1,9 @@
 //! Sending to webhooks: the worker, from the node's start to its soft end.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -92,6 +95,7 @@ impl Sending {
         let worker = Worker {
             seal: making.seal,
             dialer: making.dialer,
+            has_stood_back: AtomicBool::new(false),
             plans: plans.map(|(name, _)| name.clone()).collect(),
             shared: Arc::new(Shared {
                 db: making.db,

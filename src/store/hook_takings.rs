@@ -119,6 +119,19 @@ impl Db {
         self.commit(tx).await
     }
 
+    /// Does not count this node among those that send.
+    pub async fn unlist_sender(&self) -> StoreResult<()> {
+        if let Pools::Postgres { .. } = &self.0.pools {
+            let mut tx = self.begin().await?;
+            query("delete from hook_senders where node = $1")
+                .bind(self.node())
+                .execute(&mut tx)
+                .await?;
+            self.commit(tx).await?;
+        }
+        Ok(())
+    }
+
     /// Takes up to `most` enabled endpoints for this node that no living one sends to. Of several nodes that ask at once each gets others.
     pub async fn take_hooks(&self, whose: &Eligible, most: i64) -> StoreResult<()> {
         let Some(node) = self.sender() else {

@@ -18,7 +18,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 enum Note {
     Progress {
-        progress: Progress,
+        progress: Box<Progress>,
         /// Told where the endpoint is another node's by now.
         lost: CancellationToken,
         room: OwnedSemaphorePermit,
@@ -58,7 +58,7 @@ impl Ledger {
             return;
         };
         let note = Note::Progress {
-            progress,
+            progress: Box::new(progress),
             lost: lost.clone(),
             room,
         };
@@ -90,7 +90,7 @@ impl Writer {
                         lost,
                         room,
                     } => {
-                        all.push(progress);
+                        all.push(*progress);
                         owners.push(lost);
                         rooms.push(room);
                     }

@@ -9,6 +9,9 @@ use prometheus_client::{
 };
 
 use super::attempt::Failure;
+use crate::store::hooks::Disabled;
+
+const ACKNOWLEDGED: &str = "acknowledged";
 
 /// What attempts came to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -46,14 +49,23 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         const SECONDS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0];
+        let (attempts, disabled) = (Family::default(), Family::default());
+        // known from the start: what is not there is no question to a dashboard
+        let acknowledged = Result {
+            result: ACKNOWLEDGED,
+        };
+        drop(attempts.get_or_create(&acknowledged));
+        for why in [Disabled::Gone, Disabled::Failing] {
+            drop(disabled.get_or_create(&Why { why: why.word() }));
+        }
         Metrics {
-            attempts: Family::default(),
+            attempts,
             given_up: Counter::default(),
             took: Histogram::new(SECONDS),
             endpoints: Gauge::default(),
             failing: Gauge::default(),
             waiting: Gauge::default(),
-            disabled: Family::default(),
+            disabled,
         }
     }
 }
@@ -100,7 +112,7 @@ impl Metrics {
 
     /// Counts an attempt.
     pub fn attempt(&self, failure: Option<Failure>, took: Duration) {
-        let result = failure.map_or("acknowledged", Failure::word);
+        let result = failure.map_or(ACKNOWLEDGED, Failure::word);
         self.attempts.get_or_create(&Result { result }).inc();
         self.took.observe(took.as_secs_f64());
     }

@@ -14,6 +14,8 @@ use crate::{
     },
 };
 
+/// So many messages in a row, and an endpoint is asked with one at a time.
+const FAILS: i64 = 8;
 /// Of ranges that are sent again, so many messages wait at once: the log's own must find room beside them.
 const MOST_OF_RANGES: usize = 16;
 
@@ -93,11 +95,13 @@ impl Window {
         }
     }
 
-    /// Attempts at once: one while it fails, so that an endpoint which answers nothing holds no more than one connection.
+    /// Attempts at once: one where all has failed for a while, so that an endpoint which answers nothing holds no more than one connection.
     fn abreast(&self) -> usize {
-        match (self.ordered, self.failing) {
-            (false, None) => self.abreast,
-            _ => 1,
+        let fails = self.failing.is_some_and(|(_, messages)| messages >= FAILS);
+        if self.ordered || fails {
+            1
+        } else {
+            self.abreast
         }
     }
 

@@ -1,6 +1,13 @@
 //! The worker: takes endpoints for this node, and keeps each one's own worker running as its owner wants it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -10,6 +17,7 @@ use super::{
     dial::Dialer,
     endpoint::Endpoint,
     headers::Secrets,
+    proof,
     secret::{Seal, Unsealable},
     sender::Shared,
     target::{BadTarget, Target},
@@ -34,6 +42,8 @@ pub struct Worker {
     pub shared: Arc<Shared>,
     /// Plans that have webhooks.
     pub plans: Vec<String>,
+    /// Whether it was said that this node has another key.
+    pub has_stood_back: AtomicBool,
 }
 
 /// One that is sent to, or would be if it could.
@@ -107,6 +117,9 @@ impl Worker {
 
     async fn look(&self, running: &mut HashMap<String, Running>) -> StoreResult<()> {
         let db = &self.shared.db;
+        if !proof::fits(db, &self.seal).await? {
+            return self.stand_back(running).await;
+        }
         let whose = Eligible {
             plans: self.plans.clone(),
             now: db.shared_time(self.shared.clock.now()).await?,
@@ -144,6 +157,19 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Leaves all endpoints to other nodes: the first secret was made elsewhere since this one started, with another key than it has.
+    async fn stand_back(&self, running: &mut HashMap<String, Running>) -> StoreResult<()> {
+        if !self.has_stood_back.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "webhooks are sealed with another key than this server has: it sends none; give it the same key, and start it again"
+            );
+        }
+        running.values().for_each(|one| one.stop.cancel());
+        self.clear(running).await?;
+        self.shared.db.release_hooks().await?;
+        self.shared.db.unlist_sender().await
     }
 
     /// Forgets those that have ended; what became of their messages is written by then, and is read when they are started again.

@@ -73,6 +73,7 @@ mod webhook_examples;
 mod webhook_owner;
 mod webhook_packages;
 mod webhooks;
+mod webhooks_again;
 mod webhooks_command;
 mod webhooks_refused;
 mod webhooks_rest;

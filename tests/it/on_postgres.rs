@@ -64,6 +64,8 @@ mod stream;
 mod webhook_nodes;
 #[path = "webhooks.rs"]
 mod webhooks;
+#[path = "webhooks_again.rs"]
+mod webhooks_again;
 #[path = "webhooks_command.rs"]
 mod webhooks_command;
 #[path = "webhooks_refused.rs"]
