@@ -172,7 +172,7 @@ async function begin() {
       cursor ||= `${now.epoch}-${now.head}`;
       const [itsEpoch, seq] = cursor.split("-");
       [epoch, complete] = itsEpoch === now.epoch ? [itsEpoch, Number(seq)] : [now.epoch, now.head];
-      highest = settled = complete;
+      highest = settled = now.head; // what came while this was away is missing at first, whichever way it comes now
     } catch (error) {
       note(`no log yet: ${error.cause ?? error}`);
       await pause(1_000);

@@ -83,7 +83,8 @@ class Desk:
         with self.lock:
             self.epoch = now["epoch"]
             self.complete = int(seq) if epoch == self.epoch else now["head"]
-            self.highest = self.settled = self.complete
+            # what came while this was away is missing at first, whichever way it comes now
+            self.highest = self.settled = now["head"]
             self.ahead.clear()
         return cursor
 

@@ -279,6 +279,12 @@ fn it_goes_on_where_it_stopped() {
         example.wait_for(|_| (example.handled().len() >= 2).then_some(()));
         let seqs: Vec<i64> = example.handled().iter().map(|(_, seq)| *seq).collect();
         assert_eq!(seqs, [4, 5], "{name}: {}", example.said());
+        // without a stream, and with no webhook to tell of them: from the log
+        let poor = server.key(&server.account("pro"));
+        let example = Example::start(program(), &server, &poor, &settings);
+        example.wait_for(|_| (example.handled().len() >= 2).then_some(()));
+        let expected = [("log".to_owned(), 4), ("log".to_owned(), 5)];
+        assert_eq!(example.handled(), expected, "{name}");
     });
 }
 
