@@ -33,7 +33,7 @@ function take(signal, channel) {
   handled.add(signal.id); // last: what could not be handled is sent again
   if (handled.size > REMEMBERED) handled.delete(handled.values().next().value);
   highest = Math.max(highest, signal.seq);
-  if (FILTER) return; // hidden signals have seqs, too: only the log can tell a hole
+  // a hole is a signal that is missing, or one that the filter hides: the log tells which
   if (signal.seq > complete) ahead.add(signal.seq);
   while (ahead.delete(complete + 1)) complete += 1;
 }

@@ -65,8 +65,8 @@ class Desk:
             if len(self.handled) > REMEMBERED:
                 del self.handled[next(iter(self.handled))]
             self.highest = max(self.highest, signal["seq"])
-            # behind a filter, hidden signals have seqs, too: only the log can tell a hole
-            if not FILTER and signal["seq"] > self.complete:
+            # a hole is a signal that is missing, or one that the filter hides: the log tells which
+            if signal["seq"] > self.complete:
                 self.ahead.add(signal["seq"])
                 self.advance()
 
