@@ -241,12 +241,10 @@ impl Transport for H2Stream {
             return false;
         }
         let flushes = self.link.socket.flushes();
-        let when_passed = match self.left() {
-            0 => self.flushes.load(Ordering::Acquire),
-            // since when, only who asks knows
-            _ => *handed.flushes.get_or_insert(flushes),
-        };
-        when_passed < flushes
+        // when the last bytes passed, these and perhaps others; and when these were first seen to have passed
+        let last = self.flushes.load(Ordering::Acquire);
+        let seen = *handed.flushes.get_or_insert(flushes);
+        last.min(seen) < flushes
     }
 
     fn mark(&self, frame: &Frame) {
@@ -298,7 +296,7 @@ impl Drop for Handed {
         if !self.bytes.is_empty() {
             stream.thrown_away.store(true, Ordering::Release);
         }
-        // before they are counted: who sees that nothing is left must not take an earlier flush for the one that follows
+        // before they are counted: who sees that they have passed must not take an earlier flush for the one that follows
         let flushes = stream.link.socket.flushes();
         stream.flushes.store(flushes, Ordering::Release);
         stream.passed.fetch_add(self.not_passed, Ordering::AcqRel);
@@ -445,8 +443,12 @@ mod tests {
         handed.advance(10);
         drop(handed);
         assert!(!stream.has_left(&mut moment));
+        let mut unasked = Handing {
+            bytes: moment.bytes,
+            flushes: None,
+        };
         io.flush().await.unwrap();
-        assert!(stream.has_left(&mut moment));
+        assert!(stream.has_left(&mut moment) && stream.has_left(&mut unasked));
         let mut moment = stream.handing();
         drop(waits);
         io.flush().await.unwrap();

@@ -7,7 +7,7 @@ use sigcast::model::time::Time;
 
 use super::{
     server::{Key, Server, now, sample, until},
-    wire::{Next, PATIENCE, Stream, request},
+    wire::{Next, PATIENCE, Stream, Wire, request},
 };
 
 /// What is written is saved every five seconds.
@@ -294,6 +294,47 @@ fn a_killed_server_has_said_no_more_than_it_wrote() {
         (page["summary"]["on_stream"] == 1).then_some(page)
     });
     saved.expect("the new one's");
+}
+
+/// Its client reads nothing: much of what it is to be sent waits, in the server and in what it writes by.
+#[test]
+fn what_waits_in_a_server_that_is_killed_was_not_written() {
+    const SIGNALS: u32 = 60;
+    let patient = [("SIGCAST_STREAM__WRITE_STALL_SECONDS", "60")];
+    let (mut server, _, [key, _]) = with_webhook(&patient);
+    let bearer = format!("Bearer {}", key.text);
+    let mut wire = Wire::narrow(server.main);
+    wire.get("/api/signals/stream", &[("authorization", &bearer)]);
+    let mut stream = Stream::on(wire);
+    stream.expect_hello();
+    server.publish_all((1..=SIGNALS).map(|n| {
+        let mut signal = sample(n);
+        signal["pad"] = json!("x".repeat(10_000));
+        signal
+    }));
+    let said = |server: &Server| {
+        let all = deliveries(server, &key, "?limit=200");
+        let on = |on: &&Value| on["streams"] != json!([]);
+        let items = all["items"].as_array().unwrap().iter().filter(on);
+        let seqs: BTreeSet<i64> = items.map(|on| on["seq"].as_i64().unwrap()).collect();
+        seqs
+    };
+    let before = until(SAVED_WITHIN, || {
+        Some(said(&server)).filter(|seqs| !seqs.is_empty())
+    });
+    let before = before.expect("something is saved");
+    server.kill();
+    let mut got = BTreeSet::new();
+    while let Next::Frame(frame) = stream.event(PATIENCE) {
+        got.insert(frame.json()["seq"].as_i64().unwrap());
+    }
+    assert!(got.len() < SIGNALS as usize, "nothing waited");
+    server.restart();
+    let after = said(&server);
+    assert!(
+        after.is_superset(&before) && after.is_subset(&got),
+        "{after:?} of {got:?}"
+    );
 }
 
 #[test]
