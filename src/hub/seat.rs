@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
     },
 };
 
@@ -65,8 +65,8 @@ pub struct Seat {
     /// From where.
     pub peer: ClientAddress,
     socket: Weak<dyn Transport>,
-    /// Its lease is not known yet: it is nobody's holder, and nobody's rival takes it.
-    opening: AtomicBool,
+    /// What it is by now: see the constants.
+    state: AtomicU8,
     settled: Notify,
     fence: OnceLock<Fence>,
     lapse: Mutex<Option<Lapse>>,
@@ -77,12 +77,15 @@ pub struct Seat {
     changed: Notify,
     probe_wanted: AtomicBool,
     probe: Notify,
-    /// What is written to it is noted.
-    notes_writes: AtomicBool,
     watcher: Mutex<Option<(Arc<dyn Watcher>, Place)>>,
 }
 
 const NEVER: i64 = i64::MAX;
+
+/// Its lease is not known yet: it is nobody's holder, and nobody's rival takes it.
+const OPENING: u8 = 1;
+/// What is written to it is noted.
+const NOTES_WRITES: u8 = 2;
 
 fn moment(lapse: Option<Lapse>) -> i64 {
     lapse.map_or(NEVER, |lapse| lapse.at.0)
@@ -117,7 +120,7 @@ impl Seat {
             connected_at,
             peer,
             socket,
-            opening: AtomicBool::new(false),
+            state: AtomicU8::new(0),
             settled: Notify::new(),
             fence: OnceLock::new(),
             lapses_at: AtomicI64::new(moment(lapse)),
@@ -126,9 +129,19 @@ impl Seat {
             changed: Notify::new(),
             probe_wanted: AtomicBool::new(false),
             probe: Notify::new(),
-            notes_writes: AtomicBool::new(false),
             watcher: Mutex::new(None),
         }
+    }
+
+    fn set(&self, what: u8, is: bool) {
+        match is {
+            true => self.state.fetch_or(what, Ordering::AcqRel),
+            false => self.state.fetch_and(!what, Ordering::AcqRel),
+        };
+    }
+
+    fn is(&self, what: u8) -> bool {
+        self.state.load(Ordering::Acquire) & what != 0
     }
 
     /// From here on, whatever happens is told to a watcher. What has happened already is for it to see.
@@ -182,7 +195,7 @@ impl Seat {
 
     /// It waits for its lease.
     pub(super) fn wait_for_lease(&self) {
-        self.opening.store(true, Ordering::Release);
+        self.set(OPENING, true);
     }
 
     /// It has its lease.
@@ -194,14 +207,14 @@ impl Seat {
 
     /// It waits no more, whether it has got its lease or not.
     pub(super) fn leave_opening(&self) {
-        self.opening.store(false, Ordering::Release);
+        self.set(OPENING, false);
         self.settled.notify_waiters();
     }
 
     /// Whether it waits for its lease.
     #[must_use]
     pub fn is_opening(&self) -> bool {
-        self.opening.load(Ordering::Acquire)
+        self.is(OPENING)
     }
 
     /// Resolves when it does not.
@@ -242,13 +255,13 @@ impl Seat {
 
     /// What is written to it is noted from here on, or not any more.
     pub(super) fn note_writes(&self, note: bool) {
-        self.notes_writes.store(note, Ordering::Release);
+        self.set(NOTES_WRITES, note);
     }
 
     /// Whether what is written to it is noted.
     #[must_use]
     pub fn notes_writes(&self) -> bool {
-        self.notes_writes.load(Ordering::Acquire)
+        self.is(NOTES_WRITES)
     }
 
     /// When it lapses by itself.
