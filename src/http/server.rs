@@ -390,7 +390,7 @@ impl Server {
         }
         response.map(|body| Counting {
             body,
-            _counted: counted,
+            counted: counted,
         })
     }
 }
@@ -398,7 +398,7 @@ impl Server {
 fn uncounted(body: Body) -> Counting {
     Counting {
         body,
-        _counted: None,
+        counted: None,
     }
 }
 
@@ -412,7 +412,7 @@ fn too_many_fields() -> Response<Counting> {
 /// A response's body: its client counts for as long as it is on its way.
 struct Counting {
     body: Body,
-    _counted: Option<CountedAddress>,
+    counted: Option<CountedAddress>,
 }
 
 impl HttpBody for Counting {
@@ -423,7 +423,12 @@ impl HttpBody for Counting {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(None) = polled {
+            // before the client is told: its next request may come before this is dropped
+            self.counted = None;
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
