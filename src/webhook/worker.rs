@@ -125,14 +125,17 @@ impl Worker {
             now: db.shared_time(self.shared.clock.now()).await?,
         };
         let share = db.hook_share(&whose).await?;
-        let mine = i64::try_from(running.len()).unwrap_or(i64::MAX);
-        if share.free > 0 && mine < share.each {
-            db.take_hooks(&whose, AT_ONCE.min(share.each - mine))
+        // not those that run: one that was disabled ends in its time, and takes no other's place
+        let mut marks = db.hook_marks(&whose).await?;
+        let count = |many: usize| i64::try_from(many).unwrap_or(i64::MAX);
+        if share.free > 0 && count(marks.len()) < share.each {
+            db.take_hooks(&whose, AT_ONCE.min(share.each - count(marks.len())))
                 .await?;
+            marks = db.hook_marks(&whose).await?;
         }
-        let marks = db.hook_marks(&whose).await?;
+        let known: HashMap<&str, &Mark> = marks.iter().map(|mark| (&*mark.id, mark)).collect();
         for (id, one) in running.iter_mut() {
-            match marks.iter().find(|mark| mark.id == *id) {
+            match known.get(&**id) {
                 Some(mark) if mark.fence == one.mark.fence && mark.version == one.mark.version => {
                     if mark.asked != one.mark.asked {
                         one.mark.asked = mark.asked;
@@ -142,8 +145,10 @@ impl Worker {
                 _ => one.stop.cancel(),
             }
         }
+        let leaving = running.values().filter(|one| one.is_given_away).count();
+        let too_many = count(marks.len()) - count(leaving) - share.each;
+        let too_many = usize::try_from(too_many).unwrap_or(0);
         let staying = running.values_mut().filter(|one| !one.stop.is_cancelled());
-        let too_many = usize::try_from(mine - share.each).unwrap_or(0);
         for one in staying.take(too_many) {
             one.is_given_away = true;
             one.stop.cancel();
@@ -174,19 +179,20 @@ impl Worker {
 
     /// Forgets those that have ended; what became of their messages is written by then, and is read when they are started again.
     async fn clear(&self, running: &mut HashMap<String, Running>) -> StoreResult<()> {
-        if !running.values().any(Running::is_over) {
+        // before what they noted is waited for: of one that ends meanwhile, not all may be written
+        let over = running.values().filter(|one| one.is_over());
+        let over: Vec<String> = over.map(|one| one.mark.id.clone()).collect();
+        if over.is_empty() {
             return Ok(());
         }
         self.shared.ledger.written().await;
-        for one in running.values().filter(|one| one.is_over()) {
-            if one.is_given_away {
-                self.shared
-                    .db
-                    .release_hook(&one.mark.id, one.mark.fence)
-                    .await?;
+        for id in over {
+            if let Some(one) = running.get(&id).filter(|one| one.is_given_away) {
+                let released = self.shared.db.release_hook(&id, one.mark.fence);
+                released.await?;
             }
+            running.remove(&id);
         }
-        running.retain(|_, one| !one.is_over());
         Ok(())
     }
 
