@@ -120,10 +120,17 @@ impl Outcome {
         Outcome {
             status: None,
             failure: Some(failure),
-            said: said.to_string(),
+            said: kept(&said.to_string()),
             retry_after: None,
         }
     }
+}
+
+/// What is kept of what was said: a certificate with a thousand names is told of in as many.
+fn kept(said: &str) -> String {
+    let end = said.floor_char_boundary(KEPT_ANSWER);
+    // no database takes a NUL in a text
+    said[..end].replace('\0', "\u{fffd}")
 }
 
 /// What is sent: the signal's bytes, and headers that sign them.
@@ -295,8 +302,7 @@ async fn read(answer: Response<Incoming>, sent: Time, until: Instant) -> (Outcom
         status if status.is_redirection() => Some(Failure::Redirect),
         _ => Some(Failure::Status),
     };
-    // no database takes a NUL in a text
-    let said = String::from_utf8_lossy(&kept).replace('\0', "\u{fffd}");
+    let said = self::kept(&String::from_utf8_lossy(&kept));
     let outcome = Outcome {
         status: Some(status),
         failure,

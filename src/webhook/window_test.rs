@@ -225,6 +225,21 @@ fn a_range_leaves_room_for_what_is_new() {
 }
 
 #[test]
+fn a_range_does_not_wait_for_what_fails_beside_it() {
+    let mut window = window(false, 8);
+    for seq in 1..=20 {
+        window.take(seq, BEGIN);
+        fails(&mut window, seq, BEGIN);
+    }
+    assert_eq!(window.room_for_ranges(), 16);
+    for seq in 21..=40 {
+        window.take(seq, BEGIN);
+        fails(&mut window, seq, BEGIN);
+    }
+    assert_eq!(window.room_for_ranges(), 8, "the log's own find room");
+}
+
+#[test]
 fn answered_and_asked_for_again_it_has_a_row() {
     let mut window = window(false, 8);
     window.join(vec![waits(7, BEGIN)]);
