@@ -1,7 +1,7 @@
 //! Which node sends to which webhook endpoint: taken, shared evenly, let go; a fence tells who has one from who had it.
 
 use super::{
-    db::{Db, Pools},
+    db::{Db, Pools, Tx},
     error::StoreResult,
     hooks::{Hook, HookRow},
     sql::{QueryBuilder, query, query_as},
@@ -235,5 +235,38 @@ impl Db {
             })
         });
         taken.transpose()
+    }
+}
+
+impl Tx {
+    /// The log has gone back to a head, and has another name. Each endpoint goes on in it where it stood, or at its end; whoever sends to it
+    /// begins anew from there, and what waits of a signal that is no more stands in no other's way.
+    pub(super) async fn move_hooks(
+        &mut self,
+        before: &str,
+        now: &str,
+        head: i64,
+    ) -> StoreResult<()> {
+        query(
+            "update hooks set sent_to = case when epoch = $1 and sent_to < $3 then sent_to else $3 end, epoch = $2, node = null,
+             fence = fence + 1",
+        )
+        .bind(before)
+        .bind(now)
+        .bind(head)
+        .execute(&mut *self)
+        .await?;
+        query(
+            "delete from hook_messages where seq > $1 or exists
+             (select 1 from signals where signals.seq = hook_messages.seq and signals.id <> hook_messages.signal_id)",
+        )
+        .bind(head)
+        .execute(&mut *self)
+        .await?;
+        query("update hook_ranges set until = $1 where until > $1")
+            .bind(head)
+            .execute(self)
+            .await?;
+        Ok(())
     }
 }

@@ -230,7 +230,7 @@ impl Db {
         row.map(Hook::try_from).transpose()
     }
 
-    /// Changes an endpoint; `None` if there is no such one. Enabled again, it has failed nothing yet.
+    /// Changes an endpoint; `None` if there is no such one. Enabled again, it has failed nothing yet, and what waits comes at once.
     pub async fn change_hook(
         &self,
         id: &str,
@@ -296,6 +296,14 @@ impl Db {
                 .await?;
             query("delete from hook_ranges where hook_id = $1")
                 .bind(id)
+                .execute(&mut tx)
+                .await?;
+        }
+        if change.enabled == Some(true) {
+            // its owner says that it is well: what waits need not wait for the end of a day
+            query("update hook_messages set next_at = $2 where hook_id = $1 and next_at > $2")
+                .bind(id)
+                .bind(now.0)
                 .execute(&mut tx)
                 .await?;
         }

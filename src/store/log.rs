@@ -219,7 +219,8 @@ impl Db {
     }
 
     /// Names the log anew where it has lost what is said. What nodes hold by leases and duties, and know of each other, may have been
-    /// lost with it: all of them look through what they have, and whoever runs engines begins again from what is stored. `rename_log` in
+    /// lost with it: all of them look through what they have, and whoever runs engines begins again from what is stored. Webhooks go on in the
+    /// log that there is, where they stood in it. `rename_log` in
     /// `migrations/postgres` does the same for who restores a database while no node runs.
     async fn name_anew(&self, lost: &Lost, epoch: &str) -> StoreResult<()> {
         let mut tx = self.begin().await?;
@@ -235,6 +236,9 @@ impl Db {
         .bind(row.map(|row| &*row.body))
         .fetch_optional(&mut tx)
         .await?;
+        if let Some(head) = renamed {
+            tx.move_hooks(&lost.epoch, epoch, head).await?;
+        }
         if renamed.is_some() && self.is_shared() {
             for sql in [
                 "update duties set node = null, fence = nextval('fences')",

@@ -21,7 +21,8 @@ use crate::{
     gate::filter::Filter,
     hub::{
         catch_up::{Cursor, Step},
-        frame::Frame,
+        frame::{Frame, GapReason},
+        ring::Lineage,
     },
     model::{log::Position, time::Time},
     store::{
@@ -96,13 +97,8 @@ impl Endpoint {
     /// Sends until `stop`; what is under way then finishes, and is noted.
     pub async fn run(mut self, stop: CancellationToken) {
         let hub = self.shared.hub.clone();
-        let (log, head) = hub.ring.standing();
-        let at = if *log.epoch == *self.place.epoch {
-            self.place.seq
-        } else {
-            // the log that it stood in is no more: it goes on with what comes
-            self.window.pass(head);
-            head
+        let Some((log, at)) = self.stand(&stop).await else {
+            return;
         };
         let mut cursor = Cursor::new(hub.clone(), log, at);
         let mut read: VecDeque<Arc<Frame>> = VecDeque::new();
@@ -146,6 +142,8 @@ impl Endpoint {
                 () = self.until(due), if due.is_some() && !muted => {}
                 step = cursor.next(), if wants_more => match step {
                     Step::Frames(frames) => read.extend(frames),
+                    // its place was moved along, in the database: it begins anew from there
+                    Step::Gap(gap) if gap.reason == GapReason::EpochChanged => break,
                     Step::Gap(gap) => self.window.pass(gap.resume_at),
                 },
             }
@@ -155,6 +153,33 @@ impl Endpoint {
         }
         self.note().await;
         self.show(0, false);
+    }
+
+    /// Where it begins in the log as this node has it. A log that goes back is named anew in the database first, and places are moved along:
+    /// the node follows within moments. `None`: it was stopped before.
+    async fn stand(&mut self, stop: &CancellationToken) -> Option<(Lineage, i64)> {
+        let hub = self.shared.hub.clone();
+        loop {
+            let (log, head) = hub.ring.standing();
+            if *log.epoch == *self.place.epoch {
+                return Some((log, self.place.seq));
+            }
+            match hub.log.head().await {
+                Ok(now) if now.epoch == log.epoch => {
+                    // its log is none that anybody knows: it goes on with what comes
+                    self.window.stand_at(head);
+                    return Some((log, head));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(webhook = &*self.id, %error, "a webhook waits for the database");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => return None,
+                () = tokio::time::sleep(READ_AGAIN) => {}
+            }
+        }
     }
 
     /// When to read again, where the database did not answer.

@@ -16,8 +16,10 @@ use crate::{
 
 /// So many messages in a row, and an endpoint is asked with one at a time.
 const FAILS: i64 = 8;
-/// Of ranges that are sent again, so many messages wait at once: the log's own must find room beside them.
+/// Of ranges that are sent again, so many messages wait at once for their first attempt, ...
 const MOST_OF_RANGES: usize = 16;
+/// ... and of all that wait, they leave so many to the log's own.
+const LEFT_TO_THE_LOG: usize = 16;
 
 /// What a message that is attempted is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +178,11 @@ impl Window {
     /// How many messages of ranges find room to wait.
     #[must_use]
     pub fn room_for_ranges(&self) -> usize {
-        MOST_OF_RANGES.saturating_sub(self.waiting.len() + self.first_ones())
+        let never_sent = self.waiting.values().filter(|one| one.attempts == 0);
+        let own = MOST_OF_RANGES.saturating_sub(never_sent.count());
+        // those that failed wait for days, and a range does not wait with them while there is room
+        let all = self.waiting.len() + self.first_ones();
+        own.min((MOST_WAITING - LEFT_TO_THE_LOG).saturating_sub(all))
     }
 
     /// A range has moved on to a seq, or is done (`None`), and these of its messages are to be sent.
@@ -210,6 +216,12 @@ impl Window {
     pub fn pass(&mut self, seq: i64) {
         self.changed |= seq > self.read_to;
         self.read_to = self.read_to.max(seq);
+    }
+
+    /// It goes on behind a seq, wherever it stood.
+    pub fn stand_at(&mut self, seq: i64) {
+        self.read_to = seq;
+        self.changed = true;
     }
 
     /// A message that waits and is due is sent again; which, and the how many-th attempt that is.

@@ -75,5 +75,6 @@ mod webhook_packages;
 mod webhooks;
 mod webhooks_again;
 mod webhooks_command;
+mod webhooks_places;
 mod webhooks_refused;
 mod webhooks_rest;

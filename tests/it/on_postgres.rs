@@ -68,6 +68,8 @@ mod webhooks;
 mod webhooks_again;
 #[path = "webhooks_command.rs"]
 mod webhooks_command;
+#[path = "webhooks_places.rs"]
+mod webhooks_places;
 #[path = "webhooks_refused.rs"]
 mod webhooks_refused;
 #[path = "webhooks_rest.rs"]
