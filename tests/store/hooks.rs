@@ -5,7 +5,11 @@ use sigcast::{
         endpoint::Compat,
         filter::{Filter, MinScore},
     },
-    model::{account::Account, log::Position, rank::Rank},
+    model::{
+        account::Account,
+        log::{LogRead as _, Lost, Position},
+        rank::Rank,
+    },
     store::{
         db::Db,
         error::StoreError,
@@ -15,7 +19,7 @@ use sigcast::{
     },
 };
 
-use crate::backend::{Fresh, at, promises};
+use crate::backend::{Fresh, at, promises, signals};
 
 promises!(
     an_endpoint_is_kept_as_it_is,
@@ -29,6 +33,7 @@ promises!(
     messages_wait_until_they_are_answered_or_fail,
     attempts_are_listed_the_latest_first_and_forgotten_when_old,
     ranges_are_noted,
+    where_the_log_goes_back_they_go_on_by_its_new_name,
 );
 
 fn place(seq: i64) -> Position {
@@ -366,4 +371,65 @@ async fn ranges_are_noted(fresh: Fresh) {
     let first = db.resend_range("hook-1", 0, 5, None, at(20)).await.unwrap();
     let second = db.resend_range("hook-1", 7, 9, None, at(21)).await.unwrap();
     assert!(second > first);
+}
+
+async fn where_the_log_goes_back_they_go_on_by_its_new_name(fresh: Fresh) {
+    let db = with_account(&fresh).await;
+    db.name_log("0123abcd", at(0)).await.unwrap();
+    let rows = signals([1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    db.publish(&rows, at(1)).await.unwrap();
+    let ids: Vec<String> = rows.iter().map(|one| one.id.clone()).collect();
+    db.add_hook(&hook(1), 10).await.unwrap();
+    let fence = take(&db).await;
+    let waits = |seq: i64| Message {
+        signal_id: ids[seq as usize - 1].clone(),
+        ..message(seq, Some(seq))
+    };
+    let noted = Progress {
+        sent_to: Some(place(9)),
+        waiting: vec![waits(2), waits(4), waits(8)],
+        ..progress(fence)
+    };
+    db.write_progress(std::slice::from_ref(&noted))
+        .await
+        .unwrap();
+    let behind = Hook {
+        sent_to: place(1),
+        ..hook(2)
+    };
+    db.add_hook(&behind, 10).await.unwrap();
+    db.resend_range("hook-2", 0, 9, None, at(3)).await.unwrap();
+    let back = "delete from signals where seq > 3; update log_head set seq = 3";
+    fresh.sql(back).await;
+    db.publish(&signals([21, 22]), at(4)).await.unwrap();
+    let stands = async |id: &str, at: &str| {
+        let hook = db.hook(id, None).await.unwrap().unwrap();
+        assert_eq!(hook.sent_to.to_string(), at, "{id}");
+    };
+    if let Fresh::Postgres(_) = fresh {
+        // by hand, with no node running, it is the same
+        let kept = "create table kept as select * from hooks; create table kept_messages as select * from hook_messages;
+            create table kept_ranges as select * from hook_ranges; select rename_log()";
+        fresh.sql(kept).await;
+        let name = db.head().await.unwrap().epoch;
+        stands("hook-1", &format!("{name}-5")).await;
+        stands("hook-2", &format!("{name}-1")).await;
+        assert_eq!(db.waiting_messages("hook-1").await.unwrap(), [waits(2)]);
+        let again = "update log_head set epoch = '0123abcd'; update hooks set (epoch, sent_to, fence, node)
+            = (select epoch, sent_to, fence, node from kept where kept.id = hooks.id);
+            insert into hook_messages select * from kept_messages on conflict do nothing; update hook_ranges set until = 9";
+        fresh.sql(again).await;
+    }
+    let lost = Lost {
+        epoch: "0123abcd".into(),
+        seq: 9,
+        row: None,
+    };
+    db.begin_anew(&lost, "89abcdef").await.unwrap();
+    stands("hook-1", "89abcdef-5").await;
+    stands("hook-2", "89abcdef-1").await;
+    assert_eq!(db.waiting_messages("hook-1").await.unwrap(), [waits(2)]);
+    assert_eq!(db.hook_ranges("hook-2").await.unwrap()[0].until, 5);
+    let late = db.write_progress(&[noted]).await.unwrap();
+    assert_eq!(late, [0], "who stood in the lost log writes nothing more");
 }
