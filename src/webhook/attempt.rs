@@ -188,11 +188,13 @@ impl Line {
             Ok(addresses) => addresses,
             Err(error) => return Outcome::failed((&error).into(), error),
         };
-        // one that rested may have been closed by the peer just now: that says nothing of the endpoint
-        while let Some(connection) = self.rested(&addresses) {
+        if let Some(connection) = self.rested(&addresses) {
             if let Ok(outcome) = self.send(connection, message, until).await {
                 return outcome;
             }
+            // one that rested may have been closed by the peer just now, which says nothing of the endpoint; or it took the message and broke.
+            // So a new one tells, and no other that rested as long: this message may have been taken once, and not once for each of them
+            self.idle().clear();
         }
         let left = connect_until.saturating_duration_since(Instant::now());
         let connection = self.dialer.connect(&self.target, &addresses, left).await;

@@ -49,6 +49,35 @@ fn what_fails_is_sent_again_and_every_attempt_is_listed() {
 }
 
 #[test]
+fn one_attempt_asks_no_more_than_twice() {
+    let (server, key, receiver) = setting();
+    let id = hook(&server, &key, &json!({"url": receiver.url("/hook")}));
+    // at once, so that as many connections rest afterwards
+    receiver.behave("/hook", Manner::fine().after(Duration::from_millis(500)));
+    server.publish_all((1..=6).map(sample));
+    receiver.wait_for(6, PATIENCE).expect("six");
+    assert!(receiver.connections() >= 3, "{}", receiver.connections());
+    receiver.behave("/hook", Manner::fine());
+    let reset = Manner::answering(Answer::ResetBeforeHead);
+    receiver.first("/hook", [reset.clone(), reset]);
+    let signal = server.publish_sample(7);
+    receiver.wait_for(7, PATIENCE).expect("it comes again");
+    let listed = until(PATIENCE, || {
+        let all = attempts(&server, &key, &id).into_iter();
+        let of_it: Vec<Value> = all.filter(|one| one["signal_id"] == *signal).collect();
+        let acknowledged = of_it.iter().any(|one| one["error"].is_null());
+        acknowledged.then_some(of_it)
+    });
+    // on a connection that rested, which may have been closed just then, and on a new one
+    let errors: Vec<Value> = listed
+        .unwrap()
+        .iter()
+        .map(|one| one["error"].clone())
+        .collect();
+    assert_eq!(errors, [Value::Null, json!("broken")]);
+}
+
+#[test]
 fn who_asks_for_time_is_given_it() {
     let (server, key, receiver) = setting();
     hook(&server, &key, &json!({"url": receiver.url("/hook")}));
