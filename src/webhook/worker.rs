@@ -110,7 +110,12 @@ impl Worker {
             }
         }
         self.shared.ledger.written().await;
-        if let Err(error) = self.shared.db.release_hooks().await {
+        // for as long as it says goodbye to its streams it lives, and would count among those that endpoints are shared by
+        let let_go = async {
+            self.shared.db.release_hooks().await?;
+            self.shared.db.unlist_sender().await
+        };
+        if let Err(error) = let_go.await {
             tracing::warn!(%error, "webhooks could not be let go; other nodes take them when this one is held for gone");
         }
     }

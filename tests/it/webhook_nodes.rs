@@ -12,8 +12,8 @@ use super::{
     wire::PATIENCE,
 };
 
-#[test]
-fn nodes_share_endpoints_and_take_over_from_one_that_is_gone() {
+/// Two nodes of one database.
+fn two_nodes(more: &[(&'static str, &'static str)]) -> [Server; 2] {
     let place = Arc::new(Place::new());
     let mut settings = HERE.to_vec();
     let secret = "c2lnY2FzdCB0ZXN0IGtleSBvZiAzMiBieXRlcyE5ODc=";
@@ -21,19 +21,53 @@ fn nodes_share_endpoints_and_take_over_from_one_that_is_gone() {
         ("SIGCAST_WEBHOOK_KEY", secret),
         ("SIGCAST_STREAM__LEASE_MS", "3000"),
     ]);
-    let one = Server::on(place.clone(), &settings);
-    let mut other = Server::on(place.beside(), &settings);
+    settings.extend(more);
+    let other = place.beside();
+    [Server::on(place, &settings), Server::on(other, &settings)]
+}
+
+fn wait_for_three_each(one: &Server, other: &Server) {
+    until(PATIENCE, || {
+        let each = [one, other].map(|node| node.metric("sigcast_webhook_endpoints"));
+        (each == [3, 3]).then_some(())
+    })
+    .expect("three each");
+}
+
+#[test]
+fn a_node_that_says_goodbye_to_its_streams_has_left_its_endpoints_to_others() {
+    let [one, other] = two_nodes(&[("SIGCAST_HTTP__DRAIN_SECONDS", "60")]);
+    let keys = [(); 4].map(|()| one.alpha_key());
+    let receiver = Receiver::start();
+    for n in 0..6 {
+        hook(
+            &one,
+            &keys[0],
+            &json!({"url": receiver.url(&format!("/{n}"))}),
+        );
+    }
+    wait_for_three_each(&one, &other);
+    let streams = keys.each_ref().map(|key| other.listen(key, "", &[]));
+    other.terminate();
+    let taken = until(PATIENCE, || {
+        (one.metric("sigcast_webhook_endpoints") == 6).then_some(())
+    });
+    taken.expect("all of them");
+    one.publish_sample(1);
+    receiver.wait_for(6, PATIENCE).expect("each has it");
+    drop(streams);
+}
+
+#[test]
+fn nodes_share_endpoints_and_take_over_from_one_that_is_gone() {
+    let [one, mut other] = two_nodes(&[]);
     let key = one.alpha_key();
     let receiver = Receiver::start();
     receiver.behave_everywhere(Manner::fine().after(Duration::from_millis(20)));
     for n in 0..6 {
         hook(&one, &key, &json!({"url": receiver.url(&format!("/{n}"))}));
     }
-    until(PATIENCE, || {
-        let each = [&one, &other].map(|node| node.metric("sigcast_webhook_endpoints"));
-        (each == [3, 3]).then_some(())
-    })
-    .expect("three each");
+    wait_for_three_each(&one, &other);
     let publisher = thread::scope(|scope| {
         let publisher = scope.spawn(|| {
             for n in 1..=60 {
