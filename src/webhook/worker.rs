@@ -32,6 +32,9 @@ const AT_ONCE: i64 = 1_000;
 /// What another process changed, or a node that is gone left, is seen after this long at the latest.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// At the end it is looked this often which endpoints have ended: almost all have at once.
+const ENDS_WITHIN: Duration = Duration::from_millis(50);
+
 /// Sends to the endpoints of this node.
 pub struct Worker {
     /// Opens secrets.
@@ -100,24 +103,27 @@ impl Worker {
                 () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         }
-        for one in running.values() {
-            one.stop.cancel();
-        }
-        for (_, one) in running {
-            if let Some(task) = one.task {
-                // it has ended, or has panicked and said so
-                let _ = task.await;
-            }
-        }
-        self.shared.ledger.written().await;
-        // for as long as it says goodbye to its streams it lives, and would count among those that endpoints are shared by
-        let let_go = async {
-            self.shared.db.release_hooks().await?;
-            self.shared.db.unlist_sender().await
-        };
-        if let Err(error) = let_go.await {
+        if let Err(error) = self.let_go(running).await {
             tracing::warn!(%error, "webhooks could not be let go; other nodes take them when this one is held for gone");
         }
+    }
+
+    /// Leaves each endpoint to other nodes as soon as what is under way there is over: one that does not answer keeps them from no other.
+    async fn let_go(&self, mut running: HashMap<String, Running>) -> StoreResult<()> {
+        for one in running.values_mut() {
+            one.is_given_away = true;
+            one.stop.cancel();
+        }
+        // for as long as it says goodbye to its streams it lives, and would count among those that endpoints are shared by
+        self.shared.db.unlist_sender().await?;
+        tokio::time::sleep(ENDS_WITHIN).await;
+        while !running.values().all(Running::is_over) {
+            self.clear(&mut running).await?;
+            tokio::time::sleep(ENDS_WITHIN).await;
+        }
+        // those that are left, in one go
+        self.shared.ledger.written().await;
+        self.shared.db.release_hooks().await
     }
 
     async fn look(&self, running: &mut HashMap<String, Running>) -> StoreResult<()> {
