@@ -175,6 +175,17 @@ impl Window {
         self.has_ranges = has_ranges;
     }
 
+    /// An endpoint for which all had failed is well again: what waits does not wait for its time. Where one message alone fails it does, or
+    /// that one would use up its attempts while the others are answered.
+    fn bring_forward(&mut self, now: Time) {
+        for (_, seq) in self.due.split_off(&(now, i64::MAX)) {
+            self.due.insert((now, seq));
+            if let Some(message) = self.waiting.get_mut(&seq) {
+                message.next_at = Some(now);
+            }
+        }
+    }
+
     /// How many messages of ranges find room to wait.
     #[must_use]
     pub fn room_for_ranges(&self) -> usize {
@@ -272,8 +283,11 @@ impl Window {
                 self.progress.waiting.retain(|noted| noted.seq != seq);
                 self.progress.answered.push(seq);
             }
-            if self.failing.take().is_some() {
+            if let Some((_, messages)) = self.failing.take() {
                 self.progress.failing = Some(None);
+                if messages >= FAILS {
+                    self.bring_forward(now);
+                }
             }
             self.progress.answered_at = Some(now);
             return Settled::Answered;

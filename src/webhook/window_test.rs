@@ -190,6 +190,21 @@ fn what_waits_with_a_row_ahead_of_the_place_is_sent_once() {
 }
 
 #[test]
+fn an_endpoint_that_is_well_again_is_sent_at_once_what_waits() {
+    for (failed, at_once) in [(7, false), (8, true)] {
+        let mut window = window(false, 8);
+        for seq in 1..=failed {
+            window.take(seq, BEGIN);
+            fails(&mut window, seq, BEGIN);
+        }
+        assert_eq!(due(&mut window, BEGIN), None);
+        window.take(99, BEGIN);
+        answers(&mut window, 99, BEGIN);
+        assert_eq!(due(&mut window, BEGIN), at_once.then_some((1, 2)));
+    }
+}
+
+#[test]
 fn what_is_asked_for_twice_is_sent_once() {
     let mut window = window(false, 8);
     for _ in 0..2 {

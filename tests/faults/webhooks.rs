@@ -173,6 +173,7 @@ fn with_each_channel_cut_in_turn_the_two_together_miss_nothing_and_each_catches_
             goes_on(&|| latest(&receiver));
             cut_off += u64::from(client.at() + 5 < book.last());
             way_in.black_hole(false);
+            goes_on(&|| client.at());
             // and the other way round
             receiver.down();
             goes_on(&|| client.at());
