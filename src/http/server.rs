@@ -388,10 +388,7 @@ impl Server {
                 exit.keep(counted);
             }
         }
-        response.map(|body| Counting {
-            body,
-            counted: counted,
-        })
+        response.map(|body| Counting { body, counted })
     }
 }
 
