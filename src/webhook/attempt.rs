@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +14,11 @@ use hyper::{
     body::Incoming,
     header::{self, HeaderName, HeaderValue},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout_at},
+};
+use url::Host;
 
 use super::{
     dial::{Connection, DialError, Dialer},
@@ -153,6 +157,8 @@ struct Resting {
 pub struct Line {
     dialer: Dialer,
     target: Target,
+    /// One at a time.
+    lookups: Arc<Semaphore>,
     /// The latest used last: what rests longest goes first.
     idle: Mutex<VecDeque<Resting>>,
 }
@@ -164,6 +170,7 @@ impl Line {
         Line {
             dialer,
             target,
+            lookups: Arc::new(Semaphore::new(1)),
             idle: Mutex::default(),
         }
     }
@@ -181,9 +188,27 @@ impl Line {
             .unwrap_or_else(|_| Outcome::failed(Failure::Timeout, "no answer in time"))
     }
 
+    /// The target's addresses now. A name is looked up once at a time: one that hangs holds a thread of this process until the system gives it up,
+    /// which is later than an attempt does, and those of many endpoints must not take all that there are.
+    async fn addresses(&self) -> Result<Vec<SocketAddr>, DialError> {
+        if !matches!(self.target.host(), Host::Domain(_)) {
+            return self.dialer.addresses(&self.target).await;
+        }
+        let Ok(turn) = self.lookups.clone().acquire_owned().await else {
+            return Err(DialError::NoAddress);
+        };
+        let (dialer, target) = (self.dialer.clone(), self.target.clone());
+        let looked_up = tokio::spawn(async move {
+            let addresses = dialer.addresses(&target).await;
+            drop(turn);
+            addresses
+        });
+        looked_up.await.unwrap_or(Err(DialError::NoAddress))
+    }
+
     async fn attempt_until(&self, message: &Message, until: Instant) -> Outcome {
         let connect_until = Instant::now() + CONNECT;
-        let addresses = timeout_at(connect_until, self.dialer.addresses(&self.target)).await;
+        let addresses = timeout_at(connect_until, self.addresses()).await;
         let addresses = match addresses.unwrap_or(Err(DialError::TimedOut)) {
             Ok(addresses) => addresses,
             Err(error) => return Outcome::failed((&error).into(), error),
@@ -322,9 +347,11 @@ fn retry_after(status: StatusCode, headers: &HeaderMap, now: Time) -> Option<Dur
     );
     let asked = headers.get(header::RETRY_AFTER).filter(|_| may_ask)?;
     let asked = asked.to_str().ok()?.trim();
-    let seconds = match asked.parse() {
-        Ok(seconds) => seconds,
-        Err(_) => {
+    let is_number = !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = match is_number {
+        // more than a number holds is more than is done
+        true => asked.parse().unwrap_or(u64::MAX),
+        false => {
             let date = jiff::fmt::rfc2822::parse(asked).ok()?;
             let left = date.timestamp().as_second() - now.0.div_euclid(Time::SECOND);
             u64::try_from(left).unwrap_or(0)

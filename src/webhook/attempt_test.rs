@@ -206,6 +206,10 @@ async fn who_asks_for_time_is_heard() {
             Some(0),
         ),
         (
+            "HTTP/1.1 429 Slow\r\nretry-after: 99999999999999999999999\r\ncontent-length: 0\r\n\r\n",
+            Some(3_600),
+        ),
+        (
             "HTTP/1.1 429 Slow\r\nretry-after: soon\r\ncontent-length: 0\r\n\r\n",
             None,
         ),
@@ -292,6 +296,27 @@ async fn connections_carry_one_request_after_another_and_may_be_closed_between_t
         assert_eq!(outcome.failure, None, "{outcome:?}");
         assert_eq!(endpoint.seen.connections.load(Ordering::SeqCst), expected);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_hangs_is_asked_for_once_at_a_time() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counts = asked.clone();
+    let hangs: Resolve = Arc::new(move |_, _| {
+        counts.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::pending())
+    });
+    let dialer = dialer(hangs, &[]);
+    let target = Target::parse("https://hangs.example/", dialer.allowed()).unwrap();
+    let line = Line::new(dialer, target);
+    let message = message();
+    for _ in 0..2 {
+        let attempts = tokio::join!(line.attempt(&message), line.attempt(&message));
+        for outcome in [attempts.0, attempts.1] {
+            assert_eq!(outcome.failure, Some(Failure::Timeout));
+        }
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 /// A name that leads to these addresses, one list after the other.
