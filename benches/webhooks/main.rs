@@ -227,8 +227,9 @@ fn behind() {
         let mut times = Vec::new();
         let mut published = HashMap::new();
         for n in from..from + 150 {
-            published.insert(i64::from(n), now());
-            server.publish(&signal(n));
+            let at = now();
+            let seq = server.publish(&signal(n))["seq"].as_i64();
+            published.insert(seq, at);
             thread::sleep(Duration::from_secs_f64(1.0 / RATE / 2.0));
         }
         let expected = 150 * HEALTHY;
@@ -236,7 +237,7 @@ fn behind() {
         let all = receiver
             .wait_until(Duration::from_secs(30), is_there)
             .unwrap();
-        times.extend(answered(&all, &healthy).map(|one| one.at.0 - published[&one.seq.unwrap()].0));
+        times.extend(answered(&all, &healthy).map(|one| one.at.0 - published[&one.seq].0));
         (
             spread(&mut times),
             Taken::of(server.pid()).resident_kb / 1_024,
