@@ -155,7 +155,8 @@ fn with_each_channel_cut_in_turn_the_two_together_miss_nothing_and_each_catches_
     let way_in = Proxy::to(server.main);
     let client = Client::start(&[way_in.address], &key.text, &server.epoch(&key));
     let (book, way) = (Book::default(), Way::Node(server.admin));
-    let turns = size(2, 10);
+    // a key whose stream is taken over more often than this is told to wait (429)
+    let turns = size(2, 5);
     let mut cut_off = 0;
     thread::scope(|scope| {
         let _stop = Stop(&book.enough);
@@ -163,8 +164,14 @@ fn with_each_channel_cut_in_turn_the_two_together_miss_nothing_and_each_catches_
         // with signals that did not exist yet when the first was cut
         let goes_on = |of: &dyn Fn() -> u64| {
             let from = book.last();
-            until(2 * PATIENCE, || (of() > from + 10).then_some(()))
-                .expect("the other channel goes on");
+            let goes_on = until(2 * PATIENCE, || (of() > from + 10).then_some(()));
+            goes_on.unwrap_or_else(|| {
+                panic!(
+                    "it does not go on behind {from}: it stands at {}, refused {:?}",
+                    of(),
+                    client.seen().refusals
+                )
+            });
         };
         for _ in 0..turns {
             // the stream is cut, and the webhooks go on
