@@ -27,7 +27,7 @@ create table hooks (
 );
 create index hooks_of_account on hooks (account_id, created_at);
 create index hooks_of_node on hooks (node);
--- Bumped by whatever changes endpoints: nodes look at it on every tick.
+-- Bumped by whatever changes endpoints: by it nodes know that they have to look whose streams are noted.
 create table hook_version (
     only_row integer primary key check (only_row = 1),
     version bigint not null

@@ -174,7 +174,6 @@ impl Node {
             )
         });
         let desk = webhooks::desk(&settings, &db, Some(seal.clone()), &clock, &random)?;
-        let dialer = sending::dialer(&settings)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
         let (callers, keeper) = callers::new(db.clone(), clock.clone());
         let state = State::new(
@@ -215,7 +214,7 @@ impl Node {
             clock,
             random: state.random.clone(),
             seal,
-            dialer,
+            dialer: state.desk.dialer().clone(),
             metrics: metrics.webhook.clone(),
         };
         let sending = Sending::start(sending, &settings, &life);

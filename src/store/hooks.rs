@@ -1,4 +1,4 @@
-//! Webhook endpoints: made, listed, changed by their owners; and which node sends to each.
+//! Webhook endpoints: made, listed, changed by their owners.
 
 use super::{
     db::{Db, Tx},

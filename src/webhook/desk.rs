@@ -64,6 +64,12 @@ impl Drop for UnderTest<'_> {
 }
 
 impl Desk {
+    /// What reaches endpoints, for whoever else sends to them.
+    #[must_use]
+    pub fn dialer(&self) -> &Dialer {
+        &self.dialer
+    }
+
     /// One that works on a database. Without a seal nothing can be made, rotated or tested there.
     #[must_use]
     pub fn new(

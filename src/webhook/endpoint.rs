@@ -55,7 +55,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// One that was taken, with the messages that wait.
+    /// One that was taken; the messages that wait are read first.
     #[must_use]
     pub fn new(
         shared: Arc<Shared>,
@@ -73,7 +73,6 @@ impl Endpoint {
             hook.sent_to.seq,
             hook.failing,
         );
-        // what waits is read first
         asked.notify_one();
         Endpoint {
             sender: Sender {
