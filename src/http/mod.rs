@@ -22,6 +22,8 @@ pub mod error;
 
 pub mod reply;
 
+pub mod assets;
+
 pub mod batch;
 
 pub mod caller;
@@ -106,6 +108,8 @@ pub mod webhooks;
 pub mod openapi;
 
 pub mod docs;
+
+pub mod site;
 
 pub mod router;
 

@@ -19,9 +19,14 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, deliveries, docs, error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview, reads::Reads, search, signals,
-    state::State, stream, stream_start, usage, webhooks, winning,
+    account, admin, audits, backtests, companies, declarations, deliveries, docs,
+    error::ApiError,
+    guard, insiders, intake, limits, net_flow, ops, overview,
+    reads::Reads,
+    search, signals,
+    site::{files, home, session, visit::Site},
+    state::State,
+    stream, stream_start, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -65,6 +70,7 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
+    let pages = pages(state.clone());
     let compressed = log
         .merge(data)
         .merge(hooks)
@@ -81,6 +87,24 @@ pub fn main(state: Arc<State>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
+        .merge(pages)
+}
+
+/// Pages for people.
+fn pages(state: Arc<State>) -> Router {
+    if !state.config.pages {
+        return Router::new();
+    }
+    let reads = reads(state.clone());
+    Router::new()
+        .route("/", get(home::home))
+        .route("/account", get(home::account))
+        .route("/account/sign-in", post(session::sign_in))
+        .route("/account/sign-out", post(session::sign_out))
+        .layer(compression())
+        .route("/assets/{file}", get(files::file))
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Arc::new(Site { state, reads }))
 }
 
 /// The signal log.
