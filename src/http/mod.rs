@@ -35,6 +35,8 @@ pub mod pages;
 
 pub mod data;
 
+pub mod stretches;
+
 pub mod state;
 
 pub mod access;
@@ -58,6 +60,8 @@ mod stream_start;
 pub mod stream;
 
 pub mod signals;
+
+pub mod digest;
 
 pub mod deliveries;
 

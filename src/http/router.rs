@@ -19,9 +19,9 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, deliveries, docs, error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview, search, signals, state::State,
-    stream, stream_start, usage, webhooks, winning,
+    account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
+    error::ApiError, guard, insiders, intake, limits, net_flow, ops, overview, search, signals,
+    state::State, stream, stream_start, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -32,6 +32,7 @@ pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::signals);
     let log = Router::new()
         .route("/api/signals", get(signals::list))
+        .route("/api/signals/digest", get(digest::digest))
         .route("/api/signals/{id}", get(signals::one))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(guarded);
