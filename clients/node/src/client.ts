@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Backoff, type BackoffOptions } from "./backoff.js";
 import type { DigestState } from "./digest.js";
-import { ConnectionError, ProtocolError, RefusedError, SigcastError } from "./errors.js";
+import { ConnectionLost, ProtocolError, RefusedError, SigcastError } from "./errors.js";
 import { type Filter, filterQuery } from "./filter.js";
 import { type Authorities, Endpoint } from "./http.js";
 import { Log, timeText } from "./log.js";
@@ -128,7 +128,7 @@ export class Client implements AsyncIterable<SignalEvent> {
   async verify(): Promise<Verification> {
     const ours = this.digest;
     if (!ours) throw new SigcastError("nothing was handled yet that could be verified");
-    const theirs = await this.log.digest(ours.from, ours.to, this.#closing.signal);
+    const theirs = await this.log.digest(ours.from, ours.to);
     return { matches: theirs.count === ours.count && theirs.digest === ours.digest, ours, theirs };
   }
 
@@ -209,7 +209,7 @@ export class Client implements AsyncIterable<SignalEvent> {
       notice?.({ kind: "refused", error });
       return error.retryAfterMs;
     }
-    if (!(error instanceof ConnectionError || error instanceof ProtocolError)) throw error;
+    if (!(error instanceof ConnectionLost || error instanceof ProtocolError)) throw error;
     notice?.({ kind: "lost", error });
     return 0;
   }

@@ -47,10 +47,10 @@ export class RefusedError extends SigcastError {
 }
 
 /** The connection could not be made, or broke. */
-export class ConnectionError extends SigcastError {}
+export class ConnectionLost extends SigcastError {}
 
 /** Nothing was heard for longer than the server's pings allow, or it did not answer in time. */
-export class SilenceError extends ConnectionError {}
+export class SilenceError extends ConnectionLost {}
 
 /** What came is not what the protocol says. */
 export class ProtocolError extends SigcastError {}

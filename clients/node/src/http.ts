@@ -4,7 +4,7 @@ import { request as requestPlain, type IncomingHttpHeaders, type IncomingMessage
 import { request as requestTls } from "node:https";
 import {
   AuthenticationError,
-  ConnectionError,
+  ConnectionLost,
   describe,
   ProtocolError,
   RefusedError,
@@ -87,7 +87,7 @@ export class Endpoint {
 
 function lost(error: unknown): SigcastError {
   if (error instanceof SigcastError) return error;
-  return new ConnectionError(describe(error), { cause: error });
+  return new ConnectionLost(describe(error), { cause: error });
 }
 
 /** An answer, of which the head has come. */

@@ -5,7 +5,7 @@ export { Client, type ClientOptions, type Verification } from "./client.js";
 export { type DigestState, RollingDigest } from "./digest.js";
 export {
   AuthenticationError,
-  ConnectionError,
+  ConnectionLost,
   FatalError,
   ProtocolError,
   RefusedError,

@@ -93,11 +93,14 @@ export class Log {
   }
 }
 
-/** Reads JSON that a server of this protocol has written. */
+/** Reads JSON that a server of this protocol has written: an object. */
 export function json<T>(text: string): T {
+  let value: unknown;
   try {
-    return JSON.parse(text) as T;
+    value = JSON.parse(text);
   } catch (error) {
     throw new ProtocolError(`no JSON: ${text.slice(0, 60)}`, { cause: error });
   }
+  if (typeof value !== "object" || value === null) throw new ProtocolError(`no object: ${text.slice(0, 60)}`);
+  return value as T;
 }

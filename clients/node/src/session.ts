@@ -120,7 +120,7 @@ export class Session {
   async *#signal(frame: Frame): AsyncGenerator<SignalEvent, void, void> {
     const { progress, filtered } = this.#options;
     const signal = json<Signal>(frame.data);
-    if (typeof signal?.id !== "string") throw new ProtocolError("a signal without an id");
+    if (typeof signal.id !== "string") throw new ProtocolError("a signal without an id");
     const event: SignalEvent = { place: frame.id || null, event: frame.event as EventName, channel: "stream", signal, raw: frame.data };
     this.#matched += 1;
     const [here, at] = [progress.place, parsePlace(frame.id)];
