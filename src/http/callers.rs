@@ -121,7 +121,11 @@ async fn look_up(db: Db, hashes: Vec<KeyHash>) -> Vec<StoreResult<Option<InUse>>
 impl Callers {
     /// Who holds a key, if anybody does; whether the key counts now is for the holder to say. From here on, the key is in use.
     pub async fn find(&self, key: &KeyText) -> StoreResult<Option<Known>> {
-        let hash = key.hash();
+        self.find_by(key.hash()).await
+    }
+
+    /// The same by the key's digest: of who has shown the key before.
+    pub async fn find_by(&self, hash: KeyHash) -> StoreResult<Option<Known>> {
         // before the read: what changes after it makes the generation another one
         let generation = self.generation.load(Ordering::Acquire);
         let known = self.by_hash.get(&hash).map(|entry| entry.value().clone());

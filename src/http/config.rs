@@ -32,6 +32,16 @@ pub struct Config {
     pub drain_seconds: u64,
     /// Seconds for which a stream ticket may be spent.
     pub ticket_seconds: u64,
+    /// Whether there are pages for people beside the API.
+    pub pages: bool,
+    /// Hours after which who is signed in to the pages has to sign in again.
+    pub session_hours: u32,
+    /// Whether who is not signed in sees signals in the pages.
+    pub public_signals: bool,
+    /// Minutes that these signals are old at least.
+    pub public_after_minutes: u32,
+    /// Streams that pages show at once to who is signed in by one key, beside the key's own.
+    pub views_per_key: u8,
 }
 
 /// Bytes of a request's head.

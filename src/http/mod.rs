@@ -22,6 +22,8 @@ pub mod error;
 
 pub mod reply;
 
+pub mod assets;
+
 pub mod batch;
 
 pub mod caller;
@@ -35,6 +37,8 @@ pub mod pages;
 
 pub mod data;
 
+pub mod stretches;
+
 pub mod state;
 
 pub mod access;
@@ -42,6 +46,8 @@ pub mod access;
 pub mod limits;
 
 pub mod call;
+
+pub mod reads;
 
 pub mod schema;
 
@@ -58,6 +64,8 @@ mod stream_start;
 pub mod stream;
 
 pub mod signals;
+
+pub mod digest;
 
 pub mod deliveries;
 
@@ -104,6 +112,8 @@ pub mod webhooks;
 pub mod openapi;
 
 pub mod docs;
+
+pub mod site;
 
 pub mod router;
 

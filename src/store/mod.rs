@@ -31,6 +31,8 @@ pub mod accounts;
 
 pub mod tickets;
 
+pub mod sessions;
+
 pub mod hooks;
 
 pub mod hook_takings;

@@ -1,0 +1,17 @@
+//! Pages for people, over what the API answers and what owners may do: names its files.
+
+pub mod files;
+
+pub mod visit;
+
+pub mod frame;
+
+pub mod figures;
+
+pub mod problem;
+
+pub mod reader;
+
+pub mod session;
+
+pub mod home;
