@@ -19,6 +19,8 @@ mod access;
 mod bad_input;
 mod bench;
 mod channels;
+mod client_libraries;
+mod client_readmes;
 mod clients;
 mod crash;
 mod cut;

@@ -124,12 +124,17 @@ export class Client implements AsyncIterable<SignalEvent> {
     }
   }
 
-  /** Asks the server for the digest of what was handled here, and compares. */
-  async verify(): Promise<Verification> {
+  /**
+   * Asks the server for the digest of what was handled here, and compares. `restart`: where it matches, and nothing was handled meanwhile, the
+   * next digest begins with the next signal, so that it does not reach back behind what the server keeps.
+   */
+  async verify({ restart = false } = {}): Promise<Verification> {
     const ours = this.digest;
     if (!ours) throw new SigcastError("nothing was handled yet that could be verified");
     const theirs = await this.log.digest(ours.from, ours.to);
-    return { matches: theirs.count === ours.count && theirs.digest === ours.digest, ours, theirs };
+    const matches = theirs.count === ours.count && theirs.digest === ours.digest;
+    if (matches && restart && this.digest?.to === ours.to) this.#progress.digest.clear();
+    return { matches, ours, theirs };
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<SignalEvent, void, void> {

@@ -295,6 +295,8 @@ test("a digest goes on over a restart, and is held against the server's", async 
   await listening;
   const { matches, theirs } = await third.verify();
   assert.ok(matches && theirs.from === "e-1" && theirs.to === "e-3");
+  await third.verify({ restart: true });
+  assert.equal(third.digest, null);
 });
 
 test("closing wakes whoever waits", async (t) => {

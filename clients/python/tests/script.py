@@ -163,9 +163,8 @@ class Driven:
 
         asyncio.run(run())
 
-    def ask(self, name, *arguments):
-        target = self.client.log if hasattr(self.client.log, name) else self.client
-        result = getattr(target, name)(*arguments)
+    def ask(self, name, **arguments):
+        result = getattr(self.client, name)(**arguments)
         return asyncio.run(result) if asyncio.iscoroutine(result) else result
 
 

@@ -316,6 +316,8 @@ class Streams(unittest.TestCase):
             self.assertEqual(second.drain()[0], [2, 3])
             checked = second.ask("verify")
             self.assertEqual((checked.matches, checked.theirs["from"], checked.theirs["to"], checked.ours.count), (True, "e-1", "e-3", 3))
+            second.ask("verify", restart=True)
+            self.assertIsNone(second.client.digest)
             # under another filter, it is no part of that digest
             third = Driven(kind, server.url, state=store, filter=Filter(market="crypto"))
             third.drain()

@@ -138,9 +138,13 @@ class AsyncClient:
             # here rather than with the next one: a client that is closed while it handles has still handled this one
             await self.ack()
 
-    async def verify(self) -> Verification:
-        """Asks the server for the digest of what was handled here, and compares."""
-        return await self._run(self._core.verify())
+    async def verify(self, *, restart: bool = False) -> Verification:
+        """Asks the server for the digest of what was handled here, and compares.
+
+        `restart`: where it matches, and nothing was handled meanwhile, the next digest begins with the next signal, so that it does not reach
+        back behind what the server keeps.
+        """
+        return await self._run(self._core.verify(restart))
 
     def __aiter__(self) -> AsyncIterator[SignalEvent]:
         before, self._reading = self._reading, self._events(self._reading)

@@ -156,9 +156,13 @@ class Client:
             # here rather than with the next one: a client that is closed while it handles has still handled this one
             self.ack()
 
-    def verify(self) -> Verification:
-        """Asks the server for the digest of what was handled here, and compares."""
-        return self._run(self._core.verify())
+    def verify(self, *, restart: bool = False) -> Verification:
+        """Asks the server for the digest of what was handled here, and compares.
+
+        `restart`: where it matches, and nothing was handled meanwhile, the next digest begins with the next signal, so that it does not reach
+        back behind what the server keeps.
+        """
+        return self._run(self._core.verify(restart))
 
     def __iter__(self) -> Iterator[SignalEvent]:
         if self._reading is not None:

@@ -114,13 +114,16 @@ class Core:
             yield from self.notice(Waiting(seconds))
             yield Sleep(seconds)
 
-    def verify(self) -> Flow[Verification]:
+    def verify(self, restart: bool) -> Flow[Verification]:
         """Asks the server for the digest of what was handled here, and compares."""
         ours = self.progress.digest.state
         if ours is None:
             raise SigcastError("nothing was handled yet that could be verified")
         theirs = yield from self.flows.digest(ours.from_, ours.to)
-        return Verification(theirs["count"] == ours.count and theirs["digest"] == ours.digest, ours, theirs)
+        matches = theirs["count"] == ours.count and theirs["digest"] == ours.digest
+        if matches and restart and self.progress.digest.state == ours:
+            self.progress.digest.clear()
+        return Verification(matches, ours, theirs)
 
     def acknowledge(self) -> Flow[None]:
         """The signal in hand was handled."""
