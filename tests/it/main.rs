@@ -20,6 +20,8 @@ mod bad_input;
 mod bench;
 mod browser;
 mod channels;
+mod client_libraries;
+mod client_readmes;
 mod clients;
 mod crash;
 mod cut;
