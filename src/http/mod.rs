@@ -107,6 +107,8 @@ pub mod openapi;
 
 pub mod docs;
 
+pub mod mcp;
+
 pub mod router;
 
 pub mod door;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -19,9 +20,15 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, deliveries, docs, error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview, reads::Reads, search, signals,
-    state::State, stream, stream_start, usage, webhooks, winning,
+    account, admin, audits, backtests, companies, declarations, deliveries, docs,
+    error::ApiError,
+    guard, insiders, intake, limits,
+    mcp::{endpoint::Endpoint, head},
+    net_flow, ops, overview,
+    reads::Reads,
+    search, signals,
+    state::State,
+    stream, stream_start, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -65,11 +72,17 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
+    let models = Arc::new(Endpoint::new(state.clone(), reads(state.clone())));
+    let ask = async move |request: Request| models.answer(request).await;
+    let models = Router::new()
+        .route(guard::MCP, post(ask))
+        .method_not_allowed_fallback(method_not_allowed);
     let compressed = log
         .merge(data)
         .merge(hooks)
         .merge(channels)
         .merge(description)
+        .merge(models)
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
@@ -200,6 +213,10 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             // what stream clients written on fetch send
             stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
+            // what clients of MCP say of each message
+            head::VERSION,
+            head::METHOD,
+            head::NAME,
         ])
         .expose_headers([
             header::ETAG,

@@ -47,6 +47,8 @@ mod listen;
 mod listening;
 mod logs;
 mod manager;
+mod mcp;
+mod mcp_clients;
 mod metrics;
 mod on_http2;
 mod on_postgres;

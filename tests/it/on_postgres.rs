@@ -46,6 +46,8 @@ mod insider_view;
 mod intake;
 #[path = "leases.rs"]
 mod leases;
+#[path = "mcp.rs"]
+mod mcp;
 #[path = "nodes.rs"]
 mod nodes;
 #[path = "quota.rs"]
