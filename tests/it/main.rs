@@ -49,6 +49,8 @@ mod logs;
 mod manager;
 mod mcp;
 mod mcp_clients;
+mod mcp_guard;
+mod mcp_wire;
 mod metrics;
 mod on_http2;
 mod on_postgres;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     clients::{once_for, python_with, scratch, skip, succeed},
-    mcp::{Asked, GREETING, PLAIN, timeless, without_usage},
+    mcp::{Asked, GREETING, PLAIN, result, timeless, without_usage},
     server::{Key, Server},
 };
 
@@ -301,5 +301,41 @@ fn the_packages_of_npm_and_pypi_say_why_they_are_refused() {
             message.contains("rate_limited: The plan's 1 requests a day"),
             "{client:?} {revision}: {said}"
         );
+    }
+}
+
+#[test]
+fn the_page_says_how_to_ask_and_what_there_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/mcp.md")).unwrap();
+    let block = |kind: &str| {
+        let (_, after) = page.split_once(&format!("```{kind}\n")).expect(kind);
+        after.split_once("```").expect("an end").0.to_owned()
+    };
+    let settings: Value = serde_json::from_str(&block("json")).unwrap();
+    let entry = &settings["mcpServers"]["sigcast"];
+    assert!(
+        entry["url"]
+            .as_str()
+            .is_some_and(|url| url.ends_with("/mcp")),
+        "{settings}"
+    );
+    assert_eq!(entry["headers"]["Authorization"], "Bearer ${SIGCAST_KEY}");
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut shell = Command::new("bash");
+    shell
+        .args(["-euo", "pipefail", "-c", &block("sh")])
+        .env("SIGCAST_URL", server.url())
+        .env("SIGCAST_KEY", &key.text);
+    let output = succeed(&mut shell).unwrap_or_else(|why| panic!("{why}"));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let markets = said["result"]["structuredContent"]["items"].as_array();
+    assert!(markets.is_some_and(|markets| markets.len() > 5), "{said}");
+    // each tool has its row
+    let tools = result(&server, &key, "tools/list", &json!({}));
+    for tool in tools["tools"].as_array().unwrap() {
+        let row = format!("\n| `{}` | ", tool["name"].as_str().unwrap());
+        assert!(page.contains(&row), "{row}");
     }
 }

@@ -48,6 +48,8 @@ mod intake;
 mod leases;
 #[path = "mcp.rs"]
 mod mcp;
+#[path = "mcp_guard.rs"]
+mod mcp_guard;
 #[path = "nodes.rs"]
 mod nodes;
 #[path = "quota.rs"]

@@ -287,7 +287,11 @@ mod tests {
             }
             let output = tool.output_schema.as_ref().unwrap();
             assert_eq!(output["type"], "object", "{name}");
-            assert!(output.len() > 1, "{name}: {output:?}");
+            // a signal is whatever was published
+            assert!(
+                output.len() > 1 || name == "get_signal",
+                "{name}: {output:?}"
+            );
             assert_eq!(find(name).map(|offer| offer.entry.name), Some(name));
         }
         assert!(find("delete_everything").is_none());
