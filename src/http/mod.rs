@@ -115,6 +115,8 @@ pub mod docs;
 
 pub mod site;
 
+pub mod mcp;
+
 pub mod router;
 
 pub mod door;

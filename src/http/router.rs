@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -21,7 +22,9 @@ use tower_http::{
 use super::{
     account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
     error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview,
+    guard, insiders, intake, limits,
+    mcp::{endpoint::Endpoint, head},
+    net_flow, ops, overview,
     reads::Reads,
     search, signals,
     site::{files, home, session, visit::Site},
@@ -71,11 +74,17 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
     let pages = pages(state.clone());
+    let models = Arc::new(Endpoint::new(state.clone(), reads(state.clone())));
+    let ask = async move |request: Request| models.answer(request).await;
+    let models = Router::new()
+        .route(guard::MCP, post(ask))
+        .method_not_allowed_fallback(method_not_allowed);
     let compressed = log
         .merge(data)
         .merge(hooks)
         .merge(channels)
         .merge(description)
+        .merge(models)
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
@@ -225,6 +234,10 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             // what stream clients written on fetch send
             stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
+            // what clients of MCP say of each message
+            head::VERSION,
+            head::METHOD,
+            head::NAME,
         ])
         .expose_headers([
             header::ETAG,
