@@ -8,6 +8,10 @@ pub mod frame;
 
 pub mod figures;
 
+pub mod cells;
+
+pub mod factors;
+
 pub mod problem;
 
 pub mod reader;
