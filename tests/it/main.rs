@@ -53,6 +53,7 @@ mod on_postgres;
 mod on_tls;
 mod one_by_one;
 mod openapi;
+mod pages_data;
 mod quota;
 mod real_clients;
 mod receiver_manners;

@@ -18,4 +18,30 @@ pub mod reader;
 
 pub mod session;
 
+pub mod asked;
+
+pub mod curl;
+
+pub mod filters;
+
+pub mod intervals;
+
+pub mod filings;
+
+pub mod ways;
+
+pub mod search;
+
+pub mod screener;
+
+pub mod flow;
+
+pub mod closes;
+
+pub mod company;
+
+pub mod insider;
+
+pub mod declaration;
+
 pub mod home;
