@@ -37,6 +37,8 @@ pub mod pages;
 
 pub mod data;
 
+pub mod stretches;
+
 pub mod state;
 
 pub mod access;
@@ -62,6 +64,8 @@ mod stream_start;
 pub mod stream;
 
 pub mod signals;
+
+pub mod digest;
 
 pub mod deliveries;
 

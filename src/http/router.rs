@@ -19,7 +19,7 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, deliveries, docs,
+    account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
     error::ApiError,
     guard, insiders, intake, limits, net_flow, ops, overview,
     reads::Reads,
@@ -124,6 +124,7 @@ fn pages(state: Arc<State>) -> Router {
 fn log() -> Router<Arc<State>> {
     Router::new()
         .route("/api/signals", get(signals::list))
+        .route("/api/signals/digest", get(digest::digest))
         .route("/api/signals/{id}", get(signals::one))
         .method_not_allowed_fallback(method_not_allowed)
 }

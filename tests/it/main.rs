@@ -24,6 +24,7 @@ mod crash;
 mod cut;
 mod deliveries;
 mod deploy;
+mod digests;
 mod disk_full;
 mod doctor;
 mod drain;

@@ -36,6 +36,8 @@ mod access;
 mod crash;
 #[path = "deliveries.rs"]
 mod deliveries;
+#[path = "digests.rs"]
+mod digests;
 #[path = "filings.rs"]
 mod filings;
 #[path = "insider_api.rs"]
