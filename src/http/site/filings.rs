@@ -101,6 +101,7 @@ impl Filings<'_> {
     fn heads(&self) -> Markup {
         html! {
             (self.head("Published, UTC", Some("pubDate"), false))
+            @if self.with_records { th scope="col" { "Record of its kind" } }
             th scope="col" { "Traded" }
             @if self.of != Of::Company { th scope="col" { "Company" } }
             @if self.of != Of::Insider { th scope="col" { "Insider" } }
@@ -110,7 +111,6 @@ impl Filings<'_> {
             (self.head("Amount", Some("amount"), true))
             (self.head("Score", Some("signalScore"), false))
             th scope="col" { "Marks" }
-            @if self.with_records { th scope="col" { "Record of its kind" } }
         }
     }
 
@@ -152,16 +152,16 @@ impl Filings<'_> {
         html! {
             tr {
                 th scope="row" { a href=(cells::declaration_path(id)) title=(id) { (cells::published(row)) } }
+                @if self.with_records { td.wide { (record(&row["strategy"])) } }
                 td.day { (or_unknown(text(row, "/transactionDate"))) }
-                @if self.of != Of::Company { td { (company(row)) } }
-                @if self.of != Of::Insider { td { (insider(row)) } }
+                @if self.of != Of::Company { td.name { (company(row)) } }
+                @if self.of != Of::Insider { td.name { (insider(row)) } }
                 td { (cells::dealing(row)) }
                 td.number { (cells::decimal(number(row, "/transaction/volume"), 0)) }
                 td.number { (cells::decimal(number(row, "/transaction/unitPrice"), 2)) }
                 td.number { (cells::amount(number(row, "/transaction/amount"), currency)) }
                 td.score { (cells::score(&row["signal"])) }
                 td { (cells::marks(row)) }
-                @if self.with_records { td { (record(&row["strategy"])) } }
             }
         }
     }
