@@ -27,7 +27,10 @@ use super::{
     net_flow, ops, overview,
     reads::Reads,
     search, signals,
-    site::{files, home, session, visit::Site},
+    site::{
+        company, declaration, files, home, insider, screener, search as site_search, session,
+        visit::Site,
+    },
     state::State,
     stream, stream_start, usage, webhooks, winning,
 };
@@ -108,6 +111,16 @@ fn pages(state: Arc<State>) -> Router {
     Router::new()
         .route("/", get(home::home))
         .route("/account", get(home::account))
+        .route("/screener", get(screener::all))
+        .route("/screener/all.csv", get(screener::all_file))
+        .route("/screener/top", get(screener::top))
+        .route("/screener/top.csv", get(screener::top_file))
+        .route("/screener/winning", get(screener::winning))
+        .route("/screener/winning.csv", get(screener::winning_file))
+        .route("/screener/search", get(site_search::page))
+        .route("/companies/{slug}", get(company::page))
+        .route("/insiders/{slug}", get(insider::page))
+        .route("/declarations/{amfId}", get(declaration::page))
         .route("/account/sign-in", post(session::sign_in))
         .route("/account/sign-out", post(session::sign_out))
         .layer(compression())

@@ -61,6 +61,8 @@ mod on_postgres;
 mod on_tls;
 mod one_by_one;
 mod openapi;
+mod pages_data;
+mod pages_data_browser;
 mod quota;
 mod real_clients;
 mod receiver_manners;
