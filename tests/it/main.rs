@@ -21,6 +21,7 @@ mod bench;
 mod channels;
 mod client_libraries;
 mod client_readmes;
+mod client_types;
 mod clients;
 mod crash;
 mod cut;
