@@ -16,7 +16,7 @@ use super::{
     wire::PATIENCE,
 };
 
-const QUICK: [(&str, &str); 3] = [
+pub const QUICK: [(&str, &str); 3] = [
     ("SIGCAST_HTTP__DRAIN_SECONDS", "1"),
     ("SIGCAST_STREAM__PING_SECONDS", "1"),
     ("SIGCAST_STREAM__PING_SPREAD_SECONDS", "0"),

@@ -22,6 +22,7 @@ mod browser;
 mod channels;
 mod client_libraries;
 mod client_readmes;
+mod client_types;
 mod clients;
 mod crash;
 mod cut;

@@ -297,6 +297,10 @@ test("a digest goes on over a restart, and is held against the server's", async 
   assert.ok(matches && theirs.from === "e-1" && theirs.to === "e-3");
   await third.verify({ restart: true });
   assert.equal(third.digest, null);
+  // under another filter, what was handled is no part of that digest
+  const filtered = client(server.url, { state: store, filter: { market: "crypto" } }).client;
+  await drain(filtered);
+  assert.deepEqual([filtered.position, filtered.digest], ["e-3", null]);
 });
 
 test("closing wakes whoever waits", async (t) => {

@@ -53,10 +53,6 @@ def make(kind):
     )
 
 
-def told(checked):
-    return f"verified {str(checked.matches).lower()} {checked.ours.count}"
-
-
 def receiver(client):
     return sigcast.WebhookReceiver(
         options["secret"],
@@ -88,51 +84,46 @@ def serve(receive):
     say("receives at", f"127.0.0.1:{server.server_port}")
 
 
-def obey(client):
-    for line in sys.stdin:
-        try:
-            if line == "close\n":
-                client.close()
-            elif line == "position\n":
-                say("position", client.position)
-            elif line == "verify\n":
-                say(told(client.verify()))
-        except Exception as error:
-            say("verified", type(error).__name__, error)
+def obey(client, verify, close):
+    """Does what it is told, on a thread of its own: nobody waits for the end of orders."""
+
+    def orders():
+        for line in sys.stdin:
+            try:
+                if line == "close\n":
+                    close()
+                elif line == "position\n":
+                    say("position", client.position)
+                elif line == "verify\n":
+                    checked = verify()
+                    say("verified", str(checked.matches).lower(), checked.ours.count)
+            except Exception as error:
+                say("verified", type(error).__name__, error)
+
+    threading.Thread(target=orders, daemon=True).start()
 
 
 def run():
     client = make(sigcast.Client)
     if "secret" in options:
         serve(receiver(client).receive)
-    threading.Thread(target=obey, args=(client,), daemon=True).start()
+    obey(client, client.verify, client.close)
     client.run(handle)
     return client
-
-
-async def obey_async(client):
-    loop = asyncio.get_running_loop()
-    while line := await loop.run_in_executor(None, sys.stdin.readline):
-        try:
-            if line == "close\n":
-                client.close()
-            elif line == "position\n":
-                say("position", client.position)
-            elif line == "verify\n":
-                say(told(await client.verify()))
-        except Exception as error:
-            say("verified", type(error).__name__, error)
 
 
 async def run_async():
     client = make(sigcast.AsyncClient)
     loop = asyncio.get_running_loop()
+
+    def there(coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+
     if "secret" in options:
         receive = receiver(client).receive_async
-        serve(lambda headers, body: asyncio.run_coroutine_threadsafe(receive(headers, body), loop).result())
-    orders = asyncio.create_task(obey_async(client))
+        serve(lambda headers, body: there(receive(headers, body)))
+    obey(client, lambda: there(client.verify()), lambda: loop.call_soon_threadsafe(client.close))
     await client.run(handle)
-    orders.cancel()
     return client
 
 
