@@ -24,7 +24,7 @@ use super::{
     guard, insiders, intake, limits, net_flow, ops, overview,
     reads::Reads,
     search, signals,
-    site::{files, home, session, visit::Site},
+    site::{account as site_account, files, home, key_acts, session, visit::Site},
     state::State,
     stream, stream_start, usage, webhooks, winning,
 };
@@ -98,9 +98,21 @@ fn pages(state: Arc<State>) -> Router {
     let reads = reads(state.clone());
     Router::new()
         .route("/", get(home::home))
-        .route("/account", get(home::account))
+        .route("/account", get(site_account::page))
         .route("/account/sign-in", post(session::sign_in))
         .route("/account/sign-out", post(session::sign_out))
+        .route(
+            "/account/sign-out-everywhere",
+            post(site_account::sign_out_everywhere),
+        )
+        .route("/account/keys", post(key_acts::create))
+        .route("/account/keys/{id}/rotate", post(key_acts::rotate))
+        .route("/account/keys/{id}/revoke", post(key_acts::revoke))
+        .route("/account/streams", get(site_account::connected))
+        .route(
+            "/account/streams/{connection}/close",
+            post(site_account::close),
+        )
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(method_not_allowed)

@@ -15,3 +15,13 @@ pub mod reader;
 pub mod session;
 
 pub mod home;
+
+pub mod act;
+
+pub mod account_usage;
+
+pub mod account_keys;
+
+pub mod account;
+
+pub mod key_acts;

@@ -54,7 +54,12 @@ fn sign_in(visit: &Visit) -> Response {
     let start = "/account?".to_owned();
     let behind = start.len();
     let mut path = url::form_urlencoded::Serializer::for_suffix(start, behind);
-    frame::lead_to(&path.append_pair("next", visit.here()).finish())
+    let path = path.append_pair("next", &visit.page()).finish();
+    match visit.wants_part() {
+        // the whole page goes there, not the part alone
+        true => frame::redirect(&path),
+        false => frame::lead_to(&path),
+    }
 }
 
 /// The refusal, readable; its status and its fields stay.
