@@ -29,6 +29,9 @@ pub async fn run(state: Arc<State>, retention_days: i64, attempt_days: i64, life
             let before = ago(retention_days);
             prune("the log", || state.db.prune_log(before, BATCH)).await;
         }
+        let before = ago(USAGE_DAYS).utc_day();
+        let forget = || state.db.forget_usage_days(before, BATCH as i64);
+        prune("keys' requests by the day", forget).await;
         if attempt_days > 0 {
             let before = ago(attempt_days);
             let forget = || state.db.forget_attempts(before, BATCH as i64);
@@ -37,6 +40,8 @@ pub async fn run(state: Arc<State>, retention_days: i64, attempt_days: i64, life
     }
 }
 
+/// For so long requests are kept by the day; their sums stay.
+const USAGE_DAYS: i64 = 400;
 /// Rows removed in one transaction.
 const BATCH: usize = 500;
 

@@ -18,6 +18,8 @@ pub mod h2;
 
 pub mod connects;
 
+pub mod tries;
+
 pub mod error;
 
 pub mod reply;
@@ -74,6 +76,12 @@ pub mod lines;
 pub mod answer_lines;
 
 pub mod intake;
+
+pub mod accounts;
+
+pub mod keys;
+
+pub mod seats;
 
 pub mod admin;
 

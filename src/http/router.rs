@@ -28,8 +28,8 @@ use super::{
     reads::Reads,
     search, signals,
     site::{
-        company, declaration, files, home, insider, screener, search as site_search, session,
-        visit::Site,
+        account as site_account, company, declaration, files, home, insider, key_acts, screener,
+        search as site_search, session, visit::Site,
     },
     state::State,
     stream, stream_start, usage, webhooks, winning,
@@ -110,7 +110,6 @@ fn pages(state: Arc<State>) -> Router {
     let reads = reads(state.clone());
     Router::new()
         .route("/", get(home::home))
-        .route("/account", get(home::account))
         .route("/screener", get(screener::all))
         .route("/screener/all.csv", get(screener::all_file))
         .route("/screener/top", get(screener::top))
@@ -121,8 +120,21 @@ fn pages(state: Arc<State>) -> Router {
         .route("/companies/{slug}", get(company::page))
         .route("/insiders/{slug}", get(insider::page))
         .route("/declarations/{amfId}", get(declaration::page))
+        .route("/account", get(site_account::page))
         .route("/account/sign-in", post(session::sign_in))
         .route("/account/sign-out", post(session::sign_out))
+        .route(
+            "/account/sign-out-everywhere",
+            post(site_account::sign_out_everywhere),
+        )
+        .route("/account/keys", post(key_acts::create))
+        .route("/account/keys/{id}/rotate", post(key_acts::rotate))
+        .route("/account/keys/{id}/revoke", post(key_acts::revoke))
+        .route("/account/streams", get(site_account::connected))
+        .route(
+            "/account/streams/{connection}/close",
+            post(site_account::close),
+        )
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(method_not_allowed)

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics, stretches::Stretches,
+    metrics::Metrics, stretches::Stretches, tries::Tries,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -19,6 +19,7 @@ use crate::{
     model::{
         account::Plans,
         delivery::Kept,
+        key::KeyHash,
         log::{LogHead, LogUnavailable},
         random::Random,
         time::Clock,
@@ -42,6 +43,12 @@ impl AdminToken {
     #[must_use]
     pub fn is(&self, offered: &str) -> bool {
         *self == AdminToken::new(offered)
+    }
+
+    /// As who holds what it opened: another token is another one.
+    #[must_use]
+    pub fn holder(&self) -> KeyHash {
+        KeyHash(self.0)
     }
 }
 
@@ -94,6 +101,8 @@ pub struct State {
     pub callers: Callers,
     /// How often each key opens its stream.
     pub connects: Connects,
+    /// Tries at signing in to the pages.
+    pub tries: Tries,
     looks: Batch<(), Result<Look, LogUnavailable>>,
     /// How many openings of streams ask the database for what is theirs alone, at once.
     pub openings: Semaphore,
@@ -148,6 +157,7 @@ impl State {
         Arc::new(State {
             looks,
             connects: Connects::new(config.connects_per_minute),
+            tries: Tries::default(),
             openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),

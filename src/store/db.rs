@@ -204,7 +204,8 @@ impl Db {
     }
 
     /// Which node this process is among those that share the database; `None` where it has joined none.
-    pub(crate) fn node(&self) -> Option<&str> {
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
         self.0.node.get().map(AsRef::as_ref)
     }
 

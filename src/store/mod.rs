@@ -21,6 +21,8 @@ pub mod member;
 
 pub mod leases;
 
+pub mod nodes;
+
 mod echo;
 
 pub mod listen;
@@ -28,6 +30,8 @@ pub mod listen;
 pub mod log;
 
 pub mod accounts;
+
+pub mod issue;
 
 pub mod tickets;
 
@@ -46,6 +50,8 @@ pub mod hook_outcomes;
 pub mod stream_writes;
 
 pub mod fact_keys;
+
+pub mod usage_days;
 
 pub mod usage;
 

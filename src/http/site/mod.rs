@@ -45,3 +45,13 @@ pub mod insider;
 pub mod declaration;
 
 pub mod home;
+
+pub mod act;
+
+pub mod account_usage;
+
+pub mod account_keys;
+
+pub mod account;
+
+pub mod key_acts;
