@@ -43,6 +43,8 @@ pub mod limits;
 
 pub mod call;
 
+pub mod reads;
+
 pub mod schema;
 
 pub mod csv;

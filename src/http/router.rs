@@ -20,8 +20,8 @@ use tower_http::{
 
 use super::{
     account, admin, audits, backtests, companies, declarations, deliveries, docs, error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview, search, signals, state::State,
-    stream, stream_start, usage, webhooks, winning,
+    guard, insiders, intake, limits, net_flow, ops, overview, reads::Reads, search, signals,
+    state::State, stream, stream_start, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -30,42 +30,10 @@ const COMPRESS_ABOVE_BYTES: u64 = 512;
 /// The main listener, within [`super::door`].
 pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::signals);
-    let log = Router::new()
-        .route("/api/signals", get(signals::list))
-        .route("/api/signals/{id}", get(signals::one))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(guarded);
+    let log = log().layer(guarded);
     let guarded = middleware::from_fn_with_state(state.clone(), guard::insiders);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
-    let data = Router::new()
-        .route("/api/v1/me", get(account::me))
-        .route("/api/v1/health", get(ops::health))
-        .route("/api/v1/stats", get(overview::stats))
-        .route("/api/v1/markets", get(overview::markets))
-        .route("/api/v1/search", get(search::search))
-        .route("/api/v1/companies", get(companies::list))
-        .route("/api/v1/companies/{slug}", get(companies::one))
-        .route(
-            "/api/v1/companies/{slug}/declarations",
-            get(declarations::of_company),
-        )
-        .route("/api/v1/companies/{slug}/net-flow", get(net_flow::flow))
-        .route("/api/v1/insiders", get(insiders::list))
-        .route("/api/v1/insiders/{slug}", get(insiders::one))
-        .route(
-            "/api/v1/insiders/{slug}/declarations",
-            get(declarations::of_insider),
-        )
-        .route("/api/v1/declarations", get(declarations::all))
-        .route("/api/v1/declarations/{amfId}", get(declarations::one))
-        .route("/api/v1/declarations/{amfId}/score", get(audits::score))
-        .route("/api/v1/signals", get(declarations::signals))
-        .route("/api/v1/backtest", get(backtests::backtest))
-        .route("/api/v1/strategy/winning", get(winning::winning))
-        .route("/api/v1/{*nothing}", any(not_found))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(fresh.clone())
-        .layer(guarded);
+    let data = data().layer(fresh.clone()).layer(guarded);
     let guarded = middleware::from_fn_with_state(state.clone(), guard::webhooks);
     let hooks = Router::new()
         .route(
@@ -92,11 +60,7 @@ pub fn main(state: Arc<State>) -> Router {
         .layer(guarded);
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
-    let channels = Router::new()
-        .route("/api/v1/deliveries", get(deliveries::list))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(fresh)
-        .layer(guarded);
+    let channels = channels().layer(fresh).layer(guarded);
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
@@ -117,6 +81,59 @@ pub fn main(state: Arc<State>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
+}
+
+/// The signal log.
+fn log() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/signals", get(signals::list))
+        .route("/api/signals/{id}", get(signals::one))
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// Insider data.
+fn data() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/v1/me", get(account::me))
+        .route("/api/v1/health", get(ops::health))
+        .route("/api/v1/stats", get(overview::stats))
+        .route("/api/v1/markets", get(overview::markets))
+        .route("/api/v1/search", get(search::search))
+        .route("/api/v1/companies", get(companies::list))
+        .route("/api/v1/companies/{slug}", get(companies::one))
+        .route(
+            "/api/v1/companies/{slug}/declarations",
+            get(declarations::of_company),
+        )
+        .route("/api/v1/companies/{slug}/net-flow", get(net_flow::flow))
+        .route("/api/v1/insiders", get(insiders::list))
+        .route("/api/v1/insiders/{slug}", get(insiders::one))
+        .route(
+            "/api/v1/insiders/{slug}/declarations",
+            get(declarations::of_insider),
+        )
+        .route("/api/v1/declarations", get(declarations::all))
+        .route("/api/v1/declarations/{amfId}", get(declarations::one))
+        .route("/api/v1/declarations/{amfId}/score", get(audits::score))
+        .route("/api/v1/signals", get(declarations::signals))
+        .route("/api/v1/backtest", get(backtests::backtest))
+        .route("/api/v1/strategy/winning", get(winning::winning))
+        .route("/api/v1/{*nothing}", any(not_found))
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// What is said of both channels.
+fn channels() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/v1/deliveries", get(deliveries::list))
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// Every read of the API, for who has been let in already.
+pub fn reads(state: Arc<State>) -> Reads {
+    let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
+    let routes = data().merge(channels()).layer(fresh).merge(log());
+    Reads::of(routes.with_state(state))
 }
 
 /// The admin listener.
