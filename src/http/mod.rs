@@ -31,6 +31,16 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod limits;
+
+pub mod sandbox_seen;
+
+pub mod sandbox_denied;
+
+pub mod sandbox_captcha;
+
+pub mod sandbox_entrance;
+
 pub mod pages;
 
 pub mod data;
@@ -38,8 +48,6 @@ pub mod data;
 pub mod state;
 
 pub mod access;
-
-pub mod limits;
 
 pub mod call;
 
@@ -98,6 +106,8 @@ pub mod audits;
 pub mod backtests;
 
 pub mod winning;
+
+pub mod sandbox;
 
 pub mod net_flow;
 

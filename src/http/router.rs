@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -20,8 +20,9 @@ use tower_http::{
 
 use super::{
     account, admin, audits, backtests, companies, declarations, deliveries, docs, error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview, reads::Reads, search, signals,
-    state::State, stream, stream_start, usage, webhooks, winning,
+    guard, insiders, intake, limits, net_flow, ops, overview, reads::Reads, sandbox,
+    sandbox_entrance, search, signals, state::State, stream, stream_start, usage, webhooks,
+    winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -61,6 +62,11 @@ pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
     let channels = channels().layer(fresh).layer(guarded);
+    let sandbox = Router::new()
+        .route("/api/v1/sandbox/challenge", post(sandbox::challenge))
+        .route("/api/v1/sandbox/{*path}", get(sandbox::read))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(reads(state.clone())));
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
@@ -69,6 +75,7 @@ pub fn main(state: Arc<State>) -> Router {
         .merge(data)
         .merge(hooks)
         .merge(channels)
+        .merge(sandbox)
         .merge(description)
         .layer(compression());
     Router::new()
@@ -200,6 +207,9 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             // what stream clients written on fetch send
             stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
+            sandbox_entrance::POW_CHALLENGE,
+            sandbox_entrance::POW_SOLUTION,
+            sandbox_entrance::CAPTCHA,
         ])
         .expose_headers([
             header::ETAG,

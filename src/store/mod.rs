@@ -31,6 +31,8 @@ pub mod accounts;
 
 pub mod tickets;
 
+pub mod sandbox;
+
 pub mod hooks;
 
 pub mod hook_takings;

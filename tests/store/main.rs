@@ -21,5 +21,6 @@ mod log;
 mod postgres;
 mod prune;
 mod publish_sql;
+mod sandbox;
 mod tickets;
 mod usage;
