@@ -129,6 +129,19 @@ mod tests {
     }
 
     #[test]
+    fn the_list_that_is_shipped_holds_documentation_alone() {
+        let list = include_str!("../../deploy/deny-networks.example.txt");
+        let documentation = [
+            "192.0.2.0/24",
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "2001:db8::/32",
+        ];
+        let documentation = documentation.map(|network| network.parse().unwrap());
+        assert_eq!(Networks::parse(list), Ok(Networks::of(documentation)));
+    }
+
+    #[test]
     fn the_first_line_that_is_none_is_named() {
         for (list, line) in [
             ("10.0.0.0/8\n# x\n10.0.0.1/8\nnonsense", 3),
