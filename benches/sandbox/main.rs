@@ -4,8 +4,10 @@
 
 #![expect(
     clippy::print_stdout,
+    clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a bench prints its figures, and is ended by what it cannot do"
+    unused_imports,
+    reason = "a bench prints its figures, is ended by what it cannot do, and needs no more of the harness than a part"
 )]
 
 #[path = "../../tests/harness/mod.rs"]

@@ -32,6 +32,11 @@ pub async fn run(state: Arc<State>, retention_days: i64, attempt_days: i64, life
         let oldest_salt = sandbox::oldest_salt(now);
         let forget = || state.db.forget_sandbox(now, oldest_salt, BATCH as i64);
         prune("calls without a key", forget).await;
+        if let Some(entrance) = &state.sandbox
+            && let Err(error) = entrance.count_all().await
+        {
+            tracing::warn!(%error, "calls without a key could not be counted; trying again in a minute");
+        }
         if attempt_days > 0 {
             let before = ago(attempt_days);
             let forget = || state.db.forget_attempts(before, BATCH as i64);

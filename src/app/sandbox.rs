@@ -53,6 +53,7 @@ pub async fn open(
     let (db, clock, random) = (db.clone(), clock.clone(), random.clone());
     let entrance = Entrance::new(rules.clone(), &secret, verifier, db, clock, random);
     entrance.denied.look();
+    entrance.count_all().await?;
     Ok(Some(Arc::new(entrance)))
 }
 

@@ -231,6 +231,11 @@ impl ApiError {
         .retry_after(2)
     }
 
+    /// 503 for something of which there is too much now, where a connection is none of it.
+    pub fn overloaded_with(message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).retry_after(60)
+    }
+
     /// 503 for what the operator or another service stands in the way of.
     pub fn closed(message: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, Self::UNAVAILABLE, message).retry_after(5)

@@ -41,6 +41,9 @@ pub mod sandbox_captcha;
 
 pub mod sandbox_entrance;
 
+#[cfg(test)]
+mod sandbox_entrance_test;
+
 pub mod pages;
 
 pub mod data;

@@ -20,7 +20,7 @@ use super::{
     reads::{Question, Reads},
     reply,
     sandbox_entrance::{Admitted, Entrance, Refused},
-    schema::Answer,
+    schema::{Answer, ErrorBody},
     state::State,
 };
 use crate::{
@@ -101,10 +101,10 @@ pub struct NewChallenge {
     ),
     responses(
         (status = 200, description = "The answer of the read", body = SandboxRead),
-        (status = 401, description = "A solved challenge is needed, or a key: `sandbox_challenge_required`, `missing_api_key`"),
-        (status = 403, description = "`sandbox_network_denied`; `sandbox_no_export` for a file"),
-        (status = 404, description = "As the read has it, or no such read: `not_found`"),
-        (status = 429, description = "All calls that need no key are made: `sandbox_quota`"),
+        (status = 401, description = "A solved challenge is needed, or a key: `sandbox_challenge_required`, `missing_api_key`", body = ErrorBody),
+        (status = 403, description = "`sandbox_network_denied`; `sandbox_no_export` for a file", body = ErrorBody),
+        (status = 404, description = "As the read has it, or no such read: `not_found`", body = ErrorBody),
+        (status = 429, description = "All calls that need no key are made: `sandbox_quota`", body = ErrorBody),
     ),
 )]
 pub async fn read(
@@ -225,8 +225,8 @@ fn with_told(body: &Bytes, told: &Told<'_>) -> Option<Vec<u8>> {
     post, path = "/api/v1/sandbox/challenge", tag = "sandbox", params(Asked<NoQuery>),
     responses(
         (status = 200, description = "A challenge", body = Answer<NewChallenge>),
-        (status = 403, description = "`sandbox_network_denied`"),
-        (status = 404, description = "The operator answers no calls without a key: `not_found`"),
+        (status = 403, description = "`sandbox_network_denied`", body = ErrorBody),
+        (status = 404, description = "The operator answers no calls without a key: `not_found`", body = ErrorBody),
     ),
 )]
 pub async fn challenge(

@@ -6,7 +6,10 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
@@ -67,6 +70,8 @@ pub struct Entrance {
     pub denied: Denied,
     seen: Arc<Seen>,
     counted: Batch<SandboxAsk, StoreResult<SandboxAnswer>>,
+    /// Calls of all clients that count, about: as they were last counted, and those that were let in here since.
+    kept: AtomicU64,
     captcha: Option<Verifier>,
     db: Db,
     clock: Clock,
@@ -181,6 +186,7 @@ impl Entrance {
             rules,
             seen,
             counted,
+            kept: AtomicU64::new(0),
             captcha,
             db,
             clock,
@@ -198,6 +204,13 @@ impl Entrance {
     #[must_use]
     pub fn remembered(&self) -> usize {
         self.seen.len()
+    }
+
+    /// Counts the calls of all clients, so that it is known when there are too many. To be done now and then.
+    pub async fn count_all(&self) -> StoreResult<()> {
+        let kept = self.db.kept_sandbox_calls().await?;
+        self.kept.store(kept, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Refuses networks that are denied.
@@ -329,7 +342,6 @@ impl Entrance {
                 })
             }
         }
-        .inspect_err(|_| tracing::debug!(whose = ?guest.whose.first(), "a captcha proved nothing"))
     }
 
     /// Lets a request in, and counts it, or says why not.
@@ -342,6 +354,11 @@ impl Entrance {
         // what costs least comes first: a look, a digest, another service, the database
         if allowed.judge(&known, Shown::Proof, now) == Verdict::UsedUp {
             return Err(used_up(allowed.standing(&known, now), now));
+        }
+        if self.kept.load(Ordering::Relaxed) >= self.rules.most_calls {
+            let message =
+                "Too many calls without a key were made within 24 hours, by all clients together.";
+            return Err(ApiError::overloaded_with(message).into());
         }
         let mut proof = self.proof(guest, headers, now);
         if allowed.judge(&known, Shown::Nothing, now) == Verdict::Unproved {
@@ -364,12 +381,15 @@ impl Entrance {
         }
         let standing = allowed.standing(&answer.calls, answer.at);
         match (answer.verdict, answer.calls.last()) {
-            (Verdict::Passed, Some(at)) => Ok(Admitted {
-                whose,
-                number: u32::try_from(answer.calls.len()).unwrap_or(u32::MAX),
-                at: *at,
-                standing,
-            }),
+            (Verdict::Passed, Some(at)) => {
+                self.kept.fetch_add(1, Ordering::Relaxed);
+                Ok(Admitted {
+                    whose,
+                    number: u32::try_from(answer.calls.len()).unwrap_or(u32::MAX),
+                    at: *at,
+                    standing,
+                })
+            }
             (Verdict::UsedUp, _) => Err(used_up(standing, answer.at)),
             (Verdict::ProofUsed, _) => Err(self.unproved(&Missing::Used, standing)),
             // a proof that expired while it waited

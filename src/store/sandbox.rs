@@ -132,6 +132,14 @@ impl Db {
         Ok(answers)
     }
 
+    /// How many calls are kept.
+    pub async fn kept_sandbox_calls(&self) -> StoreResult<u64> {
+        let count: i64 = query_scalar("select count(*) from sandbox_calls")
+            .fetch_one(self)
+            .await?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
     /// Forgets some of what counts no more: calls that are 24 hours old, proofs that prove nothing; how many. And salts of days before one.
     pub async fn forget_sandbox(&self, now: Time, oldest_salt: i64, most: i64) -> StoreResult<u64> {
         let mut tx = self.begin().await?;

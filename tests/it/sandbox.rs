@@ -370,6 +370,22 @@ fn a_list_that_cannot_be_read_shuts_the_sandbox_and_nothing_else() {
 }
 
 #[test]
+fn all_clients_together_fill_no_disk() {
+    let mut settings = MANY.to_vec();
+    settings.push(("SIGCAST_SANDBOX__MOST_CALLS", "3"));
+    let mut server = Server::with(&settings);
+    let call = |server: &Server, n: u8| Guest::new(server, &format!("192.0.{n}.1")).get("health");
+    for n in 0..3 {
+        call(&server, n).ok_json();
+    }
+    let full = call(&server, 3);
+    full.expect_error(503, "overloaded");
+    assert_eq!(header(&full, "retry-after"), "60");
+    server.restart();
+    call(&server, 4).expect_error(503, "overloaded");
+}
+
+#[test]
 fn an_operator_may_want_no_sandbox() {
     let server = Server::with(&[("SIGCAST_SANDBOX__ENABLED", "false")]);
     let guest = Guest::new(&server, "192.0.2.1");

@@ -208,8 +208,10 @@ async fn all_nodes_have_the_same_secrets(fresh: Fresh) {
     assert_eq!(a.unwrap()[&2], b.unwrap()[&2]);
 }
 
+type Step = (i64, Vec<(u8, bool)>, bool);
+
 /// Steps of time, and who calls with or without a proof after each; a handle that is opened anew now and then.
-fn story() -> impl Strategy<Value = Vec<(i64, Vec<(u8, bool)>, bool)>> {
+fn story() -> impl Strategy<Value = Vec<Step>> {
     let calls = prop::collection::vec((0_u8..3, any::<bool>()), 1..8);
     prop::collection::vec((0_i64..6 * 3_600, calls, prop::bool::weighted(0.1)), 1..30)
 }
