@@ -35,6 +35,19 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod limits;
+
+pub mod sandbox_seen;
+
+pub mod sandbox_denied;
+
+pub mod sandbox_captcha;
+
+pub mod sandbox_entrance;
+
+#[cfg(test)]
+mod sandbox_entrance_test;
+
 pub mod pages;
 
 pub mod data;
@@ -44,8 +57,6 @@ pub mod stretches;
 pub mod state;
 
 pub mod access;
-
-pub mod limits;
 
 pub mod call;
 
@@ -112,6 +123,8 @@ pub mod audits;
 pub mod backtests;
 
 pub mod winning;
+
+pub mod sandbox;
 
 pub mod net_flow;
 

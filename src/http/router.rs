@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
@@ -26,7 +26,7 @@ use super::{
     mcp::{endpoint::Endpoint, head},
     net_flow, ops, overview,
     reads::Reads,
-    search, signals,
+    sandbox, sandbox_entrance, search, signals,
     site::{
         account as site_account, company, declaration, files, home, insider, key_acts, screener,
         search as site_search, session, visit::Site,
@@ -72,6 +72,11 @@ pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
     let channels = channels().layer(fresh).layer(guarded);
+    let sandbox = Router::new()
+        .route("/api/v1/sandbox/challenge", post(sandbox::challenge))
+        .route("/api/v1/sandbox/{*path}", get(sandbox::read))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(reads(state.clone())));
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
@@ -86,6 +91,7 @@ pub fn main(state: Arc<State>) -> Router {
         .merge(data)
         .merge(hooks)
         .merge(channels)
+        .merge(sandbox)
         .merge(description)
         .merge(models)
         .layer(compression());
@@ -263,6 +269,9 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             head::VERSION,
             head::METHOD,
             head::NAME,
+            sandbox_entrance::POW_CHALLENGE,
+            sandbox_entrance::POW_SOLUTION,
+            sandbox_entrance::CAPTCHA,
         ])
         .expose_headers([
             header::ETAG,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics, stretches::Stretches, tries::Tries,
+    metrics::Metrics, sandbox_entrance::Entrance, stretches::Stretches, tries::Tries,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -99,6 +99,8 @@ pub struct State {
     pub plans: Arc<Plans>,
     /// The keys in use.
     pub callers: Callers,
+    /// Who is let in without a key; nobody where there is none.
+    pub sandbox: Option<Arc<Entrance>>,
     /// How often each key opens its stream.
     pub connects: Connects,
     /// Tries at signing in to the pages.
@@ -140,6 +142,7 @@ impl State {
         desk: Arc<Desk>,
         plans: Arc<Plans>,
         callers: Callers,
+        sandbox: Option<Arc<Entrance>>,
         clock: Clock,
         random: Random,
         admin_token: AdminToken,
@@ -170,6 +173,7 @@ impl State {
             engines_elsewhere: AtomicBool::new(false),
             plans,
             callers,
+            sandbox,
             clock,
             random,
             admin_token,

@@ -37,6 +37,8 @@ pub mod tickets;
 
 pub mod sessions;
 
+pub mod sandbox;
+
 pub mod hooks;
 
 pub mod hook_takings;
