@@ -56,6 +56,8 @@ mod ingest;
 
 mod publish;
 
+mod moving;
+
 mod migrate;
 
 mod demo;

@@ -49,6 +49,7 @@ mod listening;
 mod logs;
 mod manager;
 mod metrics;
+mod moving;
 mod on_http2;
 mod on_postgres;
 mod on_tls;
