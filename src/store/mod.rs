@@ -112,3 +112,9 @@ pub mod returns;
 pub mod track;
 
 pub mod data_version;
+
+pub mod tables;
+
+pub mod row_line;
+
+pub mod moving;

@@ -57,6 +57,7 @@ mod mcp_clients;
 mod mcp_guard;
 mod mcp_wire;
 mod metrics;
+mod moving;
 mod on_http2;
 mod on_postgres;
 mod on_tls;
