@@ -37,6 +37,8 @@ pub mod pages;
 
 pub mod data;
 
+pub mod views;
+
 pub mod state;
 
 pub mod access;
@@ -58,6 +60,8 @@ pub mod stream_body;
 pub mod leaving;
 
 mod stream_start;
+
+pub mod tickets;
 
 pub mod stream;
 

@@ -16,7 +16,7 @@ use utoipa::{
 
 use super::{
     account, audits, backtests, companies, declarations, deliveries, insiders, net_flow, ops,
-    overview, schema, search, signals, stream, webhooks, winning,
+    overview, schema, search, signals, stream, tickets, webhooks, winning,
 };
 
 #[derive(OpenApi)]
@@ -40,7 +40,7 @@ use super::{
     ),
     paths(
         stream::open,
-        stream::make_ticket,
+        tickets::make_ticket,
         signals::list,
         signals::one,
         deliveries::list,

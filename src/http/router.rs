@@ -24,9 +24,9 @@ use super::{
     guard, insiders, intake, limits, net_flow, ops, overview,
     reads::Reads,
     search, signals,
-    site::{files, home, session, visit::Site},
+    site::{files, home, live, session, signal, visit::Site},
     state::State,
-    stream, stream_start, usage, webhooks, winning,
+    stream, stream_start, tickets, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -79,7 +79,7 @@ pub fn main(state: Arc<State>) -> Router {
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
-        .route("/api/signals/stream/tickets", post(stream::make_ticket))
+        .route("/api/signals/stream/tickets", post(tickets::make_ticket))
         .merge(compressed)
         .route("/docs/{file}", get(docs::asset))
         .route(guard::LIVEZ, get(ops::livez))
@@ -98,13 +98,16 @@ fn pages(state: Arc<State>) -> Router {
     let reads = reads(state.clone());
     Router::new()
         .route("/", get(home::home))
+        .route("/live", get(live::live))
+        .route("/live/ticket", post(live::ticket))
+        .route("/signals/{id}", get(signal::signal))
         .route("/account", get(home::account))
         .route("/account/sign-in", post(session::sign_in))
         .route("/account/sign-out", post(session::sign_out))
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(Arc::new(Site { state, reads }))
+        .with_state(Site::new(state, reads))
 }
 
 /// The signal log.

@@ -1,8 +1,11 @@
 //! What all handlers share.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use sha2::{Digest, Sha256};
@@ -11,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics,
+    metrics::Metrics, views::Views,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -94,6 +97,8 @@ pub struct State {
     pub callers: Callers,
     /// How often each key opens its stream.
     pub connects: Connects,
+    /// The views of its streams.
+    pub views: Arc<Views>,
     looks: Batch<(), Result<Look, LogUnavailable>>,
     /// How many openings of streams ask the database for what is theirs alone, at once.
     pub openings: Semaphore,
@@ -113,6 +118,8 @@ pub struct State {
     pub kept: Kept,
     /// Cancelled where the process ends: whoever waits for a client stops.
     pub ending: CancellationToken,
+    /// When this process began to answer.
+    pub began: Instant,
     draining: AtomicBool,
     engines_elsewhere: AtomicBool,
 }
@@ -146,6 +153,7 @@ impl State {
         Arc::new(State {
             looks,
             connects: Connects::new(config.connects_per_minute),
+            views: Arc::default(),
             openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),
@@ -164,6 +172,7 @@ impl State {
             encode_metrics,
             kept,
             ending,
+            began: Instant::now(),
             draining: AtomicBool::new(false),
         })
     }

@@ -29,9 +29,9 @@ pub mod log;
 
 pub mod accounts;
 
-pub mod tickets;
-
 pub mod sessions;
+
+pub mod tickets;
 
 pub mod hooks;
 

@@ -2,11 +2,13 @@
 
 use super::{
     accounts::hex,
-    db::Db,
+    db::{Db, Tx},
     error::StoreResult,
-    sql::{query, query_as},
+    sql::{QueryBuilder, query, query_as},
 };
 use crate::model::{key::KeyHash, time::Time};
+
+const SESSIONS_PER_STATEMENT: usize = 500;
 
 #[derive(sqlx::FromRow)]
 struct SessionRow {
@@ -64,18 +66,56 @@ impl Db {
         }))
     }
 
-    /// Ends a session: its cookie stands for nobody from here on.
+    /// Of some sessions those that count now.
+    pub async fn sessions_that_count(
+        &self,
+        hashes: &[KeyHash],
+        now: Time,
+    ) -> StoreResult<Vec<KeyHash>> {
+        let mut found = Vec::with_capacity(hashes.len());
+        for some in hashes.chunks(SESSIONS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("select hash from sessions where expires_at > ");
+            query.push_bind(now.0).push(" and hash in (");
+            let mut list = query.separated(", ");
+            for hash in some {
+                list.push_bind(hex(&hash.0));
+            }
+            query.push(")");
+            let rows: Vec<String> = query.build_query_scalar().fetch_all(self).await?;
+            found.extend(rows.iter().filter_map(|hash| unhex(hash)));
+        }
+        Ok(found)
+    }
+
+    /// Ends a session: its cookie stands for nobody from here on, and its views end.
     pub async fn end_session(&self, hash: &KeyHash) -> StoreResult<()> {
         let mut tx = self.begin().await?;
         query("delete from sessions where hash = $1")
             .bind(hex(&hash.0))
             .execute(&mut tx)
             .await?;
+        tx.end_lost_views().await?;
         self.commit(tx).await
     }
 }
 
-fn unhex(text: &str) -> Option<KeyHash> {
+impl Tx {
+    /// Has every process look for views whose sessions are over; to be called where sessions are ended. Their tickets open nothing any more.
+    async fn end_lost_views(&mut self) -> StoreResult<()> {
+        let lost = query(
+            "delete from stream_tickets where session is not null
+             and not exists (select 1 from sessions where sessions.hash = stream_tickets.session)",
+        )
+        .execute(&mut *self)
+        .await?;
+        match lost {
+            0 => Ok(()),
+            _ => self.bump_access().await,
+        }
+    }
+}
+
+pub(super) fn unhex(text: &str) -> Option<KeyHash> {
     let mut bytes = [0; 32];
     if text.len() != 64 {
         return None;

@@ -30,6 +30,9 @@ mod register;
 #[path = "webhook_owner.rs"]
 mod webhook_owner;
 
+#[path = "visitor.rs"]
+mod visitor;
+
 #[path = "access.rs"]
 mod access;
 #[path = "crash.rs"]
@@ -48,6 +51,8 @@ mod intake;
 mod leases;
 #[path = "nodes.rs"]
 mod nodes;
+#[path = "pages_views.rs"]
+mod pages_views;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]

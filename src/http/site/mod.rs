@@ -2,6 +2,8 @@
 
 pub mod files;
 
+mod kept;
+
 pub mod visit;
 
 pub mod frame;
@@ -13,5 +15,17 @@ pub mod problem;
 pub mod reader;
 
 pub mod session;
+
+mod told;
+
+mod log_part;
+
+mod address;
+
+pub mod live;
+
+mod why;
+
+pub mod signal;
 
 pub mod home;
