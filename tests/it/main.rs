@@ -18,6 +18,7 @@ mod insider_lists;
 mod access;
 mod bad_input;
 mod bench;
+mod browser;
 mod channels;
 mod clients;
 mod crash;
