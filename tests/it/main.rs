@@ -19,6 +19,7 @@ mod access;
 mod bad_input;
 mod bench;
 mod browser;
+mod browser_live;
 mod channels;
 mod clients;
 mod crash;
@@ -72,6 +73,10 @@ mod tail;
 mod threads;
 mod tls;
 mod tls_server;
+#[expect(
+    dead_code,
+    reason = "not all that visitors can do is asked of them here"
+)]
 mod visitor;
 mod webhook_examples;
 mod webhook_owner;

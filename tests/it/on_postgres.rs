@@ -31,6 +31,10 @@ mod register;
 mod webhook_owner;
 
 #[path = "visitor.rs"]
+#[expect(
+    dead_code,
+    reason = "not all that visitors can do is asked of them here"
+)]
 mod visitor;
 
 #[path = "access.rs"]
@@ -51,6 +55,8 @@ mod intake;
 mod leases;
 #[path = "nodes.rs"]
 mod nodes;
+#[path = "pages_nodes.rs"]
+mod pages_nodes;
 #[path = "pages_views.rs"]
 mod pages_views;
 #[path = "quota.rs"]

@@ -20,7 +20,10 @@ fn page(reply: &Reply) -> String {
     let kind = reply.head.header("content-type").unwrap();
     assert!(kind.starts_with("text/html"), "{kind}");
     let policy = reply.head.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
     let text = reply.text();
     assert!(!text.contains(SCRIPT) && !text.contains("_live_"), "{text}");
     for within in ["style=", "onclick", "<style", "=\"javascript:"] {
@@ -67,9 +70,15 @@ fn the_feed_of_who_is_signed_in_begins_with_the_latest_and_says_where_to_go_on()
     let text = page(&visitor.get("/live"));
     assert_eq!(rows(&text), 101, "the latest hundred, and a blank one");
     let place = format!("data-after=\"{}-121\"", server.epoch(&key));
-    assert!(text.contains(&place) && text.contains("data-streams"), "{text}");
+    assert!(
+        text.contains(&place) && text.contains("data-streams"),
+        "{text}"
+    );
     let first = text.find("data-seq=\"121\"").unwrap();
-    assert!(first < text.find("data-seq=\"120\"").unwrap(), "the newest first");
+    assert!(
+        first < text.find("data-seq=\"120\"").unwrap(),
+        "the newest first"
+    );
     assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
 
     // a filter is the stream's own, and a part for htmx
@@ -77,8 +86,14 @@ fn the_feed_of_who_is_signed_in_begins_with_the_latest_and_says_where_to_go_on()
     let part = visitor.get_with(asked, &[("hx-request", "true")]);
     let text = page(&part);
     assert!(!text.contains("<html") && rows(&text) == 100, "{text}");
-    assert_eq!(part.head.header("hx-push-url"), Some("/live?min_rank=S&market=crypto"));
-    assert!(text.contains("data-query=\"min_rank=S&amp;market=crypto\""), "{text}");
+    assert_eq!(
+        part.head.header("hx-push-url"),
+        Some("/live?min_rank=S&market=crypto")
+    );
+    assert!(
+        text.contains("data-query=\"min_rank=S&amp;market=crypto\""),
+        "{text}"
+    );
     let refused = visitor.get("/live?min_rank=Z");
     assert_eq!(refused.head.status, 400);
     assert!(refused.text().contains("min_rank"), "{}", refused.text());
@@ -94,7 +109,10 @@ fn who_is_not_signed_in_sees_what_is_old_enough() {
     assert!(!text.contains("live.js"), "{text}");
     leads_to_sign_in(&get(&hidden, &path(1), &[]), &path(1));
 
-    let none = Server::with(&[("SIGCAST_HTTP__PUBLIC_SIGNALS", "false"), ("SIGCAST_HTTP__PUBLIC_AFTER_MINUTES", "0")]);
+    let none = Server::with(&[
+        ("SIGCAST_HTTP__PUBLIC_SIGNALS", "false"),
+        ("SIGCAST_HTTP__PUBLIC_AFTER_MINUTES", "0"),
+    ]);
     none.publish_sample(1);
     let text = page(&get(&none, "/live", &[]));
     assert_eq!(rows(&text), 0, "{text}");
@@ -106,11 +124,18 @@ fn who_is_not_signed_in_sees_what_is_old_enough() {
     assert_eq!(rows(&text), 2, "{text}");
     for n in [1, 2] {
         let text = page(&get(&open, &path(n), &[]));
-        assert!(text.contains("Why it fired") && text.contains("Sign in"), "{text}");
+        assert!(
+            text.contains("Why it fired") && text.contains("Sign in"),
+            "{text}"
+        );
     }
     let missing = get(&open, &path(3), &[]);
     assert_eq!(missing.head.status, 404);
-    assert!(missing.text().contains("signal_not_found"), "{}", missing.text());
+    assert!(
+        missing.text().contains("signal_not_found"),
+        "{}",
+        missing.text()
+    );
 }
 
 fn path(n: u32) -> String {
@@ -119,7 +144,9 @@ fn path(n: u32) -> String {
 
 fn used_today(server: &Server, key: &Key) -> u64 {
     let me = server.get("/api/v1/me", key).ok_json();
-    me.pointer("/usage/today").and_then(Value::as_u64).unwrap_or_else(|| panic!("{me}"))
+    me.pointer("/usage/today")
+        .and_then(Value::as_u64)
+        .unwrap_or_else(|| panic!("{me}"))
 }
 
 #[test]
@@ -149,7 +176,11 @@ fn a_signal_is_explained_with_what_is_around_it() {
         signal["token"]["price_usd"] = json!(price);
         signal["token"]["liquidity_usd"] = json!(88_300);
         signal["rank_score"] = json!(94.1);
-        for (name, value) in [("pool_wallet_count", json!(5)), ("other_buyer_count", json!(2)), ("wallet_score_sum", json!(612.4))] {
+        for (name, value) in [
+            ("pool_wallet_count", json!(5)),
+            ("other_buyer_count", json!(2)),
+            ("wallet_score_sum", json!(612.4)),
+        ] {
             signal[name] = value;
         }
         signal["rug_check"] = json!({"mint_renounced": true, "freeze_renounced": false, "top10_holders_pct": 18.4, "lp_locked": null, "risk": "low"});
@@ -167,14 +198,29 @@ fn a_signal_is_explained_with_what_is_around_it() {
     for path in [path(1), by_place] {
         let text = page(&visitor.get(&path));
         for wanted in [
-            "Ranked wallets", "Their quality", "Liquidity", "Together", "94.1",
-            "HN7Wk", "71.0", "Nobody can make more of it.", "Its makers can freeze",
-            "data-chart=\"line\"", "Of the same episode", "Update", "Exit", "curl http://localhost/api/signals/",
+            "Ranked wallets",
+            "Their quality",
+            "Liquidity",
+            "Together",
+            "94.1",
+            "HN7Wk",
+            "71.0",
+            "Nobody can make more of it.",
+            "Its makers can freeze",
+            "data-chart=\"line\"",
+            "Of the same episode",
+            "Update",
+            "Exit",
+            "curl http://localhost/api/signals/",
         ] {
             assert!(text.contains(wanted), "{wanted}: {text}");
         }
         assert_eq!(rows(&text), 3, "its episode");
-        assert_eq!(text.matches("data-v=\"0.02\"").count(), 2, "the exit's price, and its mark");
+        assert_eq!(
+            text.matches("data-v=\"0.02\"").count(),
+            2,
+            "the exit's price, and its mark"
+        );
     }
     let refused = visitor.get("/signals/nothing");
     assert_eq!(refused.head.status, 404);
@@ -203,8 +249,15 @@ fn the_overview_tells_how_the_server_does_and_how_to_connect() {
     let server = Server::start();
     let key = server.alpha_key();
     let text = page(&get(&server, "/", &[]));
-    assert!(text.contains("none yet") && text.contains("ready"), "{text}");
-    assert_eq!(text.matches("http://localhost/api/signals/stream").count(), 3, "{text}");
+    assert!(
+        text.contains("none yet") && text.contains("ready"),
+        "{text}"
+    );
+    assert_eq!(
+        text.matches("http://localhost/api/signals/stream").count(),
+        3,
+        "{text}"
+    );
     let mut stream = server.listen(&key, "", &[]);
     let id = server.publish_sample(1);
     stream.expect_signal(&id);

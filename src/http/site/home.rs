@@ -53,7 +53,8 @@ async fn standing(visit: &Visit) -> Result<Markup, Problem> {
         .last()
         .and_then(|last| Told(last).text("/published_at"));
     let markets = log_part::read(visit, None, "/api/v1/markets?limit=100").await?;
-    let markets = markets["items"].as_array().cloned().unwrap_or_default();
+    let mut markets = markets["items"].as_array().cloned().unwrap_or_default();
+    markets.retain(|market| market["declarationsCount"].as_u64() > Some(0));
     let metrics = &state.hub.metrics;
     let latency = |share| metrics.publishing.quantile(share).map(took);
     let silent = state.hub.tenure.is_muted();
@@ -78,7 +79,7 @@ async fn standing(visit: &Visit) -> Result<Markup, Problem> {
                 }
             }
             @if !markets.is_empty() {
-                h2 { "Markets" }
+                h2 { "Insider filings by market" }
                 div.scrolls role="region" tabindex="0" aria-label="Markets" {
                     table {
                         thead { tr {

@@ -260,7 +260,9 @@ fn prices(signal: &Value, around: &Around) -> Option<Markup> {
         Some(declaration) => closes(signal, declaration),
         None => trades(&around.episode),
     };
-    (points.len() > 1).then(|| chart(&points))
+    // one moment is no course
+    let spans = points.first().map(|point| point.at) != points.last().map(|point| point.at);
+    spans.then(|| chart(&points))
 }
 
 /// What each row of the episode says of the token's price.
@@ -322,16 +324,15 @@ fn chart(points: &[Price]) -> Markup {
                 summary { "The numbers" }
                 div.scrolls role="region" tabindex="0" aria-label="Prices" {
                     table {
-                        thead { tr { th scope="col" { "When" } th.number scope="col" { "Price" } th.number scope="col" { "Entry" } th.number scope="col" { "Exit" } th scope="col" { "What" } } }
+                        thead { tr { th scope="col" { "When" } th.number scope="col" { "Price" } th.number scope="col" { "Entry" } th.number scope="col" { "Exit" } } }
                         tbody {
                             @for point in points {
                                 tr {
-                                    td data-v=(point.at.0 / Time::SECOND) { (point.at) }
+                                    td data-v=(point.at.0 as f64 / Time::SECOND as f64) { (point.at) " " (point.label) }
                                     td.number data-v=(point.price) { (point.price) }
                                     @for mark in [1, 2] {
                                         @match point.mark == mark { true => { td.number data-v=(point.price) { "✓" } } false => { td.number {} } }
                                     }
-                                    td { (point.label) }
                                 }
                             }
                         }

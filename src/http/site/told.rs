@@ -36,13 +36,6 @@ impl<'a> Told<'a> {
         letter.filter(|letter| ["S", "A", "B", "C", "D"].contains(letter))
     }
 
-    /// Whether it is about an insider's dealing.
-    #[must_use]
-    pub fn is_insider(&self) -> bool {
-        self.text("/signal_type")
-            .is_some_and(|kind| kind.starts_with("insider_"))
-    }
-
     /// What kind of thing it says, in a word or two.
     #[must_use]
     pub fn kind(&self) -> &'static str {

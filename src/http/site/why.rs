@@ -41,7 +41,7 @@ fn table(parts: &[Part]) -> Markup {
     let sum: f64 = parts.iter().map(|part| part.points).sum();
     html! {
         div.scrolls role="region" tabindex="0" aria-label="What the points are made of" {
-            table.parts {
+            table.parts.wide {
                 thead { tr {
                     th scope="col" { "Part" } th scope="col" { "Measured" } th.number scope="col" { "Points" }
                     th scope="col" { span.unseen { "As a bar" } } th scope="col" { "Why" }
@@ -212,7 +212,7 @@ pub fn wallets(signal: &Value) -> Markup {
         @if let Some(wallets) = list("triggering_wallets").filter(|wallets| !wallets.is_empty()) {
             h2 { "Wallets behind it" }
             div.scrolls role="region" tabindex="0" aria-label="Wallets behind it" {
-                table {
+                table.wide {
                     thead { tr {
                         th scope="col" { "Wallet" } th scope="col" { "Rank" } th.number scope="col" { "Score of 150" } th scope="col" { span.unseen { "As a bar" } }
                         th.number scope="col" { "Trades won" } th.number scope="col" { "Made in 30 days" }
@@ -357,7 +357,7 @@ pub fn filing(signal: &Value) -> Markup {
         }
         @if let Some(rows) = rows {
             div.scrolls role="region" tabindex="0" aria-label="Rows as filed" {
-                table {
+                table.wide {
                     thead { tr {
                         th scope="col" { "Day" } th scope="col" { "Code" } th scope="col" { "Security" } th.number scope="col" { "Shares" }
                         th.number scope="col" { "Price" } th.number scope="col" { "Held after" }
