@@ -39,6 +39,8 @@ pub mod data;
 
 pub mod views;
 
+pub mod stretches;
+
 pub mod state;
 
 pub mod access;
@@ -66,6 +68,8 @@ pub mod tickets;
 pub mod stream;
 
 pub mod signals;
+
+pub mod digest;
 
 pub mod deliveries;
 
@@ -114,6 +118,8 @@ pub mod openapi;
 pub mod docs;
 
 pub mod site;
+
+pub mod mcp;
 
 pub mod router;
 

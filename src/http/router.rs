@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -19,12 +20,17 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, deliveries, docs,
+    account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
     error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview,
+    guard, insiders, intake, limits,
+    mcp::{endpoint::Endpoint, head},
+    net_flow, ops, overview,
     reads::Reads,
     search, signals,
-    site::{files, home, live, session, signal, visit::Site},
+    site::{
+        company, declaration, files, home, insider, live, screener, search as site_search, session,
+        signal, visit::Site,
+    },
     state::State,
     stream, stream_start, tickets, usage, webhooks, winning,
 };
@@ -71,11 +77,17 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
     let pages = pages(state.clone());
+    let models = Arc::new(Endpoint::new(state.clone(), reads(state.clone())));
+    let ask = async move |request: Request| models.answer(request).await;
+    let models = Router::new()
+        .route(guard::MCP, post(ask))
+        .method_not_allowed_fallback(method_not_allowed);
     let compressed = log
         .merge(data)
         .merge(hooks)
         .merge(channels)
         .merge(description)
+        .merge(models)
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
@@ -102,6 +114,16 @@ fn pages(state: Arc<State>) -> Router {
         .route("/live/ticket", post(live::ticket))
         .route("/signals/{id}", get(signal::signal))
         .route("/account", get(home::account))
+        .route("/screener", get(screener::all))
+        .route("/screener/all.csv", get(screener::all_file))
+        .route("/screener/top", get(screener::top))
+        .route("/screener/top.csv", get(screener::top_file))
+        .route("/screener/winning", get(screener::winning))
+        .route("/screener/winning.csv", get(screener::winning_file))
+        .route("/screener/search", get(site_search::page))
+        .route("/companies/{slug}", get(company::page))
+        .route("/insiders/{slug}", get(insider::page))
+        .route("/declarations/{amfId}", get(declaration::page))
         .route("/account/sign-in", post(session::sign_in))
         .route("/account/sign-out", post(session::sign_out))
         .layer(compression())
@@ -114,6 +136,7 @@ fn pages(state: Arc<State>) -> Router {
 fn log() -> Router<Arc<State>> {
     Router::new()
         .route("/api/signals", get(signals::list))
+        .route("/api/signals/digest", get(digest::digest))
         .route("/api/signals/{id}", get(signals::one))
         .method_not_allowed_fallback(method_not_allowed)
 }
@@ -227,6 +250,10 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             // what stream clients written on fetch send
             stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
+            // what clients of MCP say of each message
+            head::VERSION,
+            head::METHOD,
+            head::NAME,
         ])
         .expose_headers([
             header::ETAG,

@@ -211,7 +211,7 @@ fn a_signal_is_explained_with_what_is_around_it() {
             "Of the same episode",
             "Update",
             "Exit",
-            "curl http://localhost/api/signals/",
+            "curl 'http://localhost/api/signals/",
         ] {
             assert!(text.contains(wanted), "{wanted}: {text}");
         }

@@ -1,62 +1,60 @@
 //! This server's own address, as who asks has just reached it: for commands to copy.
 
+use std::net::Ipv4Addr;
+
 use axum::http::{HeaderMap, header};
 
 use super::visit::Visit;
 
-/// `https://signals.example`; of a host that could be anything else, `http://localhost:8080`.
+/// `https://signals.example`: what the operator says, else as the browser names it. Browsers keep a session over https, and on the machine itself.
 #[must_use]
 pub fn of(visit: &Visit) -> String {
-    let tls = !visit.site.state.config.tls_cert.as_os_str().is_empty();
-    from(&visit.headers, tls)
+    let config = &visit.site.state.config;
+    match &config.public_url.0 {
+        Some(url) => url.origin().ascii_serialization(),
+        None => named(&visit.headers, !config.tls_cert.as_os_str().is_empty()),
+    }
 }
 
-fn from(headers: &HeaderMap, tls: bool) -> String {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST.as_str()).filter(|host| is_host(host));
-    let Some(host) = host else {
-        return "http://localhost:8080".to_owned();
+fn named(headers: &HeaderMap, speaks_tls: bool) -> String {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    // a name that no browser sends must not be run in a shell
+    let host = match !host.is_empty() && host.bytes().all(plain) {
+        true => host,
+        false => "localhost",
     };
-    // a proxy that ends TLS says so; it is shown to who sent it, and to nobody else
-    let behind = text("x-forwarded-proto") == Some("https");
-    let scheme = if tls || behind { "https" } else { "http" };
+    let name = match host.rsplit_once(':') {
+        Some((name, _)) if !host.ends_with(']') => name,
+        _ => host,
+    };
+    let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
+    let here = name == "localhost" || name == "[::1]" || is_loopback;
+    let scheme = if here && !speaks_tls { "http" } else { "https" };
     format!("{scheme}://{host}")
-}
-
-/// Nothing that a shell, or a script, reads as anything but a host.
-fn is_host(host: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte);
-    (1..=255).contains(&host.len()) && host.bytes().all(plain)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use axum::http::HeaderValue;
 
-    use super::*;
-
     #[test]
-    fn it_is_the_host_that_was_asked_and_nothing_that_a_shell_would_run() {
-        let from = |fields: &[(&'static str, &'static str)], tls| {
+    fn a_server_is_named_as_its_browsers_name_it() {
+        let of = |host: &'static str, tls| {
             let mut headers = HeaderMap::new();
-            for (name, value) in fields {
-                headers.insert(*name, HeaderValue::from_static(value));
-            }
-            from(&headers, tls)
+            headers.insert(header::HOST, HeaderValue::from_static(host));
+            named(&headers, tls)
         };
-        assert_eq!(
-            from(&[("host", "sig.example:8443")], true),
-            "https://sig.example:8443"
-        );
-        assert_eq!(from(&[("host", "[::1]:8080")], false), "http://[::1]:8080");
-        let behind = [("host", "sig.example"), ("x-forwarded-proto", "https")];
-        assert_eq!(from(&behind, false), "https://sig.example");
-        for odd in ["$(rm -rf /)", "a b", "a;b", "", "a\"b", "a`b"] {
-            assert_eq!(
-                from(&[("host", odd)], false),
-                "http://localhost:8080",
-                "{odd}"
-            );
-        }
+        assert_eq!(of("127.0.0.1:8080", false), "http://127.0.0.1:8080");
+        assert_eq!(of("[::1]:8080", true), "https://[::1]:8080");
+        assert_eq!(of("sig.example", false), "https://sig.example");
+        assert_eq!(of("[::1]", false), "http://[::1]");
+        assert_eq!(of("127.example", false), "https://127.example");
+        assert_eq!(of("a';reboot;'", false), "http://localhost");
+        assert_eq!(of("a$(id)", false), "http://localhost");
     }
 }

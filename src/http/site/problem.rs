@@ -1,7 +1,7 @@
 //! What a page says where it cannot be shown: the API's own refusals, in a page.
 
 use axum::{
-    http::StatusCode,
+    http::{HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
 };
 use http_body_util::BodyExt as _;
@@ -54,7 +54,17 @@ fn sign_in(visit: &Visit) -> Response {
     let start = "/account?".to_owned();
     let behind = start.len();
     let mut path = url::form_urlencoded::Serializer::for_suffix(start, behind);
-    frame::lead_to(&path.append_pair("next", visit.here()).finish())
+    let path = path.append_pair("next", visit.here()).finish();
+    if !visit.wants_part() {
+        return frame::lead_to(&path);
+    }
+    // the whole page is to go there, and not the part of it that was asked for
+    let mut response = frame::part(&html! { a href=(path) { "Sign in" } });
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    if let Ok(path) = HeaderValue::from_str(&path) {
+        response.headers_mut().insert("hx-redirect", path);
+    }
+    response
 }
 
 /// The refusal, readable; its status and its fields stay.

@@ -4,16 +4,17 @@ use axum::{
     extract::{Path, rejection::PathRejection},
     response::Response,
 };
+use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
-    address, figures,
+    cells, closes, curl, figures,
     frame::{Page, Place},
     log_part::{self, includes_log},
     problem::{PageResult, Problem, or_problem},
     reader::Reader,
-    told::{self, Told, encoded},
+    told::{self, Told},
     visit::Visit,
     why,
 };
@@ -43,7 +44,7 @@ pub async fn signal(visit: Visit, id: Result<Path<String>, PathRejection>) -> Re
 }
 
 async fn shown(visit: &Visit, id: &str) -> PageResult {
-    let path = format!("/api/signals/{}", encoded(id));
+    let path = format!("/api/signals/{}", cells::path_part(id));
     let session = visit.known_session().map_err(Clone::clone)?;
     let (signal, around) = match session {
         Some(_) => {
@@ -65,7 +66,7 @@ async fn shown(visit: &Visit, id: &str) -> PageResult {
         (why::wallets(&signal))
         (why::token(&signal))
         (why::filing(&signal))
-        @if let Some(prices) = prices(&signal, &around) { h2 { "Price" } (prices) }
+        @if let Some(prices) = prices(&around) { h2 { "Price" } (prices) }
         h2 { "Timing" }
         (timing(&told))
         @if session.is_some() {
@@ -121,7 +122,7 @@ async fn around(visit: &Visit, reader: &Reader<'_>, signal: &Value) -> Result<Ar
         .text("/amfId")
         .filter(|_| plan.is_some_and(|plan| plan.rest))
     {
-        let path = format!("/api/v1/declarations/{}", encoded(amf_id));
+        let path = format!("/api/v1/declarations/{}", cells::path_part(amf_id));
         // a signal of another publisher may name what is not here
         around.declaration = reader.read(&path).await.ok();
         around.audit = reader.read(&format!("{path}/score")).await.ok();
@@ -255,11 +256,14 @@ struct Price {
     mark: usize,
 }
 
-fn prices(signal: &Value, around: &Around) -> Option<Markup> {
-    let points = match &around.declaration {
-        Some(declaration) => closes(signal, declaration),
-        None => trades(&around.episode),
-    };
+fn prices(around: &Around) -> Option<Markup> {
+    if let Some(declaration) = &around.declaration {
+        let one = std::slice::from_ref(declaration);
+        return Some(
+            html! { (closes::chart(one, &Value::Null, &TimeZone::UTC)) (closes::returns(one)) },
+        );
+    }
+    let points = trades(&around.episode);
     // one moment is no course
     let spans = points.first().map(|point| point.at) != points.last().map(|point| point.at);
     spans.then(|| chart(&points))
@@ -284,35 +288,6 @@ fn trades(episode: &[Value]) -> Vec<Price> {
     let mut points: Vec<Price> = episode.iter().filter_map(point).collect();
     points.sort_by_key(|point| point.at);
     points
-}
-
-/// The close that one could buy at after the filing, and those at the horizons that have passed.
-fn closes(signal: &Value, declaration: &Value) -> Vec<Price> {
-    const HORIZONS: [i64; 7] = [30, 60, 90, 160, 180, 365, 730];
-    let published = Told(signal).text("/pubDate").map(Time::parse_iso);
-    let Some(Ok(published)) = published else {
-        return Vec::new();
-    };
-    let told = Told(declaration);
-    let entry = told.number("/backtest/priceAtTrade").map(|price| Price {
-        at: published.plus(Time::DAY),
-        label: "First close after the filing".to_owned(),
-        price,
-        mark: 1,
-    });
-    let later = HORIZONS.iter().filter_map(|days| {
-        let price = told.number(&format!("/backtest/price/{days}d"))?;
-        let excess = told.number(&format!("/backtest/excess/{days}d"));
-        let excess =
-            excess.map(|share| format!(", {} against the market", figures::percent(share)));
-        Some(Price {
-            at: published.plus(days * Time::DAY),
-            label: format!("After {days} days{}", excess.unwrap_or_default()),
-            price,
-            mark: 2,
-        })
-    });
-    entry.into_iter().chain(later).collect()
 }
 
 fn chart(points: &[Price]) -> Markup {
@@ -345,11 +320,10 @@ fn chart(points: &[Price]) -> Markup {
 
 fn raw(visit: &Visit, signal: &Value, place: &str) -> Markup {
     let pretty = serde_json::to_string_pretty(signal).unwrap_or_default();
-    let id = Told(signal).text("/id").map_or(place.to_owned(), encoded);
-    let curl = format!(
-        "curl {}/api/signals/{id} -H \"Authorization: Bearer $SIGCAST_KEY\"",
-        address::of(visit)
-    );
+    let id = Told(signal)
+        .text("/id")
+        .map_or(place.to_owned(), cells::path_part);
+    let curl = curl::command(visit, &format!("/api/signals/{id}"));
     html! {
         p { "Place in the log: " code { (place) } }
         pre #curl { (curl) }
@@ -369,7 +343,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prices_are_those_of_the_episode_or_of_the_closes_after_a_filing() {
+    fn prices_are_those_of_the_episode() {
         let row = |at: &str, price: Value, kind: &str, update: i64| json!({"detected_at": at, "token": {"price_usd": price}, "signal_type": kind, "update": update});
         let around = Around {
             episode: vec![
@@ -380,25 +354,14 @@ mod tests {
             ],
             ..Around::default()
         };
-        let text = prices(&json!({}), &around).unwrap().into_string();
+        let text = prices(&around).unwrap().into_string();
         assert_eq!(text.matches("<tr>").count(), 4, "{text}");
         let places: Vec<_> = ["09:32", "09:34", "09:40"]
             .iter()
             .map(|at| text.find(at))
             .collect();
         assert!(places.is_sorted() && places[0].is_some(), "{text}");
-        let declaration = json!({"backtest": {"priceAtTrade": 10.5, "price": {"30d": 11, "60d": null}, "excess": {"30d": 0.02}}});
-        let around = Around {
-            declaration: Some(declaration),
-            ..Around::default()
-        };
-        let signal = json!({"pubDate": "2026-01-05T00:00:00Z"});
-        let text = prices(&signal, &around).unwrap().into_string();
-        assert!(
-            text.contains("After 30 days, 2.0\u{202f}% against"),
-            "{text}"
-        );
-        assert!(prices(&json!({}), &Around::default()).is_none());
+        assert!(prices(&Around::default()).is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use super::figures;
+use super::{cells::path_part, figures};
 
 /// Of a signal.
 pub struct Told<'a>(pub &'a Value);
@@ -80,14 +80,14 @@ impl<'a> Told<'a> {
     #[must_use]
     pub fn path(&self) -> Option<String> {
         self.text("/id")
-            .map(|id| format!("/signals/{}", encoded(id)))
+            .map(|id| format!("/signals/{}", path_part(id)))
     }
 
     /// Where its company is told of.
     #[must_use]
     pub fn company_path(&self) -> Option<String> {
         let slug = self.text("/company/slug");
-        slug.map(|slug| format!("/companies/{}", encoded(slug)))
+        slug.map(|slug| format!("/companies/{}", path_part(slug)))
     }
 
     /// What is said of the token's makers.
@@ -102,21 +102,6 @@ impl<'a> Told<'a> {
         let counts = ["/wallet_count", "/triggering_wallet_count"];
         counts.into_iter().find_map(|count| self.number(count))
     }
-}
-
-/// Fit to stand between the slashes of a path.
-#[must_use]
-pub fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
-    text.bytes().fold(String::new(), |mut all, byte| {
-        // proof: a string takes whatever is written to it
-        let _ = match plain(byte) {
-            true => write!(all, "{}", char::from(byte)),
-            false => write!(all, "%{byte:02X}"),
-        };
-        all
-    })
 }
 
 /// A rank as a badge: a letter in its colour.

@@ -4,8 +4,9 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
+    cells, declaration, factors,
     figures::{self, bar, rough},
-    told::{self, Told, encoded},
+    told::{self, Told},
 };
 use crate::score::{
     rank::{Inputs, rank},
@@ -25,9 +26,11 @@ struct Part {
 #[must_use]
 pub fn why(signal: &Value) -> Markup {
     let told = Told(signal);
+    if told.number("/score/score").is_some() {
+        return factors::audit(&signal["score"]);
+    }
     let parts = match told.text("/signal_type") {
         Some("consensus_buy") => consensus(&told),
-        Some(kind) if kind.starts_with("insider_") => factors(signal.get("score")),
         _ => Vec::new(),
     };
     html! {
@@ -41,7 +44,7 @@ fn table(parts: &[Part]) -> Markup {
     let sum: f64 = parts.iter().map(|part| part.points).sum();
     html! {
         div.scrolls role="region" tabindex="0" aria-label="What the points are made of" {
-            table.parts.wide {
+            table.parts.broad {
                 thead { tr {
                     th scope="col" { "Part" } th scope="col" { "Measured" } th.number scope="col" { "Points" }
                     th scope="col" { span.unseen { "As a bar" } } th scope="col" { "Why" }
@@ -152,55 +155,15 @@ fn risk(told: &Told<'_>) -> Risk {
     }
 }
 
-/// The nine factors of an audit.
-fn factors(audit: Option<&Value>) -> Vec<Part> {
-    let factors = audit.and_then(|audit| audit.get("factors")?.as_array());
-    let read = |factor: &Value| {
-        let factor = Told(factor);
-        let value = factor.text("/value").map(str::to_owned);
-        let value = value.or_else(|| factor.number("/value").map(|value| format!("{value}")));
-        Some(Part {
-            name: factor_name(factor.text("/key")?).to_owned(),
-            value: value.unwrap_or_else(|| "not known".to_owned()),
-            points: factor.number("/points")?,
-            most: factor.number("/cap")?,
-            words: factor.text("/rationale").unwrap_or_default().to_owned(),
-        })
-    };
-    factors.into_iter().flatten().filter_map(read).collect()
-}
-
-fn factor_name(key: &str) -> &str {
-    match key {
-        "opportunism" => "Opportunism",
-        "cluster" => "Cluster",
-        "role" => "Role",
-        "size_mcap" => "Size for the company",
-        "size_holdings" => "Size for the insider",
-        "contrarian" => "Against the price",
-        "track_record" => "Track record",
-        "net_flow" => "With the others",
-        "timeliness" => "Timeliness",
-        other => other,
-    }
-}
-
-/// What bends the points or the letter afterwards.
+/// What holds the letter down.
 fn beyond(told: &Told<'_>) -> Markup {
-    let modifiers = told.0.pointer("/score/modifiers").and_then(Value::as_array);
     let capped = match (told.text("/signal_type"), told.risk()) {
         (Some("consensus_buy"), Some("high")) => Some("D"),
         (Some("consensus_buy"), Some("medium" | "unknown")) => Some("B"),
         _ => None,
     };
     html! {
-        @for modifier in modifiers.into_iter().flatten() {
-            @let modifier = Told(modifier);
-            p { "Times " (modifier.number("/factor").unwrap_or(1.0)) ": " bdi { (modifier.text("/name").unwrap_or_default()) } "." }
-        }
-        @if let Some(coverage) = told.number("/score/coverage") { p.hint { (coverage) " of the 100 points could have been earned: what is not known gives nothing." } }
         @if let Some(letter) = capped { p { "Its rug risk holds the rank down: no better than " (told::badge(Some(letter))) "." } }
-        p.hint { a href="/docs" { "The formulas" } " are the same for every signal." }
     }
 }
 
@@ -212,7 +175,7 @@ pub fn wallets(signal: &Value) -> Markup {
         @if let Some(wallets) = list("triggering_wallets").filter(|wallets| !wallets.is_empty()) {
             h2 { "Wallets behind it" }
             div.scrolls role="region" tabindex="0" aria-label="Wallets behind it" {
-                table.wide {
+                table.broad {
                     thead { tr {
                         th scope="col" { "Wallet" } th scope="col" { "Rank" } th.number scope="col" { "Score of 150" } th scope="col" { span.unseen { "As a bar" } }
                         th.number scope="col" { "Trades won" } th.number scope="col" { "Made in 30 days" }
@@ -332,7 +295,6 @@ pub fn filing(signal: &Value) -> Markup {
     };
     let currency = told.text("/transaction/currency").unwrap_or_default();
     let amount = told.number("/transaction/amount");
-    let rows = signal.get("transactions").and_then(Value::as_array);
     // a publisher may say anything: a link that is a script is none
     let link = told
         .text("/pdfUrl")
@@ -343,7 +305,7 @@ pub fn filing(signal: &Value) -> Markup {
     html! {
         h2 { "The filing" }
         dl.facts {
-            dt { "Declaration" } dd { code { (amf_id) } @if let Some(url) = link { " " a href=(url) rel="noreferrer" { "at its regulator" } } }
+            dt { "Declaration" } dd { a href=(cells::declaration_path(amf_id)) { (amf_id) } @if let Some(url) = link { " " a href=(url) rel="noreferrer" { "at its regulator" } } }
             @if let Some(name) = told.text("/company/name") {
                 dt { "Company" } dd { @match told.company_path() { Some(path) => { a href=(path) { bdi { (name) } } } None => { bdi { (name) } } } }
             }
@@ -355,30 +317,8 @@ pub fn filing(signal: &Value) -> Markup {
             }
             @if let Some(amount) = amount { dt { "Amount" } dd { (rough(amount)) " " bdi { (currency) } } }
         }
-        @if let Some(rows) = rows {
-            div.scrolls role="region" tabindex="0" aria-label="Rows as filed" {
-                table.wide {
-                    thead { tr {
-                        th scope="col" { "Day" } th scope="col" { "Code" } th scope="col" { "Security" } th.number scope="col" { "Shares" }
-                        th.number scope="col" { "Price" } th.number scope="col" { "Held after" }
-                    } }
-                    tbody {
-                        @for row in rows {
-                            @let row = Told(row);
-                            @let number = |name: &str| row.0.get(name).filter(|value| value.is_number()).map(ToString::to_string);
-                            tr {
-                                td { (row.text("/date").unwrap_or("–")) }
-                                td { (row.text("/code").or(row.text("/acquiredDisposed")).unwrap_or("–")) }
-                                td { bdi { (row.text("/security").unwrap_or("–")) } @if row.0["suspect"] == true { " " span.tag { "suspect" } } }
-                                td.number { (number("shares").unwrap_or_default()) }
-                                td.number { (number("price").unwrap_or_default()) }
-                                td.number { (number("sharesAfter").unwrap_or_default()) }
-                            }
-                        }
-                    }
-                }
-            }
-        }
+        (declaration::rows(signal))
+        (declaration::owners(signal))
     }
 }
 
@@ -430,18 +370,11 @@ mod tests {
     }
 
     #[test]
-    fn nine_factors_are_told_with_their_reasons() {
-        let signal = json!({"signal_type": "insider_sell", "score": {"coverage": 80, "modifiers": [{"name": "sale", "factor": 0.6}],
-            "factors": [{"key": "cluster", "value": 3, "points": 14.0, "cap": 18, "rationale": "3 insiders"}, {"key": "role", "value": null, "points": 0, "cap": 10, "rationale": "r"}]}});
+    fn nine_factors_are_told_as_they_were_when_it_fired() {
+        let signal = json!({"signal_type": "insider_sell", "score": {"score": 8.4, "coverage": 80, "modifiers": [],
+            "factors": [{"key": "cluster", "value": 3, "points": 14.0, "cap": 18, "rationale": "3 insiders"}]}});
         let text = why(&signal).into_string();
-        for wanted in [
-            "Cluster",
-            "14.0 of 18",
-            "3 insiders",
-            "not known",
-            "Times 0.6",
-            "80 of the 100",
-        ] {
+        for wanted in ["Cluster", "14.0 of 18", "3 insiders"] {
             assert!(text.contains(wanted), "{wanted}: {text}");
         }
     }

@@ -54,7 +54,7 @@ tell(async (open) => {
     await phone.expectForEverybody();
     await phone.shoot(`phone-${n}`);
   }
-  expectEqual(await phone.page.locator(".parts tbody tr").count(), 9, "factors");
+  expectEqual(await phone.page.locator(".factors li").count(), 9, "factors");
   await phone.go("/");
   await phone.expectForEverybody();
 });
