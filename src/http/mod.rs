@@ -52,6 +52,8 @@ pub mod pages;
 
 pub mod data;
 
+pub mod views;
+
 pub mod stretches;
 
 pub mod state;
@@ -73,6 +75,8 @@ pub mod stream_body;
 pub mod leaving;
 
 mod stream_start;
+
+pub mod tickets;
 
 pub mod stream;
 

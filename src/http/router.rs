@@ -28,11 +28,11 @@ use super::{
     reads::Reads,
     sandbox, sandbox_entrance, search, signals,
     site::{
-        account as site_account, company, declaration, files, home, insider, key_acts, screener,
-        search as site_search, session, visit::Site,
+        account as site_account, company, declaration, files, home, insider, key_acts, live,
+        screener, search as site_search, session, signal, visit::Site,
     },
     state::State,
-    stream, stream_start, usage, webhooks, winning,
+    stream, stream_start, tickets, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -97,7 +97,7 @@ pub fn main(state: Arc<State>) -> Router {
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
-        .route("/api/signals/stream/tickets", post(stream::make_ticket))
+        .route("/api/signals/stream/tickets", post(tickets::make_ticket))
         .merge(compressed)
         .route("/docs/{file}", get(docs::asset))
         .route(guard::LIVEZ, get(ops::livez))
@@ -116,6 +116,9 @@ fn pages(state: Arc<State>) -> Router {
     let reads = reads(state.clone());
     Router::new()
         .route("/", get(home::home))
+        .route("/live", get(live::live))
+        .route("/live/ticket", post(live::ticket))
+        .route("/signals/{id}", get(signal::signal))
         .route("/screener", get(screener::all))
         .route("/screener/all.csv", get(screener::all_file))
         .route("/screener/top", get(screener::top))
@@ -144,7 +147,7 @@ fn pages(state: Arc<State>) -> Router {
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(Arc::new(Site { state, reads }))
+        .with_state(Site::new(state, reads))
 }
 
 /// The signal log.

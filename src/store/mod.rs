@@ -33,9 +33,9 @@ pub mod accounts;
 
 pub mod issue;
 
-pub mod tickets;
-
 pub mod sessions;
+
+pub mod tickets;
 
 pub mod sandbox;
 

@@ -19,6 +19,7 @@ mod access;
 mod bad_input;
 mod bench;
 mod browser;
+mod browser_live;
 mod channels;
 mod client_libraries;
 mod client_readmes;
@@ -65,6 +66,8 @@ mod one_by_one;
 mod openapi;
 mod pages_data;
 mod pages_data_browser;
+mod pages_live;
+mod pages_views;
 mod quota;
 mod real_clients;
 mod receiver_manners;
@@ -84,6 +87,11 @@ mod tail;
 mod threads;
 mod tls;
 mod tls_server;
+#[expect(
+    dead_code,
+    reason = "not all that visitors can do is asked of them here"
+)]
+mod visitor;
 mod webhook_examples;
 mod webhook_owner;
 mod webhook_packages;

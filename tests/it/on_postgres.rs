@@ -30,6 +30,13 @@ mod register;
 #[path = "webhook_owner.rs"]
 mod webhook_owner;
 
+#[path = "visitor.rs"]
+#[expect(
+    dead_code,
+    reason = "not all that visitors can do is asked of them here"
+)]
+mod visitor;
+
 #[path = "access.rs"]
 mod access;
 #[path = "crash.rs"]
@@ -54,6 +61,10 @@ mod mcp;
 mod mcp_guard;
 #[path = "nodes.rs"]
 mod nodes;
+#[path = "pages_nodes.rs"]
+mod pages_nodes;
+#[path = "pages_views.rs"]
+mod pages_views;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]

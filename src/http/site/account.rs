@@ -130,7 +130,7 @@ async fn streams(visit: &Visit, session: &Session) -> Result<Markup, Problem> {
                             th scope="col" { "Change" }
                         } }
                         tbody {
-                            @for seat in &here { (live(prefix(&seat.key_id), seat)) }
+                            @for seat in &here { (live(prefix(seat.key()), seat)) }
                             @for lease in elsewhere {
                                 tr {
                                     th scope="row" { code { (prefix(&lease.key_id)) "…" } }
