@@ -29,6 +29,9 @@ pub async fn run(state: Arc<State>, retention_days: i64, attempt_days: i64, life
             let before = ago(retention_days);
             prune("the log", || state.db.prune_log(before, BATCH)).await;
         }
+        let before = ago(USAGE_DAYS).utc_day();
+        let forget = || state.db.forget_usage_days(before, BATCH as i64);
+        prune("keys' requests by the day", forget).await;
         let oldest_salt = sandbox::oldest_salt(now);
         let forget = || state.db.forget_sandbox(now, oldest_salt, BATCH as i64);
         prune("calls without a key", forget).await;
@@ -45,6 +48,8 @@ pub async fn run(state: Arc<State>, retention_days: i64, attempt_days: i64, life
     }
 }
 
+/// For so long requests are kept by the day; their sums stay.
+const USAGE_DAYS: i64 = 400;
 /// Rows removed in one transaction.
 const BATCH: usize = 500;
 

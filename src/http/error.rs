@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// `{"error":{"code":…,"message":…,"status":…,"details":…}}`
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ApiError {
     status: StatusCode,
     code: &'static str,
@@ -73,6 +73,15 @@ impl ApiError {
             StatusCode::BAD_REQUEST,
             "bad_request",
             format!("The request has {what}."),
+        )
+    }
+
+    /// 403 for a change that no page of this host asks for.
+    pub fn foreign_origin() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "foreign_origin",
+            "This can be asked by a page of this server alone.",
         )
     }
 

@@ -18,9 +18,13 @@ pub mod h2;
 
 pub mod connects;
 
+pub mod tries;
+
 pub mod error;
 
 pub mod reply;
+
+pub mod assets;
 
 pub mod batch;
 
@@ -48,6 +52,8 @@ pub mod pages;
 
 pub mod data;
 
+pub mod stretches;
+
 pub mod state;
 
 pub mod access;
@@ -72,6 +78,8 @@ pub mod stream;
 
 pub mod signals;
 
+pub mod digest;
+
 pub mod deliveries;
 
 pub mod lines;
@@ -79,6 +87,12 @@ pub mod lines;
 pub mod answer_lines;
 
 pub mod intake;
+
+pub mod accounts;
+
+pub mod keys;
+
+pub mod seats;
 
 pub mod admin;
 
@@ -119,6 +133,10 @@ pub mod webhooks;
 pub mod openapi;
 
 pub mod docs;
+
+pub mod site;
+
+pub mod mcp;
 
 pub mod router;
 
