@@ -48,6 +48,10 @@ mod insider_view;
 mod intake;
 #[path = "leases.rs"]
 mod leases;
+#[path = "mcp.rs"]
+mod mcp;
+#[path = "mcp_guard.rs"]
+mod mcp_guard;
 #[path = "nodes.rs"]
 mod nodes;
 #[path = "quota.rs"]
@@ -58,6 +62,10 @@ mod rest;
 mod resume;
 #[path = "retention.rs"]
 mod retention;
+#[path = "sandbox.rs"]
+mod sandbox;
+#[path = "sandbox_nodes.rs"]
+mod sandbox_nodes;
 #[path = "seat.rs"]
 mod seat;
 #[path = "stream.rs"]

@@ -54,7 +54,14 @@ fn sign_in(visit: &Visit) -> Response {
     let start = "/account?".to_owned();
     let behind = start.len();
     let mut path = url::form_urlencoded::Serializer::for_suffix(start, behind);
-    frame::lead_to(&path.append_pair("next", visit.here()).finish())
+    let path = path.append_pair("next", &visit.page()).finish();
+    if !visit.wants_part() {
+        return frame::lead_to(&path);
+    }
+    // the whole page goes there, not the part alone
+    let mut response = frame::redirect(&path);
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response
 }
 
 /// The refusal, readable; its status and its fields stay.
