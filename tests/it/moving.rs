@@ -110,6 +110,16 @@ fn told(server: &Server, key: &Key) -> Vec<(String, Value)> {
         let mut body = server.get(path, key).json();
         let shown = body.as_object_mut().unwrap();
         shown.remove("meta");
+        // what is under way for some seconds, and streams that end, are not of the store
+        shown.remove("summary");
+        for item in shown
+            .get_mut("items")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            item.as_object_mut().unwrap().remove("streams");
+        }
         (path.to_owned(), body)
     };
     paths.into_iter().map(ask).collect()
@@ -147,7 +157,7 @@ fn full() -> Full {
     let busy = hook(
         &server,
         &key,
-        &json!({"url": receiver.url("/busy"), "filter": {"types": ["consensus_exit"]}}),
+        &json!({"url": receiver.url("/busy"), "filter": {"types": ["odd"]}}),
     );
     hook(&server, &key, &json!({"url": receiver.url("/hook")}));
     let live = crash::lines(&live[..LIVE]);
@@ -263,7 +273,7 @@ fn a_store_moves_to_postgres_and_back_and_everybody_goes_on() {
     let next = server.publish(&sample(2));
     assert_eq!(next["seq"], head + 1, "and fire nothing twice");
     let frame = stream.expect("signal");
-    assert_eq!(frame.id, Some(format!("{epoch}-{}", head + 1)));
+    assert_eq!(frame.id, format!("{epoch}-{}", head + 1));
     let came = receiver.wait_for(1, PATIENCE).expect("the new one");
     assert_eq!(
         came.iter().map(|one| one.seq).collect::<Vec<_>>(),
@@ -315,10 +325,10 @@ fn a_running_server_is_exported_and_never_imported_into() {
     let (server, key) = small();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store");
-    let exported = server.command(&["export", "--out", text(&file)]);
-    let said = String::from_utf8(exported.stdout).unwrap();
     let digest = server.get("/api/signals/digest", &key).ok_json();
     let digest = digest["digest"].as_str().unwrap();
+    let exported = server.command(&["export", "--out", text(&file)]);
+    let said = String::from_utf8(exported.stdout).unwrap();
     assert!(
         said.contains(": 5, digest") && said.contains(digest),
         "{said}"

@@ -106,7 +106,7 @@ async fn postgres(url: &str) -> Schema {
     let keys: Vec<(String, String)> = sqlx::query_as(
         "select c.relname::text, a.attname::text from pg_index i join pg_class c on c.oid = i.indrelid
          cross join unnest(i.indkey) with ordinality k (attnum, at) join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
-         where i.indisprimary and c.relnamespace = current_schema()::regnamespace order by c.relname, k.at",
+         where i.indisprimary and k.at <= i.indnkeyatts and c.relnamespace = current_schema()::regnamespace order by c.relname, k.at",
     )
     .fetch_all(&mut db)
     .await
