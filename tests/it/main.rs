@@ -14,6 +14,7 @@ use harness::{ON_POSTGRES, certificate, cluster, pipes, place, receiver, secure,
 
 mod insider_data;
 mod insider_lists;
+mod visitor;
 
 mod access;
 mod bad_input;
@@ -57,6 +58,7 @@ mod one_by_one;
 mod openapi;
 mod pages_data;
 mod pages_data_browser;
+mod pages_data_reader;
 mod quota;
 mod real_clients;
 mod receiver_manners;
