@@ -14,6 +14,7 @@ use harness::{ON_POSTGRES, certificate, cluster, pipes, place, receiver, secure,
 
 mod insider_data;
 mod insider_lists;
+mod visitor;
 
 mod access;
 mod bad_input;
@@ -27,6 +28,7 @@ mod client_types;
 mod clients;
 mod crash;
 mod cut;
+mod data_visitor;
 mod deliveries;
 mod deploy;
 mod digests;
@@ -66,6 +68,7 @@ mod one_by_one;
 mod openapi;
 mod pages_data;
 mod pages_data_browser;
+mod pages_data_reader;
 mod pages_live;
 mod pages_views;
 mod quota;
