@@ -30,6 +30,9 @@ mod register;
 #[path = "webhook_owner.rs"]
 mod webhook_owner;
 
+#[path = "site.rs"]
+mod site;
+
 #[path = "access.rs"]
 mod access;
 #[path = "crash.rs"]
@@ -48,6 +51,12 @@ mod intake;
 mod leases;
 #[path = "nodes.rs"]
 mod nodes;
+#[path = "pages_account.rs"]
+mod pages_account;
+#[path = "pages_admin.rs"]
+mod pages_admin;
+#[path = "pages_hooks.rs"]
+mod pages_hooks;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]

@@ -59,7 +59,7 @@ pub async fn show(visit: &Visit, session: &Session, made: Option<&Issued>) -> Pa
             @if let Some(end) = account.expires_at {
                 dt { "Subscription" } dd { @if end > visit.now() { "ends " } @else { "ended " } (moment(end)) }
             }
-            dt { "Signed in by" } dd { code { (holder.key.prefix) "…" } ", until " (moment(session.expires_at)) }
+            dt { "Signed in by" } dd { code { (holder.key.prefix) "…" } "; the session ends " (moment(session.expires_at)) }
         }
         @if plan.is_some_and(|plan| plan.webhooks) { p { a href="/account/webhooks" { "Your webhooks" } } }
         (account_keys::section(visit, session, made).await?)

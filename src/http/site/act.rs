@@ -11,6 +11,7 @@ use super::{
     problem::{PageResult, Problem, or_problem},
     visit::{self, Session, Visit},
 };
+use crate::{http::guard, model::account::Plan};
 
 /// Bytes of a form.
 pub const MOST_BYTES: usize = 16 * 1024;
@@ -25,6 +26,13 @@ pub fn sees(visit: &Visit) -> Result<&Session, Problem> {
 pub fn acts(visit: &Visit) -> Result<&Session, Problem> {
     visit::check_origin(&visit.headers)?;
     sees(visit)
+}
+
+/// Who is signed in, if their plan includes it: plan, burst and quota as over REST.
+pub async fn enters(visit: &Visit, includes: fn(&Plan) -> bool) -> Result<&Session, Problem> {
+    let session = sees(visit)?;
+    guard::let_in(&visit.site.state, &session.known, includes).await?;
+    Ok(session)
 }
 
 /// Where pages show why something was refused.
