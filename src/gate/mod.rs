@@ -12,6 +12,8 @@ pub mod endpoint;
 
 pub mod list_query;
 
+pub mod digest_query;
+
 pub mod resend;
 
 pub mod rate;

@@ -21,7 +21,10 @@ use super::{
     caller::{Allowance, Caller, Held, Known, Meter, Stopped},
 };
 use crate::{
-    gate::quota::{Ask, Counters, Limits, Quota, Taken},
+    gate::{
+        quota::{Ask, Counters, Limits, Quota, Taken},
+        rate::Rate,
+    },
     model::{
         key::{KeyHash, KeyText},
         time::{Clock, Time},
@@ -182,6 +185,16 @@ impl Callers {
     /// Accounts or keys have changed: from here on no request sees what was known before.
     pub fn forget_holders(&self) {
         self.generation.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Holds a request that costs nothing against its key's bucket alone.
+    pub fn pace(&self, caller: &Caller, rate: Option<Rate>) -> Result<(), Stopped> {
+        let now = self.clock.now();
+        caller.meter(|meter| {
+            meter.seen = now;
+            let room = rate.map_or(Ok(()), |rate| meter.bucket.take(rate, now));
+            room.map_err(Stopped::Burst)
+        })
     }
 
     /// Counts one request of a key, first against its bucket, then against its quota.

@@ -3,8 +3,43 @@
 use std::path::PathBuf;
 
 use serde::Deserialize;
+use url::Url;
 
 use crate::model::address::Network;
+
+/// Where clients reach the main listener: a URL's scheme, host and port. `None` where nobody has said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PublicUrl(pub Option<Url>);
+
+impl TryFrom<String> for PublicUrl {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(PublicUrl(None));
+        }
+        let refused = || {
+            Err(format!(
+                "`{text}` is no URL such as https://signals.example.com"
+            ))
+        };
+        let Ok(url) = Url::parse(&text) else {
+            return refused();
+        };
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let is_bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if is_web && is_bare {
+            Ok(PublicUrl(Some(url)))
+        } else {
+            refused()
+        }
+    }
+}
 
 /// What the door lets in.
 #[derive(Clone, Debug, Deserialize)]
@@ -14,6 +49,8 @@ pub struct Config {
     pub tls_cert: PathBuf,
     /// The file with the certificate's key, in PEM.
     pub tls_key: PathBuf,
+    /// Where clients reach the main listener.
+    pub public_url: PublicUrl,
     /// Seconds within which a request's head must have come.
     pub header_seconds: u64,
     /// Connections at once; 0: the descriptor limit less 256.
@@ -48,3 +85,27 @@ pub struct Config {
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 /// Fields of a request's head.
 pub const MAX_HEAD_FIELDS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_an_origin() {
+        let read = |text: &str| PublicUrl::try_from(text.to_owned());
+        assert_eq!(read(""), Ok(PublicUrl(None)));
+        for good in ["https://signals.example.com", "http://[2001:db8::1]:8080/"] {
+            assert!(read(good).is_ok_and(|url| url.0.is_some()), "{good}");
+        }
+        for bad in [
+            "signals.example.com",
+            "ftp://example.com",
+            "https://example.com/api",
+            "https://example.com?x=1",
+            "https://somebody:secret@example.com",
+            "https://",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

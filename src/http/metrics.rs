@@ -38,6 +38,15 @@ pub struct LimitLabel {
     pub limit: &'static str,
 }
 
+/// Calls of tools by MCP.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct McpLabel {
+    /// Its name, or `other` for what is no tool.
+    pub tool: &'static str,
+    /// `ok`, `error` (a read refused it), or `unknown` (there is no such tool).
+    pub outcome: &'static str,
+}
+
 /// The door's own counters.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -59,6 +68,8 @@ pub struct Metrics {
     pub errors: Family<ErrorLabel, Counter>,
     /// Requests and openings stopped by a limit.
     pub limited: Family<LimitLabel, Counter>,
+    /// Calls of tools by MCP.
+    pub mcp_calls: Family<McpLabel, Counter>,
 }
 
 /// An open connection, counted while it lives.
@@ -133,5 +144,6 @@ impl Metrics {
             "Requests and openings stopped by a limit of their key",
             self.limited.clone(),
         );
+        to.register("mcp_calls", "Calls of tools by MCP", self.mcp_calls.clone());
     }
 }

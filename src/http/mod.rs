@@ -39,6 +39,8 @@ pub mod pages;
 
 pub mod data;
 
+pub mod stretches;
+
 pub mod state;
 
 pub mod access;
@@ -64,6 +66,8 @@ mod stream_start;
 pub mod stream;
 
 pub mod signals;
+
+pub mod digest;
 
 pub mod deliveries;
 
@@ -118,6 +122,8 @@ pub mod openapi;
 pub mod docs;
 
 pub mod site;
+
+pub mod mcp;
 
 pub mod router;
 

@@ -15,8 +15,8 @@ use utoipa::{
 };
 
 use super::{
-    account, audits, backtests, companies, declarations, deliveries, insiders, net_flow, ops,
-    overview, schema, search, signals, stream, webhooks, winning,
+    account, audits, backtests, companies, declarations, deliveries, digest, insiders, net_flow,
+    ops, overview, schema, search, signals, stream, webhooks, winning,
 };
 
 #[derive(OpenApi)]
@@ -43,6 +43,7 @@ use super::{
         stream::make_ticket,
         signals::list,
         signals::one,
+        digest::digest,
         deliveries::list,
         account::me,
         ops::health,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -19,14 +20,17 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, deliveries, docs,
+    account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
     error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview,
+    guard, insiders, intake, limits,
+    mcp::{endpoint::Endpoint, head},
+    net_flow, ops, overview,
     reads::Reads,
     search, signals,
     site::{
         account as site_account, admin as site_admin, admin_accounts, admin_streams, admin_visit,
-        files, home, hook, hook_acts, hooks, key_acts, session, visit::Site,
+        company, declaration, files, home, hook, hook_acts, hooks, insider, key_acts, screener,
+        search as site_search, session, visit::Site,
     },
     state::State,
     stream, stream_start, usage, webhooks, winning,
@@ -74,11 +78,17 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
     let pages = pages(state.clone());
+    let models = Arc::new(Endpoint::new(state.clone(), reads(state.clone())));
+    let ask = async move |request: Request| models.answer(request).await;
+    let models = Router::new()
+        .route(guard::MCP, post(ask))
+        .method_not_allowed_fallback(method_not_allowed);
     let compressed = log
         .merge(data)
         .merge(hooks)
         .merge(channels)
         .merge(description)
+        .merge(models)
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
@@ -101,6 +111,16 @@ fn pages(state: Arc<State>) -> Router {
     let reads = reads(state.clone());
     Router::new()
         .route("/", get(home::home))
+        .route("/screener", get(screener::all))
+        .route("/screener/all.csv", get(screener::all_file))
+        .route("/screener/top", get(screener::top))
+        .route("/screener/top.csv", get(screener::top_file))
+        .route("/screener/winning", get(screener::winning))
+        .route("/screener/winning.csv", get(screener::winning_file))
+        .route("/screener/search", get(site_search::page))
+        .route("/companies/{slug}", get(company::page))
+        .route("/insiders/{slug}", get(insider::page))
+        .route("/declarations/{amfId}", get(declaration::page))
         .route("/account", get(site_account::page))
         .route("/account/sign-in", post(session::sign_in))
         .route("/account/sign-out", post(session::sign_out))
@@ -139,6 +159,7 @@ fn pages(state: Arc<State>) -> Router {
 fn log() -> Router<Arc<State>> {
     Router::new()
         .route("/api/signals", get(signals::list))
+        .route("/api/signals/digest", get(digest::digest))
         .route("/api/signals/{id}", get(signals::one))
         .method_not_allowed_fallback(method_not_allowed)
 }
@@ -302,6 +323,10 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             // what stream clients written on fetch send
             stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
+            // what clients of MCP say of each message
+            head::VERSION,
+            head::METHOD,
+            head::NAME,
         ])
         .expose_headers([
             header::ETAG,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics, tries::Tries,
+    metrics::Metrics, stretches::Stretches, tries::Tries,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -110,6 +110,8 @@ pub struct State {
     pub metrics: Metrics,
     /// What is known of the insider data: how fresh it is, which markets there are, and what was counted of it.
     pub data: Data,
+    /// What is known of stretches of the log.
+    pub stretches: Stretches,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -159,6 +161,7 @@ impl State {
             openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),
+            stretches: Stretches::default(),
             db,
             hub,
             pipeline: RwLock::new(pipeline),

@@ -39,6 +39,8 @@ mod access;
 mod crash;
 #[path = "deliveries.rs"]
 mod deliveries;
+#[path = "digests.rs"]
+mod digests;
 #[path = "filings.rs"]
 mod filings;
 #[path = "insider_api.rs"]
@@ -49,6 +51,10 @@ mod insider_view;
 mod intake;
 #[path = "leases.rs"]
 mod leases;
+#[path = "mcp.rs"]
+mod mcp;
+#[path = "mcp_guard.rs"]
+mod mcp_guard;
 #[path = "nodes.rs"]
 mod nodes;
 #[path = "pages_account.rs"]

@@ -21,5 +21,6 @@ mod log;
 mod postgres;
 mod prune;
 mod publish_sql;
+mod sessions;
 mod tickets;
 mod usage;

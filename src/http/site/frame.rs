@@ -13,8 +13,9 @@ use super::{files, visit::Visit};
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// `htmx` as the policy has it: it makes no code of texts, and takes none from an answer.
-const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"allowScriptTags":false,"historyCacheSize":0}"#;
+/// `htmx` as the policy has it: it makes no code of texts, takes none from an answer, and carries no `style` over. It keeps no pages: a step back
+/// loads what is there now.
+const HTMX: &str = r#"{"allowEval":false,"includeIndicatorStyles":false,"selfRequestsOnly":true,"allowScriptTags":false,"historyCacheSize":0,"refreshOnHistoryMiss":true,"attributesToSettle":["class"]}"#;
 
 /// Which of the pages that all others lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,11 +8,41 @@ pub mod frame;
 
 pub mod figures;
 
+pub mod cells;
+
+pub mod factors;
+
 pub mod problem;
 
 pub mod reader;
 
 pub mod session;
+
+pub mod asked;
+
+pub mod curl;
+
+pub mod filters;
+
+pub mod intervals;
+
+pub mod filings;
+
+pub mod ways;
+
+pub mod search;
+
+pub mod screener;
+
+pub mod flow;
+
+pub mod closes;
+
+pub mod company;
+
+pub mod insider;
+
+pub mod declaration;
 
 pub mod home;
 

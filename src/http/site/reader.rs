@@ -1,6 +1,6 @@
 //! Who reads a page of data: let in as over REST, and answered by the same reads.
 
-use axum::http::Uri;
+use axum::{http::Uri, response::Response};
 use serde_json::Value;
 
 use super::{problem::Problem, visit::Visit};
@@ -26,14 +26,24 @@ impl<'a> Reader<'a> {
 
     /// What the API answers to a GET of this path and query, percent-encoded.
     pub async fn read(&self, path: &str) -> Result<Value, Problem> {
+        let question = self.question(path)?;
+        let told = self.visit.site.reads.value(question).await?;
+        told.map_err(Problem::Answered)
+    }
+
+    /// The answer itself, whatever it is: to be sent on as it comes.
+    pub async fn answer(&self, path: &str) -> Result<Response, Problem> {
+        let question = self.question(path)?;
+        Ok(self.visit.site.reads.answer(question).await)
+    }
+
+    fn question(&self, path: &str) -> Result<Question, Problem> {
         let uri: Uri = path.parse().map_err(|_| ApiError::not_found())?;
-        let question = Question {
+        Ok(Question {
             uri,
             known: Some(self.known.clone()),
             arrival: self.visit.arrival.clone(),
-        };
-        let told = self.visit.site.reads.value(question).await?;
-        told.map_err(Problem::Answered)
+        })
     }
 
     /// Who.

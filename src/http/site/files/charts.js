@@ -24,7 +24,7 @@ function read(table) {
 const bars = () => uPlot.paths.bars({ size: [0.7, 60] });
 
 function draw(figure) {
-  const table = figure.querySelector("table");
+  const table = figure.querySelector("table:not(.u-legend)");
   const place = figure.querySelector(".plot");
   if (!table || !place || table.tBodies[0].rows.length === 0) return;
   const { names, columns, labels } = read(table);
@@ -34,13 +34,15 @@ function draw(figure) {
   const strokes = ["--fill", "--good", "--bad", "--rank-s"].map(colour);
   const text = colour("--soft");
   const axis = { stroke: text, grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
-  const series = names.slice(1).map((name, n) => ({
-    label: name,
+  // of a table with much else in it, these columns
+  const drawn = figure.dataset.columns?.split(",").map(Number) ?? names.slice(1).map((_, n) => n + 1);
+  const series = drawn.map((column, n) => ({
+    label: names[column],
     stroke: strokes[n % strokes.length],
     width: 2,
     ...(kind === "bars" ? { paths: bars(), fill: strokes[n % strokes.length], points: { show: false } } : {}),
     // few points among many, such as exits beside a price: as points alone
-    ...(figure.dataset.points?.split(",").includes(String(n + 1)) ? { paths: () => null, points: { show: true, size: 10, fill: strokes[n % strokes.length] } } : {}),
+    ...(figure.dataset.points?.split(",").includes(String(column)) ? { paths: () => null, points: { show: true, size: 10, fill: strokes[n % strokes.length] } } : {}),
   }));
   const named = { values: (_, at) => at.map((n) => (Number.isInteger(n) ? labels[n] ?? "" : "")) };
   place.replaceChildren();
@@ -50,7 +52,7 @@ function draw(figure) {
     scales: { x: { time: isTime, ...(isTime ? {} : { range: [-0.6, x.length - 0.4] }) } },
     axes: [{ ...axis, ...(isTime ? {} : named) }, { ...axis, size: 70 }],
     series: [{ label: names[0], ...(isTime ? {} : { value: (_, n) => labels[n] ?? "" }) }, ...series],
-  }, [x, ...columns.slice(1)], place);
+  }, [x, ...drawn.map((column) => columns[column])], place);
   const widths = new ResizeObserver(() => place.clientWidth && chart.setSize({ width: place.clientWidth, height: 260 }));
   widths.observe(place);
   // a picture of what the table says: readers of screens have the table

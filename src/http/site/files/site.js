@@ -57,6 +57,12 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (type.startsWith("text/html")) event.detail.shouldSwap = true;
 });
 
+// what came is told, too, where it has words for that
+document.addEventListener("htmx:afterSettle", (event) => {
+  const told = event.detail.elt.querySelector("[data-says]");
+  if (told) say(told.textContent.trim());
+});
+
 tick();
 setInterval(tick, 1000);
 
