@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
+    act::Live,
     admin_visit::AdminVisit,
     figures::{moment, rough, whole},
     frame,
@@ -19,12 +20,18 @@ use crate::{
     },
 };
 
+const OVERVIEW: Live = Live {
+    id: "overview",
+    path: "/admin/overview",
+    seconds: 3,
+};
+
 /// `/admin`
 pub async fn overview(admin: AdminVisit) -> Response {
     let shown = async {
         admin.sees()?;
-        let parts = parts(admin.state(), admin.visit.now()).await?;
-        Ok(admin.page("Overview", "/admin", &parts))
+        let parts = parts(admin.state(), admin.visit.now()).await;
+        Ok(admin.page("Overview", "/admin", &OVERVIEW.show(parts)?))
     };
     let shown = shown.await;
     admin.or_problem(shown).await
@@ -33,12 +40,14 @@ pub async fn overview(admin: AdminVisit) -> Response {
 /// `/admin/overview`: what of it changes by itself.
 pub async fn refresh(admin: AdminVisit) -> Response {
     let shown = async {
-        admin.sees()?;
-        let parts = parts(admin.state(), admin.visit.now()).await?;
-        Ok(match admin.visit.wants_part() {
-            true => frame::part(&parts),
-            false => frame::lead_to("/admin"),
-        })
+        if !admin.visit.wants_part() {
+            return Ok(frame::lead_to("/admin"));
+        }
+        let parts = match admin.sees() {
+            Ok(()) => parts(admin.state(), admin.visit.now()).await,
+            Err(problem) => Err(problem),
+        };
+        Ok(frame::part(&OVERVIEW.show(parts)?))
     };
     let shown = shown.await;
     admin.or_problem(shown).await
@@ -53,20 +62,18 @@ async fn parts(state: &State, now: Time) -> Result<Markup, Problem> {
         Err(other) => return Err(other),
     };
     Ok(html! {
-        div #overview hx-get="/admin/overview" hx-trigger="every 3s" hx-swap="outerHTML" {
-            ul.cards {
-                li.card { span.figure.good[ready].bad[!ready] { @if ready { "Ready" } @else { "Not ready" } } "this server, sigcast " (env!("CARGO_PKG_VERSION")) }
-                li.card { span.figure { (count(state.hub.seats.len())) } "streams here" }
-                li.card { span.figure { (count(state.callers.len())) } "keys in use here" }
-                @if let Ok(stored) = &stored {
-                    li.card { span.figure { (whole(stored.head)) } "signals in the log" }
-                }
+        ul.cards {
+            li.card { span.figure.good[ready].bad[!ready] { @if ready { "Ready" } @else { "Not ready" } } "this server, sigcast " (env!("CARGO_PKG_VERSION")) }
+            li.card { span.figure { (count(state.hub.seats.len())) } "streams here" }
+            li.card { span.figure { (count(state.callers.len())) } "keys in use here" }
+            @if let Ok(stored) = &stored {
+                li.card { span.figure { (whole(stored.head)) } "signals in the log" }
             }
-            (readiness(&reasons))
-            @match &stored {
-                Ok(stored) => (stored.show(state, now)),
-                Err(_) => p.problem { "The database does not answer: what is stored is not shown." },
-            }
+        }
+        (readiness(&reasons))
+        @match &stored {
+            Ok(stored) => (stored.show(state, now)),
+            Err(_) => p.problem { "The database does not answer: what is stored is not shown." },
         }
     })
 }

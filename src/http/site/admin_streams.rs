@@ -10,7 +10,7 @@ use maud::{Markup, html};
 
 use super::{
     account::{gone, stands},
-    act::{self, Button},
+    act::{self, Button, Live},
     admin_visit::AdminVisit,
     figures::{moment, whole},
     frame,
@@ -28,6 +28,12 @@ const MOST: usize = 200;
 /// Consumers that are listed.
 const MOST_CONSUMERS: u32 = 50;
 
+const STREAMS: Live = Live {
+    id: "streams",
+    path: "/admin/connections/list",
+    seconds: 3,
+};
+
 async fn streams(admin: &AdminVisit) -> Result<Markup, Problem> {
     let state = admin.state();
     let all = state.hub.seats.all();
@@ -40,17 +46,15 @@ async fn streams(admin: &AdminVisit) -> Result<Markup, Problem> {
         .await
         .unwrap_or_else(|_| HashMap::new());
     Ok(html! {
-        div #streams hx-get="/admin/connections/list" hx-trigger="every 3s" hx-swap="outerHTML" {
-            p { (whole(i64::try_from(all.len()).unwrap_or(i64::MAX))) " streams on this node" @if all.len() > MOST { ", the latest " (MOST) " of them" } "." }
-            @if !some.is_empty() {
-                div #streams-table.scrolls tabindex="0" role="region" aria-label="Streams" {
-                    table {
-                        thead { tr {
-                            th.number scope="col" { "No." } th scope="col" { "Account" } th scope="col" { "Key" } th scope="col" { "From" }
-                            th scope="col" { "Since" } th scope="col" { "Stands" } th scope="col" { "Change" }
-                        } }
-                        tbody { @for seat in some { (row(seat, &holders)) } }
-                    }
+        p { (whole(i64::try_from(all.len()).unwrap_or(i64::MAX))) " streams on this node" @if all.len() > MOST { ", the latest " (MOST) " of them" } "." }
+        @if !some.is_empty() {
+            div #streams-table.scrolls tabindex="0" role="region" aria-label="Streams" {
+                table {
+                    thead { tr {
+                        th.number scope="col" { "No." } th scope="col" { "Account" } th scope="col" { "Key" } th scope="col" { "From" }
+                        th scope="col" { "Since" } th scope="col" { "Stands" } th scope="col" { "Change" }
+                    } }
+                    tbody { @for seat in some { (row(seat, &holders)) } }
                 }
             }
         }
@@ -89,7 +93,7 @@ fn row(seat: &Seat, holders: &HashMap<String, Holder>) -> Markup {
 pub async fn connections(admin: AdminVisit) -> Response {
     let shown = async {
         admin.sees()?;
-        let body = html! { (act::refused()) (streams(&admin).await?) };
+        let body = html! { (act::refused()) (STREAMS.show(streams(&admin).await)?) };
         Ok(admin.page("Connections", "/admin/connections", &body))
     };
     let shown = shown.await;
@@ -99,11 +103,14 @@ pub async fn connections(admin: AdminVisit) -> Response {
 /// `/admin/connections/list`: the table alone.
 pub async fn listed(admin: AdminVisit) -> Response {
     let shown = async {
-        admin.sees()?;
-        Ok(match admin.visit.wants_part() {
-            true => frame::part(&streams(&admin).await?),
-            false => frame::lead_to("/admin/connections"),
-        })
+        if !admin.visit.wants_part() {
+            return Ok(frame::lead_to("/admin/connections"));
+        }
+        let streams = match admin.sees() {
+            Ok(()) => streams(&admin).await,
+            Err(problem) => Err(problem),
+        };
+        Ok(frame::part(&STREAMS.show(streams)?))
     };
     let shown = shown.await;
     admin.or_problem(shown).await
@@ -117,7 +124,7 @@ pub async fn close(admin: AdminVisit, connection: Result<Path<u64>, PathRejectio
         seats::close(admin.state(), None, connection)?;
         gone(admin.state(), connection).await;
         Ok(match admin.visit.wants_part() {
-            true => frame::part(&streams(&admin).await?),
+            true => frame::part(&STREAMS.show(streams(&admin).await)?),
             false => frame::lead_to("/admin/connections"),
         })
     };
