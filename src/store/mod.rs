@@ -15,6 +15,8 @@ pub mod postgres;
 
 pub mod db;
 
+pub mod standing;
+
 pub mod checkup;
 
 pub mod member;
