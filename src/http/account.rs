@@ -101,9 +101,10 @@ struct UsageFacts {
     responses((status = 200, description = "The key's owner", body = Answer<Me>)),
 )]
 pub async fn me(call: Call, Asked(NoQuery): Asked<NoQuery>) -> ApiResult {
-    let holder: &Holder = &call.known.holder;
+    let known = call.known()?;
+    let holder: &Holder = &known.holder;
     let plan = call.state.plans.get(&holder.account.plan);
-    let usage = call.known.caller.usage(call.now());
+    let usage = known.caller.usage(call.now());
     call.json(&Me {
         user: User {
             id: holder.account.id.clone(),

@@ -38,6 +38,17 @@ pub struct Arrival {
     pub at: Instant,
 }
 
+impl Arrival {
+    /// Of a request that has been given no name; it came now.
+    #[must_use]
+    pub fn nameless() -> Self {
+        Arrival {
+            id: "-".into(),
+            at: Instant::now(),
+        }
+    }
+}
+
 /// What every answer under `/api/v1` says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -54,8 +65,7 @@ pub struct Meta {
 pub struct Call {
     /// Shared by all.
     pub state: Arc<State>,
-    /// Who asks.
-    pub known: Known,
+    known: Option<Known>,
     arrival: Arrival,
     headers: HeaderMap,
 }
@@ -66,17 +76,13 @@ impl FromRequestParts<Arc<State>> for Call {
     async fn from_request_parts(parts: &mut Parts, state: &Arc<State>) -> ApiResult<Self> {
         let unguarded =
             |_| ApiError::internal(&"a path that answers calls stands outside the guard");
-        let Extension(known) = parts
-            .extract::<Extension<Known>>()
-            .await
-            .map_err(unguarded)?;
         let Extension(arrival) = parts
             .extract::<Extension<Arrival>>()
             .await
             .map_err(unguarded)?;
         Ok(Call {
             state: state.clone(),
-            known,
+            known: parts.extensions.get::<Known>().cloned(),
             arrival,
             headers: parts.headers.clone(),
         })
@@ -131,6 +137,11 @@ named_by_path!(DeclarationPath, AmfId, declaration_not_found);
 named_by_path!(WebhookPath, WebhookId, webhook_not_found);
 
 impl Call {
+    /// Who asks; 401 where it is nobody who has a key.
+    pub fn known(&self) -> ApiResult<&Known> {
+        self.known.as_ref().ok_or_else(ApiError::missing_key)
+    }
+
     /// The current moment.
     #[must_use]
     pub fn now(&self) -> Time {

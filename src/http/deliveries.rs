@@ -156,7 +156,7 @@ struct Summary {
 pub async fn list(call: Call, uri: Uri) -> ApiResult {
     let query = ListQuery::parse(uri.query().unwrap_or_default())?;
     let part = signals::part(&call.state, &query).await?;
-    let account = &call.known.holder.account.id;
+    let account = &call.known()?.holder.account.id;
     let known = Channels::read(&call.state, account, &part).await?;
     let mut summary = Summary {
         signals: 0,

@@ -62,7 +62,7 @@ pub async fn digest(call: Call, uri: Uri) -> ApiResult {
     let state = &*call.state;
     let query = DigestQuery::parse(uri.query().unwrap_or_default())?;
     // one after the other of a key: nobody stands in line with more than one
-    let _own_turn = call.known.caller.digests.lock().await;
+    let _own_turn = call.known()?.caller.digests.lock().await;
     let look = state.look().await;
     let head = look.map_err(|e| ApiError::unavailable(&e))?.head;
     let (from, to) = stretch(&query, &head)?;

@@ -18,9 +18,13 @@ pub mod h2;
 
 pub mod connects;
 
+pub mod tries;
+
 pub mod error;
 
 pub mod reply;
+
+pub mod assets;
 
 pub mod batch;
 
@@ -31,9 +35,24 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod limits;
+
+pub mod sandbox_seen;
+
+pub mod sandbox_denied;
+
+pub mod sandbox_captcha;
+
+pub mod sandbox_entrance;
+
+#[cfg(test)]
+mod sandbox_entrance_test;
+
 pub mod pages;
 
 pub mod data;
+
+pub mod views;
 
 pub mod stretches;
 
@@ -41,9 +60,9 @@ pub mod state;
 
 pub mod access;
 
-pub mod limits;
-
 pub mod call;
+
+pub mod reads;
 
 pub mod schema;
 
@@ -56,6 +75,8 @@ pub mod stream_body;
 pub mod leaving;
 
 mod stream_start;
+
+pub mod tickets;
 
 pub mod stream;
 
@@ -70,6 +91,12 @@ pub mod lines;
 pub mod answer_lines;
 
 pub mod intake;
+
+pub mod accounts;
+
+pub mod keys;
+
+pub mod seats;
 
 pub mod admin;
 
@@ -101,6 +128,8 @@ pub mod backtests;
 
 pub mod winning;
 
+pub mod sandbox;
+
 pub mod net_flow;
 
 pub mod webhooks;
@@ -108,6 +137,10 @@ pub mod webhooks;
 pub mod openapi;
 
 pub mod docs;
+
+pub mod site;
+
+pub mod mcp;
 
 pub mod router;
 

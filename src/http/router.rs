@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -20,8 +21,18 @@ use tower_http::{
 
 use super::{
     account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
-    error::ApiError, guard, insiders, intake, limits, net_flow, ops, overview, search, signals,
-    state::State, stream, stream_start, usage, webhooks, winning,
+    error::ApiError,
+    guard, insiders, intake, limits,
+    mcp::{endpoint::Endpoint, head},
+    net_flow, ops, overview,
+    reads::Reads,
+    sandbox, sandbox_entrance, search, signals,
+    site::{
+        account as site_account, company, declaration, files, home, insider, key_acts, live,
+        screener, search as site_search, session, signal, visit::Site,
+    },
+    state::State,
+    stream, stream_start, tickets, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -30,43 +41,10 @@ const COMPRESS_ABOVE_BYTES: u64 = 512;
 /// The main listener, within [`super::door`].
 pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::signals);
-    let log = Router::new()
-        .route("/api/signals", get(signals::list))
-        .route("/api/signals/digest", get(digest::digest))
-        .route("/api/signals/{id}", get(signals::one))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(guarded);
+    let log = log().layer(guarded);
     let guarded = middleware::from_fn_with_state(state.clone(), guard::insiders);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
-    let data = Router::new()
-        .route("/api/v1/me", get(account::me))
-        .route("/api/v1/health", get(ops::health))
-        .route("/api/v1/stats", get(overview::stats))
-        .route("/api/v1/markets", get(overview::markets))
-        .route("/api/v1/search", get(search::search))
-        .route("/api/v1/companies", get(companies::list))
-        .route("/api/v1/companies/{slug}", get(companies::one))
-        .route(
-            "/api/v1/companies/{slug}/declarations",
-            get(declarations::of_company),
-        )
-        .route("/api/v1/companies/{slug}/net-flow", get(net_flow::flow))
-        .route("/api/v1/insiders", get(insiders::list))
-        .route("/api/v1/insiders/{slug}", get(insiders::one))
-        .route(
-            "/api/v1/insiders/{slug}/declarations",
-            get(declarations::of_insider),
-        )
-        .route("/api/v1/declarations", get(declarations::all))
-        .route("/api/v1/declarations/{amfId}", get(declarations::one))
-        .route("/api/v1/declarations/{amfId}/score", get(audits::score))
-        .route("/api/v1/signals", get(declarations::signals))
-        .route("/api/v1/backtest", get(backtests::backtest))
-        .route("/api/v1/strategy/winning", get(winning::winning))
-        .route("/api/v1/{*nothing}", any(not_found))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(fresh.clone())
-        .layer(guarded);
+    let data = data().layer(fresh.clone()).layer(guarded);
     let guarded = middleware::from_fn_with_state(state.clone(), guard::webhooks);
     let hooks = Router::new()
         .route(
@@ -93,24 +71,33 @@ pub fn main(state: Arc<State>) -> Router {
         .layer(guarded);
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
-    let channels = Router::new()
-        .route("/api/v1/deliveries", get(deliveries::list))
+    let channels = channels().layer(fresh).layer(guarded);
+    let sandbox = Router::new()
+        .route("/api/v1/sandbox/challenge", post(sandbox::challenge))
+        .route("/api/v1/sandbox/{*path}", get(sandbox::read))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(fresh)
-        .layer(guarded);
+        .layer(Extension(reads(state.clone())));
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
+    let pages = pages(state.clone());
+    let models = Arc::new(Endpoint::new(state.clone(), reads(state.clone())));
+    let ask = async move |request: Request| models.answer(request).await;
+    let models = Router::new()
+        .route(guard::MCP, post(ask))
+        .method_not_allowed_fallback(method_not_allowed);
     let compressed = log
         .merge(data)
         .merge(hooks)
         .merge(channels)
+        .merge(sandbox)
         .merge(description)
+        .merge(models)
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
-        .route("/api/signals/stream/tickets", post(stream::make_ticket))
+        .route("/api/signals/stream/tickets", post(tickets::make_ticket))
         .merge(compressed)
         .route("/docs/{file}", get(docs::asset))
         .route(guard::LIVEZ, get(ops::livez))
@@ -118,6 +105,103 @@ pub fn main(state: Arc<State>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
+        .merge(pages)
+}
+
+/// Pages for people.
+fn pages(state: Arc<State>) -> Router {
+    if !state.config.pages {
+        return Router::new();
+    }
+    let reads = reads(state.clone());
+    Router::new()
+        .route("/", get(home::home))
+        .route("/live", get(live::live))
+        .route("/live/ticket", post(live::ticket))
+        .route("/signals/{id}", get(signal::signal))
+        .route("/screener", get(screener::all))
+        .route("/screener/all.csv", get(screener::all_file))
+        .route("/screener/top", get(screener::top))
+        .route("/screener/top.csv", get(screener::top_file))
+        .route("/screener/winning", get(screener::winning))
+        .route("/screener/winning.csv", get(screener::winning_file))
+        .route("/screener/search", get(site_search::page))
+        .route("/companies/{slug}", get(company::page))
+        .route("/insiders/{slug}", get(insider::page))
+        .route("/declarations/{amfId}", get(declaration::page))
+        .route("/account", get(site_account::page))
+        .route("/account/sign-in", post(session::sign_in))
+        .route("/account/sign-out", post(session::sign_out))
+        .route(
+            "/account/sign-out-everywhere",
+            post(site_account::sign_out_everywhere),
+        )
+        .route("/account/keys", post(key_acts::create))
+        .route("/account/keys/{id}/rotate", post(key_acts::rotate))
+        .route("/account/keys/{id}/revoke", post(key_acts::revoke))
+        .route("/account/streams", get(site_account::connected))
+        .route(
+            "/account/streams/{connection}/close",
+            post(site_account::close),
+        )
+        .layer(compression())
+        .route("/assets/{file}", get(files::file))
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Site::new(state, reads))
+}
+
+/// The signal log.
+fn log() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/signals", get(signals::list))
+        .route("/api/signals/digest", get(digest::digest))
+        .route("/api/signals/{id}", get(signals::one))
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// Insider data.
+fn data() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/v1/me", get(account::me))
+        .route("/api/v1/health", get(ops::health))
+        .route("/api/v1/stats", get(overview::stats))
+        .route("/api/v1/markets", get(overview::markets))
+        .route("/api/v1/search", get(search::search))
+        .route("/api/v1/companies", get(companies::list))
+        .route("/api/v1/companies/{slug}", get(companies::one))
+        .route(
+            "/api/v1/companies/{slug}/declarations",
+            get(declarations::of_company),
+        )
+        .route("/api/v1/companies/{slug}/net-flow", get(net_flow::flow))
+        .route("/api/v1/insiders", get(insiders::list))
+        .route("/api/v1/insiders/{slug}", get(insiders::one))
+        .route(
+            "/api/v1/insiders/{slug}/declarations",
+            get(declarations::of_insider),
+        )
+        .route("/api/v1/declarations", get(declarations::all))
+        .route("/api/v1/declarations/{amfId}", get(declarations::one))
+        .route("/api/v1/declarations/{amfId}/score", get(audits::score))
+        .route("/api/v1/signals", get(declarations::signals))
+        .route("/api/v1/backtest", get(backtests::backtest))
+        .route("/api/v1/strategy/winning", get(winning::winning))
+        .route("/api/v1/{*nothing}", any(not_found))
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// What is said of both channels.
+fn channels() -> Router<Arc<State>> {
+    Router::new()
+        .route("/api/v1/deliveries", get(deliveries::list))
+        .method_not_allowed_fallback(method_not_allowed)
+}
+
+/// Every read of the API, for who has been let in already.
+pub fn reads(state: Arc<State>) -> Reads {
+    let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
+    let routes = data().merge(channels()).layer(fresh).merge(log());
+    Reads::of(routes.with_state(state))
 }
 
 /// The admin listener.
@@ -184,6 +268,13 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             // what stream clients written on fetch send
             stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
+            // what clients of MCP say of each message
+            head::VERSION,
+            head::METHOD,
+            head::NAME,
+            sandbox_entrance::POW_CHALLENGE,
+            sandbox_entrance::POW_SOLUTION,
+            sandbox_entrance::CAPTCHA,
         ])
         .expose_headers([
             header::ETAG,

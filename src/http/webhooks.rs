@@ -127,8 +127,8 @@ async fn bytes(call: &Call, body: Body) -> ApiResult<axum::body::Bytes> {
     whole(body, call.state.config.max_body_bytes).await
 }
 
-fn account(call: &Call) -> Option<&str> {
-    Some(&call.known.holder.account.id)
+fn account(call: &Call) -> ApiResult<Option<&str>> {
+    Ok(Some(&call.known()?.holder.account.id))
 }
 
 /// List webhooks
@@ -139,7 +139,7 @@ fn account(call: &Call) -> Option<&str> {
     responses((status = 200, description = "A page", body = Listed<Webhook>)),
 )]
 pub async fn list(call: Call, Asked(query): Asked<WebhooksQuery>) -> ApiResult {
-    let all = call.state.desk.list(account(&call)).await?;
+    let all = call.state.desk.list(account(&call)?).await?;
     let (limit, offset) = query.page.place();
     let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
     let items: Vec<&Webhook> = all.iter().skip(count(offset)).take(count(limit)).collect();
@@ -158,7 +158,7 @@ pub async fn list(call: Call, Asked(query): Asked<WebhooksQuery>) -> ApiResult {
 )]
 pub async fn create(call: Call, Asked(NoQuery): Asked<NoQuery>, body: Body) -> ApiResult {
     let body = EndpointBody::of_new(&bytes(&call, body).await?)?;
-    let holder = &call.known.holder.account;
+    let holder = &call.known()?.holder.account;
     let plan = call.state.plans.get(&holder.plan);
     let most = plan.map_or(0, |plan| plan.webhook_endpoints);
     let made = call.state.desk.create(&holder.id, most, body).await?;
@@ -186,7 +186,7 @@ pub async fn one(
     WebhookPath(WebhookId(id)): WebhookPath,
     Asked(NoQuery): Asked<NoQuery>,
 ) -> ApiResult {
-    call.json(&call.state.desk.one(account(&call), &id).await?)
+    call.json(&call.state.desk.one(account(&call)?, &id).await?)
 }
 
 /// Change a webhook
@@ -208,7 +208,7 @@ pub async fn change(
     body: Body,
 ) -> ApiResult {
     let body = EndpointBody::of_change(&bytes(&call, body).await?)?;
-    let changed = call.state.desk.change(account(&call), &id, body).await?;
+    let changed = call.state.desk.change(account(&call)?, &id, body).await?;
     call.done(StatusCode::OK, &changed)
 }
 
@@ -228,7 +228,7 @@ pub async fn remove(
     WebhookPath(WebhookId(id)): WebhookPath,
     Asked(NoQuery): Asked<NoQuery>,
 ) -> ApiResult {
-    call.state.desk.delete(account(&call), &id).await?;
+    call.state.desk.delete(account(&call)?, &id).await?;
     Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
@@ -248,7 +248,7 @@ pub async fn rotate(
     WebhookPath(WebhookId(id)): WebhookPath,
     Asked(NoQuery): Asked<NoQuery>,
 ) -> ApiResult {
-    let rotated = call.state.desk.rotate(account(&call), &id).await?;
+    let rotated = call.state.desk.rotate(account(&call)?, &id).await?;
     call.done(StatusCode::OK, &rotated)
 }
 
@@ -270,7 +270,7 @@ pub async fn test(
     WebhookPath(WebhookId(id)): WebhookPath,
     Asked(NoQuery): Asked<NoQuery>,
 ) -> ApiResult {
-    let tested = call.state.desk.test(account(&call), &id).await?;
+    let tested = call.state.desk.test(account(&call)?, &id).await?;
     call.done(StatusCode::OK, &tested)
 }
 
@@ -293,7 +293,7 @@ pub async fn resend(
     body: Body,
 ) -> ApiResult {
     let what = Resend::parse(&bytes(&call, body).await?)?;
-    let resent = call.state.desk.resend(account(&call), &id, &what).await?;
+    let resent = call.state.desk.resend(account(&call)?, &id, &what).await?;
     call.done(StatusCode::ACCEPTED, &resent)
 }
 
@@ -319,7 +319,7 @@ pub async fn attempts(call: Call, WebhookPath(WebhookId(id)): WebhookPath, uri: 
         &call
             .state
             .desk
-            .attempts(account(&call), &id, &query)
+            .attempts(account(&call)?, &id, &query)
             .await?,
     )
 }
@@ -347,7 +347,13 @@ pub async fn attempt(
     let Path((id, number)) = path?;
     let WebhookId(id) = WebhookId::parse(&id).ok_or_else(ApiError::webhook_not_found)?;
     let number = webhook_query::whole(&number).ok_or_else(ApiError::attempt_not_found)?;
-    call.json(&call.state.desk.attempt(account(&call), &id, number).await?)
+    call.json(
+        &call
+            .state
+            .desk
+            .attempt(account(&call)?, &id, number)
+            .await?,
+    )
 }
 
 /// List failed messages
@@ -368,7 +374,7 @@ pub async fn failed(
 ) -> ApiResult {
     let (limit, offset) = query.page.place();
     let desk = &call.state.desk;
-    let (total, found) = desk.failed(account(&call), &id, limit, offset).await?;
+    let (total, found) = desk.failed(account(&call)?, &id, limit, offset).await?;
     let total = u64::try_from(total).unwrap_or(0);
     Ok(call.object(Call::list(&query.page, total, &found)?))
 }

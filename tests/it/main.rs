@@ -14,14 +14,21 @@ use harness::{ON_POSTGRES, certificate, cluster, pipes, place, receiver, secure,
 
 mod insider_data;
 mod insider_lists;
+mod visitor;
 
 mod access;
 mod bad_input;
 mod bench;
+mod browser;
+mod browser_live;
 mod channels;
+mod client_libraries;
+mod client_readmes;
+mod client_types;
 mod clients;
 mod crash;
 mod cut;
+mod data_visitor;
 mod deliveries;
 mod deploy;
 mod digests;
@@ -48,6 +55,10 @@ mod listen;
 mod listening;
 mod logs;
 mod manager;
+mod mcp;
+mod mcp_clients;
+mod mcp_guard;
+mod mcp_wire;
 mod metrics;
 mod moving;
 mod on_http2;
@@ -55,12 +66,20 @@ mod on_postgres;
 mod on_tls;
 mod one_by_one;
 mod openapi;
+mod pages_data;
+mod pages_data_browser;
+mod pages_data_reader;
+mod pages_live;
+mod pages_views;
 mod quota;
 mod real_clients;
 mod receiver_manners;
 mod register;
 mod rest;
 mod resume;
+mod sandbox;
+mod sandbox_captcha;
+mod sandbox_examples;
 mod seat;
 mod slow;
 mod splits;
@@ -71,6 +90,11 @@ mod tail;
 mod threads;
 mod tls;
 mod tls_server;
+#[expect(
+    dead_code,
+    reason = "not all that visitors can do is asked of them here"
+)]
+mod visitor;
 mod webhook_examples;
 mod webhook_owner;
 mod webhook_packages;

@@ -22,5 +22,7 @@ mod moving;
 mod postgres;
 mod prune;
 mod publish_sql;
+mod sandbox;
+mod sessions;
 mod tickets;
 mod usage;
