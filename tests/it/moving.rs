@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Output, Stdio},
@@ -432,6 +433,14 @@ fn what_cannot_be_taken_whole_changes_nothing() {
                 assert!(said.contains(why), "{name}: {said}");
             }
         }
+        // killed in the middle of it
+        let mut half = place.command(&["import"]);
+        let mut half = half.stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = half.stdin.take().unwrap();
+        pipe.write_all(&store.as_bytes()[..store.len() / 2])
+            .unwrap();
+        half.kill().unwrap();
+        half.wait().unwrap();
         // by a pipe, and with another epoch: some of its clients have more than this
         let mut piped = place.command(&["import", "--new-epoch", "--json"]);
         let done = piped
