@@ -17,6 +17,7 @@ use super::{
     outcome::{Outcome, complain},
     publish::{self, PublishArgs},
     rescore::{self, RescoreArgs},
+    sandbox::{self, SandboxArgs},
     serve::{self, ServeArgs},
     tail::{self, TailArgs},
     webhooks::{self, WebhooksArgs},
@@ -50,6 +51,8 @@ enum Command {
     ///
     /// Works on the database itself, also beside a running server, which follows within half a second.
     Webhooks(WebhooksArgs),
+    /// Trace answers that were given without a key
+    Sandbox(SandboxArgs),
     /// Read facts from files
     Ingest(IngestArgs),
     /// Judge all insider filings once more, by the rules of this program
@@ -128,6 +131,7 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Accounts(args) => Box::pin(accounts::run(args)).await,
         Command::Keys(args) => Box::pin(keys::run(args)).await,
         Command::Webhooks(args) => Box::pin(webhooks::run(args)).await,
+        Command::Sandbox(args) => Box::pin(sandbox::run(args)).await,
         Command::Ingest(args) => Box::pin(ingest::run(args)).await,
         Command::Rescore(args) => Box::pin(rescore::run(args)).await,
         Command::Migrate(args) => Box::pin(migrate::run(args)).await,

@@ -34,6 +34,8 @@ mod webhook_lines;
 
 mod webhooks;
 
+mod sandbox;
+
 mod progress;
 
 mod reading;

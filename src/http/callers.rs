@@ -260,6 +260,13 @@ impl Callers {
         }
     }
 
+    /// What this node holds of one key's reserved requests, without having used it; and of which day that is.
+    #[must_use]
+    pub fn held(&self, hash: &KeyHash) -> (i64, u64) {
+        let caller = self.by_hash.get(hash).map(|entry| entry.value().clone());
+        caller.map_or((0, 0), |caller| caller.meter(|meter| meter.quota.held()))
+    }
+
     /// What this node holds of each key's reserved requests, without having used it.
     #[must_use]
     pub fn unused(&self) -> HashMap<String, u64> {

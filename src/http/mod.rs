@@ -18,6 +18,8 @@ pub mod h2;
 
 pub mod connects;
 
+pub mod tries;
+
 pub mod error;
 
 pub mod reply;
@@ -33,6 +35,19 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod limits;
+
+pub mod sandbox_seen;
+
+pub mod sandbox_denied;
+
+pub mod sandbox_captcha;
+
+pub mod sandbox_entrance;
+
+#[cfg(test)]
+mod sandbox_entrance_test;
+
 pub mod pages;
 
 pub mod data;
@@ -44,8 +59,6 @@ pub mod stretches;
 pub mod state;
 
 pub mod access;
-
-pub mod limits;
 
 pub mod call;
 
@@ -79,6 +92,12 @@ pub mod answer_lines;
 
 pub mod intake;
 
+pub mod accounts;
+
+pub mod keys;
+
+pub mod seats;
+
 pub mod admin;
 
 pub mod usage;
@@ -108,6 +127,8 @@ pub mod audits;
 pub mod backtests;
 
 pub mod winning;
+
+pub mod sandbox;
 
 pub mod net_flow;
 

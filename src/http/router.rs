@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
@@ -26,10 +26,10 @@ use super::{
     mcp::{endpoint::Endpoint, head},
     net_flow, ops, overview,
     reads::Reads,
-    search, signals,
+    sandbox, sandbox_entrance, search, signals,
     site::{
-        company, declaration, files, home, insider, live, screener, search as site_search, session,
-        signal, visit::Site,
+        account as site_account, company, declaration, files, home, insider, key_acts, live,
+        screener, search as site_search, session, signal, visit::Site,
     },
     state::State,
     stream, stream_start, tickets, usage, webhooks, winning,
@@ -72,6 +72,11 @@ pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
     let channels = channels().layer(fresh).layer(guarded);
+    let sandbox = Router::new()
+        .route("/api/v1/sandbox/challenge", post(sandbox::challenge))
+        .route("/api/v1/sandbox/{*path}", get(sandbox::read))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(reads(state.clone())));
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
@@ -86,6 +91,7 @@ pub fn main(state: Arc<State>) -> Router {
         .merge(data)
         .merge(hooks)
         .merge(channels)
+        .merge(sandbox)
         .merge(description)
         .merge(models)
         .layer(compression());
@@ -113,7 +119,6 @@ fn pages(state: Arc<State>) -> Router {
         .route("/live", get(live::live))
         .route("/live/ticket", post(live::ticket))
         .route("/signals/{id}", get(signal::signal))
-        .route("/account", get(home::account))
         .route("/screener", get(screener::all))
         .route("/screener/all.csv", get(screener::all_file))
         .route("/screener/top", get(screener::top))
@@ -124,8 +129,21 @@ fn pages(state: Arc<State>) -> Router {
         .route("/companies/{slug}", get(company::page))
         .route("/insiders/{slug}", get(insider::page))
         .route("/declarations/{amfId}", get(declaration::page))
+        .route("/account", get(site_account::page))
         .route("/account/sign-in", post(session::sign_in))
         .route("/account/sign-out", post(session::sign_out))
+        .route(
+            "/account/sign-out-everywhere",
+            post(site_account::sign_out_everywhere),
+        )
+        .route("/account/keys", post(key_acts::create))
+        .route("/account/keys/{id}/rotate", post(key_acts::rotate))
+        .route("/account/keys/{id}/revoke", post(key_acts::revoke))
+        .route("/account/streams", get(site_account::connected))
+        .route(
+            "/account/streams/{connection}/close",
+            post(site_account::close),
+        )
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(method_not_allowed)
@@ -254,6 +272,9 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             head::VERSION,
             head::METHOD,
             head::NAME,
+            sandbox_entrance::POW_CHALLENGE,
+            sandbox_entrance::POW_SOLUTION,
+            sandbox_entrance::CAPTCHA,
         ])
         .expose_headers([
             header::ETAG,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics, stretches::Stretches, views::Views,
+    metrics::Metrics, sandbox_entrance::Entrance, stretches::Stretches, tries::Tries, views::Views,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -22,6 +22,7 @@ use crate::{
     model::{
         account::Plans,
         delivery::Kept,
+        key::KeyHash,
         log::{LogHead, LogUnavailable},
         random::Random,
         time::Clock,
@@ -45,6 +46,12 @@ impl AdminToken {
     #[must_use]
     pub fn is(&self, offered: &str) -> bool {
         *self == AdminToken::new(offered)
+    }
+
+    /// As who holds what it opened: another token is another one.
+    #[must_use]
+    pub fn holder(&self) -> KeyHash {
+        KeyHash(self.0)
     }
 }
 
@@ -95,10 +102,14 @@ pub struct State {
     pub plans: Arc<Plans>,
     /// The keys in use.
     pub callers: Callers,
+    /// Who is let in without a key; nobody where there is none.
+    pub sandbox: Option<Arc<Entrance>>,
     /// How often each key opens its stream.
     pub connects: Connects,
     /// The views of its streams.
     pub views: Arc<Views>,
+    /// Tries at signing in to the pages.
+    pub tries: Tries,
     looks: Batch<(), Result<Look, LogUnavailable>>,
     /// How many openings of streams ask the database for what is theirs alone, at once.
     pub openings: Semaphore,
@@ -138,6 +149,7 @@ impl State {
         desk: Arc<Desk>,
         plans: Arc<Plans>,
         callers: Callers,
+        sandbox: Option<Arc<Entrance>>,
         clock: Clock,
         random: Random,
         admin_token: AdminToken,
@@ -156,6 +168,7 @@ impl State {
             looks,
             connects: Connects::new(config.connects_per_minute),
             views: Arc::default(),
+            tries: Tries::default(),
             openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),
@@ -168,6 +181,7 @@ impl State {
             engines_elsewhere: AtomicBool::new(false),
             plans,
             callers,
+            sandbox,
             clock,
             random,
             admin_token,

@@ -103,6 +103,8 @@ pub enum Lane {
     Facts = 1,
     /// Filings, their companies and people, and what the insider engine made of them.
     Insiders = 2,
+    /// Calls without a key, which are counted.
+    Sandbox = 3,
 }
 
 /// Advisory locks of PostgreSQL are numbers that all programs on one database share: ours begin here, far from what one would choose.
@@ -156,6 +158,9 @@ impl<'a> From<&'a mut Tx> for Target<'a> {
     }
 }
 
+/// Now, by PostgreSQL's clock.
+const NOW: &str = "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)";
+
 /// How long a trial may take, and its outcome counts.
 const TRIAL: Duration = Duration::from_secs(1);
 
@@ -204,7 +209,8 @@ impl Db {
     }
 
     /// Which node this process is among those that share the database; `None` where it has joined none.
-    pub(crate) fn node(&self) -> Option<&str> {
+    #[must_use]
+    pub fn node(&self) -> Option<&str> {
         self.0.node.get().map(AsRef::as_ref)
     }
 
@@ -346,12 +352,7 @@ impl Db {
     pub async fn shared_time(&self, own: Time) -> StoreResult<Time> {
         match &self.0.pools {
             Pools::Sqlite { .. } => Ok(own),
-            Pools::Postgres { .. } => {
-                let now = query_scalar::<i64>(
-                    "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
-                );
-                Ok(Time(now.fetch_one(self).await?))
-            }
+            Pools::Postgres { .. } => Ok(Time(query_scalar(NOW).fetch_one(self).await?)),
         }
     }
 
@@ -397,6 +398,14 @@ impl Tx {
     /// Whether other nodes may wait for what it holds.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.begun, Begun::Postgres(..))
+    }
+
+    /// Now, as [`Db::shared_time`] has it, within this transaction: after all that it has waited for.
+    pub(crate) async fn shared_time(&mut self, own: Time) -> StoreResult<Time> {
+        match self.begun {
+            Begun::Sqlite(_) => Ok(own),
+            Begun::Postgres(..) => Ok(Time(query_scalar(NOW).fetch_one(self).await?)),
+        }
     }
 
     /// It writes the log: whether it comes to its end says whether publishing works.

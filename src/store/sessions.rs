@@ -1,10 +1,10 @@
 //! Sessions of the pages: which key, or which admin token, a cookie stands for.
 
 use super::{
-    accounts::hex,
+    accounts::{hex, unhex},
     db::{Db, Tx},
     error::StoreResult,
-    sql::{QueryBuilder, query, query_as},
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::model::{key::KeyHash, time::Time};
 
@@ -97,6 +97,44 @@ impl Db {
         tx.end_lost_views().await?;
         self.commit(tx).await
     }
+
+    /// Ends the sessions that were opened by any of an account's keys; how many these were.
+    pub async fn end_sessions_of_account(&self, account: &str) -> StoreResult<u64> {
+        let mut tx = self.begin().await?;
+        let ended = query(
+            "delete from sessions where holder in (select hash from api_keys where account_id = $1)",
+        )
+        .bind(account)
+        .execute(&mut tx)
+        .await?;
+        tx.end_lost_views().await?;
+        self.commit(tx).await?;
+        Ok(ended)
+    }
+
+    /// How many sessions count that were opened by any of an account's keys.
+    pub async fn count_sessions(&self, account: &str, now: Time) -> StoreResult<i64> {
+        query_scalar(
+            "select count(*) from sessions where expires_at > $2
+             and holder in (select hash from api_keys where account_id = $1)",
+        )
+        .bind(account)
+        .bind(now.0)
+        .fetch_one(self)
+        .await
+    }
+
+    /// Ends the sessions that were opened by this.
+    pub async fn end_sessions_of(&self, holder: &KeyHash) -> StoreResult<u64> {
+        let mut tx = self.begin().await?;
+        let ended = query("delete from sessions where holder = $1")
+            .bind(hex(&holder.0))
+            .execute(&mut tx)
+            .await?;
+        tx.end_lost_views().await?;
+        self.commit(tx).await?;
+        Ok(ended)
+    }
 }
 
 impl Tx {
@@ -113,15 +151,4 @@ impl Tx {
             _ => self.bump_access().await,
         }
     }
-}
-
-pub(super) fn unhex(text: &str) -> Option<KeyHash> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 {
-        return None;
-    }
-    for (n, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
-    }
-    Some(KeyHash(bytes))
 }

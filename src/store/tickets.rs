@@ -1,10 +1,9 @@
 //! One-time tickets that open a stream where no header can be sent.
 
 use super::{
-    accounts::hex,
+    accounts::{hex, unhex},
     db::{Db, Pools},
     error::StoreResult,
-    sessions::unhex,
     sql::{query, query_as, query_scalar},
 };
 use crate::model::{key::KeyHash, time::Time};

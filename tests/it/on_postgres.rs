@@ -73,6 +73,10 @@ mod rest;
 mod resume;
 #[path = "retention.rs"]
 mod retention;
+#[path = "sandbox.rs"]
+mod sandbox;
+#[path = "sandbox_nodes.rs"]
+mod sandbox_nodes;
 #[path = "seat.rs"]
 mod seat;
 #[path = "stream.rs"]

@@ -21,6 +21,7 @@ mod log;
 mod postgres;
 mod prune;
 mod publish_sql;
+mod sandbox;
 mod sessions;
 mod tickets;
 mod usage;

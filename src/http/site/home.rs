@@ -10,7 +10,6 @@ use super::{
     frame::{self, Page, Place},
     log_part,
     problem::{PageResult, Problem, or_problem},
-    session,
     told::Told,
     visit::Visit,
 };
@@ -162,30 +161,6 @@ with httpx.Client(timeout=httpx.Timeout(15, read=60)) as client:
             p.actions { button.plain type="button" data-copy=(id) { "Copy" span.unseen { " the lines for " (id) } } }
         }
         p { "All that there is to ask: " a href="/docs" { "the API's documentation" } " and " a href="/openapi.json" { "its OpenAPI document" } "." }
-    }
-}
-
-/// `/account`: moves to a file of its own with what there is to see.
-pub async fn account(visit: Visit) -> Response {
-    let query = visit.uri.query().unwrap_or_default();
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    let next = pairs
-        .find(|(key, _)| key == "next")
-        .map(|(_, next)| next.into_owned());
-    match visit.session() {
-        None => session::page(&visit, next.as_deref().unwrap_or_default(), None),
-        Some(_) => {
-            let body = html! {
-                form method="post" action="/account/sign-out" { button.plain type="submit" { "Sign out" } }
-            };
-            Page {
-                title: "Account",
-                place: Place::Account,
-                scripts: &[],
-                body,
-            }
-            .show(&visit)
-        }
     }
 }
 

@@ -59,3 +59,13 @@ mod why;
 pub mod signal;
 
 pub mod home;
+
+pub mod act;
+
+pub mod account_usage;
+
+pub mod account_keys;
+
+pub mod account;
+
+pub mod key_acts;

@@ -53,6 +53,7 @@ pub const ADMIN_COOKIE: &str = "__Host-sigcast-admin";
 const HTMX: HeaderName = HeaderName::from_static("hx-request");
 /// It goes back to a page that was there before, and wants all of it.
 const RESTORES: HeaderName = HeaderName::from_static("hx-history-restore-request");
+const CURRENT_URL: HeaderName = HeaderName::from_static("hx-current-url");
 
 /// Who is signed in.
 #[derive(Clone)]
@@ -63,6 +64,18 @@ pub struct Session {
     pub hash: KeyHash,
     /// When it ends by itself.
     pub expires_at: Time,
+}
+
+impl Session {
+    /// The same browser, signed in by another key.
+    pub async fn by(state: &State, holder: KeyHash, before: &Session) -> ApiResult<Self> {
+        let known = state.callers.find_by(holder).await?;
+        Ok(Session {
+            known: known.ok_or_else(ApiError::invalid_key)?,
+            hash: before.hash,
+            expires_at: before.expires_at,
+        })
+    }
 }
 
 /// A request for a page.
@@ -96,6 +109,17 @@ impl Visit {
     #[must_use]
     pub fn wants_part(&self) -> bool {
         self.headers.contains_key(HTMX) && !self.headers.contains_key(RESTORES)
+    }
+
+    /// The page that is seen: where a part of it is asked for, that is not what is asked for.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let current = self.headers.get(CURRENT_URL);
+        let current = current.and_then(|url| url.to_str().ok()?.parse::<Uri>().ok());
+        match current.as_ref().and_then(Uri::path_and_query) {
+            Some(path) if self.wants_part() => path.to_string(),
+            _ => self.here().to_owned(),
+        }
     }
 
     /// The current moment.
