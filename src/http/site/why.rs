@@ -301,7 +301,7 @@ pub fn filing(signal: &Value) -> Markup {
         .filter(|url| url.starts_with("https://"));
     let insider = told
         .text("/insider/slug")
-        .map(|slug| format!("/insiders/{}", encoded(slug)));
+        .map(|slug| format!("/insiders/{}", cells::path_part(slug)));
     html! {
         h2 { "The filing" }
         dl.facts {
