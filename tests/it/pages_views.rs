@@ -125,12 +125,21 @@ fn views_end_with_their_session_and_with_their_key() {
         stream.expect_signal(&id);
     }
 
+    let mut third = Visitor::signed_in(&server, &key).view();
+    assert_eq!(
+        stranger.post("/account/sign-out-everywhere").head.status,
+        303
+    );
+    assert_eq!(elsewhere.expect("bye").json()["reason"], "signed_out");
+    let id = server.publish_sample(2);
+    third.expect_signal(&id);
     let revoked = server.admin("DELETE", &format!("/v1/keys/{}", key.id), "");
     assert_eq!(revoked.head.status, 200);
+    assert_eq!(error_code(&mut third), "key_revoked");
+    stays.expect_signal(&id);
+    bot.expect_signal(&id);
     assert_eq!(error_code(&mut stays), "key_revoked");
     assert_eq!(error_code(&mut bot), "key_revoked");
-    let id = server.publish_sample(2);
-    elsewhere.expect_signal(&id);
     staying
         .post("/live/ticket")
         .expect_error(401, "missing_api_key");

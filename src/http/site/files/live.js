@@ -14,6 +14,8 @@
 
   /** Rows on the page at most. */
   const KEPT = 200;
+  /** Milliseconds from rows to rows: the first of some is shown at once, those close behind it together, as each time all rows move. */
+  const PACE = 100;
   /** What a signal's name says, where it is not told by more. */
   const KINDS = { insider_buy: "Insider buys", insider_sell: "Insider sells", insider_cluster_buy: "Insiders buy", insider_cluster_sell: "Insiders sell" };
   const GAPS = {
@@ -41,6 +43,8 @@
   /** The last place that was told: `<epoch>-<seq>`. */
   let place = feed.dataset.after;
   let failures = 0;
+  /** Why the server ended the last one. */
+  let because = null;
   let heardAt = performance.now();
   let pingSeconds = 25;
   /** The server's clock less this one's, in milliseconds. */
@@ -50,6 +54,7 @@
   let waiting = [];
   let heldBack = 0;
   let asksForFrame = false;
+  let shownAt = 0;
   let beepAllowedAt = 0;
   let audio = null;
   let lagShownAt = 0;
@@ -81,6 +86,7 @@
       pingSeconds = told.ping_seconds;
       offset = Date.parse(told.server_time) - Date.now();
       failures = 0;
+      because = null;
       show("live", "Live");
     },
     signal: take,
@@ -104,7 +110,11 @@
       // the server's own word has data, the browser's has none
       if (event.data === undefined) return broken();
       const { code, retryable } = JSON.parse(event.data);
-      if (!retryable) end(code);
+      // a key that was rotated has a successor, by which the session goes on: if it does not, that is said
+      if (code === "key_revoked") {
+        because = code;
+        open();
+      } else if (!retryable) end(code);
     },
   };
 
@@ -122,13 +132,14 @@
       pauseButton.textContent = `Show ${heldBack} new`;
     } else if (!asksForFrame) {
       asksForFrame = true;
-      requestAnimationFrame(flush);
+      setTimeout(() => requestAnimationFrame(flush), Math.max(0, shownAt + PACE - performance.now()));
     }
   }
 
   function flush() {
     asksForFrame = false;
-    if (paused) return;
+    if (paused || waiting.length === 0) return;
+    shownAt = performance.now();
     const some = waiting.slice(-KEPT);
     waiting = [];
     heldBack = 0;
@@ -219,7 +230,7 @@
       const answer = await fetch("/live/ticket", { method: "POST", headers: { accept: "application/json" } });
       if (own !== run) return;
       const told = await answer.json();
-      if (answer.status === 401 || answer.status === 403) return end(told.error?.code);
+      if (answer.status === 401 || answer.status === 403) return end(because ?? told.error?.code);
       if (!answer.ok) return later(own, Number(answer.headers.get("retry-after") ?? 0));
       ticket = told.ticket;
     } catch {
