@@ -11,14 +11,15 @@ use serde_json::Value;
 
 const TOKEN: &str = "a-token-of-the-bench-alone-0123456789";
 /// Counted by the day as every plan is, with more than a bench can use up.
-const PLAN: &str =
-    "[plans.bench]\nrest = true\nrequests_per_day = 1000000000\nrequests_per_second = 0\n";
+const PLAN: &str = "[plans.bench]\nrest = true\nmcp = true\nrequests_per_day = 1000000000\nrequests_per_second = 0\n";
 
 /// A running server.
 pub struct Server {
     child: Child,
     /// Where it listens.
     pub address: String,
+    /// Where it is administered.
+    pub admin: String,
     /// A key for it.
     pub key: String,
 }
@@ -63,6 +64,7 @@ impl Server {
         Server {
             child,
             address,
+            admin,
             key,
         }
     }
@@ -115,7 +117,8 @@ fn connect(to: &str) -> TcpStream {
     tcp
 }
 
-fn post(to: &str, path: &str, body: &str) -> Value {
+/// A request to the admin listener.
+pub fn post(to: &str, path: &str, body: &str) -> Value {
     let mut connection = Connection {
         reader: BufReader::new(connect(to)),
         key: TOKEN.to_owned(),

@@ -82,6 +82,8 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     settings.database.url = DatabaseUrl::default();
     // nor is it a certificate's business
     (settings.http.tls_cert, settings.http.tls_key) = Default::default();
+    // an invented market is nobody's secret
+    settings.http.public_after_minutes = 0;
     // a demo that is left says goodbye at once
     settings.http.drain_seconds = 0;
     let life = Life::default();
@@ -116,8 +118,8 @@ async fn make_key(node: &Node, settings: Settings) -> Result<String> {
         random: system::random(),
     };
     let account = accounts::create(&opened, "demo".to_owned(), "alpha".to_owned(), None).await?;
-    let (_, key) = keys::create(&opened, &account.id, None, None).await?;
-    Ok(key.reveal().to_owned())
+    let issued = keys::create(&opened, &account.id, None, None).await?;
+    Ok(issued.key.reveal().to_owned())
 }
 
 /// A month of history: wallets need a record before they can be told apart. How many facts it was.

@@ -21,7 +21,10 @@ use super::{
     caller::{Allowance, Caller, Held, Known, Meter, Stopped},
 };
 use crate::{
-    gate::quota::{Ask, Counters, Limits, Quota, Taken},
+    gate::{
+        quota::{Ask, Counters, Limits, Quota, Taken},
+        rate::Rate,
+    },
     model::{
         key::{KeyHash, KeyText},
         time::{Clock, Time},
@@ -184,6 +187,16 @@ impl Callers {
         self.generation.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Holds a request that costs nothing against its key's bucket alone.
+    pub fn pace(&self, caller: &Caller, rate: Option<Rate>) -> Result<(), Stopped> {
+        let now = self.clock.now();
+        caller.meter(|meter| {
+            meter.seen = now;
+            let room = rate.map_or(Ok(()), |rate| meter.bucket.take(rate, now));
+            room.map_err(Stopped::Burst)
+        })
+    }
+
     /// Counts one request of a key, first against its bucket, then against its quota.
     pub async fn admit(&self, caller: &Arc<Caller>, allowed: Allowance) -> Result<(), Stopped> {
         let now = self.clock.now();
@@ -245,6 +258,13 @@ impl Callers {
         if self.tasks.send(Task::Settle(to)).await.is_ok() {
             let _ = done.await;
         }
+    }
+
+    /// What this node holds of one key's reserved requests, without having used it; and of which day that is.
+    #[must_use]
+    pub fn held(&self, hash: &KeyHash) -> (i64, u64) {
+        let caller = self.by_hash.get(hash).map(|entry| entry.value().clone());
+        caller.map_or((0, 0), |caller| caller.meter(|meter| meter.quota.held()))
     }
 
     /// What this node holds of each key's reserved requests, without having used it.

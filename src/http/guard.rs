@@ -33,6 +33,8 @@ pub struct AboveCap;
 pub const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Whether the process lives.
 pub const LIVEZ: &str = "/livez";
+/// Where models ask.
+pub const MCP: &str = "/mcp";
 /// Names a request in our logs.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -53,7 +55,8 @@ pub async fn every_request(
     request: Request,
     answer: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
-    let as_stream = reply::comes_back(request.headers());
+    // clients of MCP name the stream's type as well, and have to be told that nothing was answered
+    let as_stream = reply::comes_back(request.headers()) && request.uri().path() != MCP;
     let above_cap = request.extensions().get::<AboveCap>().is_some();
     let key = only_key(request.headers());
     let is_head = request.method() == Method::HEAD;
@@ -137,14 +140,14 @@ async fn named(
     let client = client.map(tracing::field::display);
     let span = tracing::info_span!("request", %id, client);
     let mut response = answer(request).instrument(span).await;
-    count(state, listener, &response);
+    note(state, listener, &response);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
 }
 
-fn count(state: &State, listener: &'static str, response: &Response) {
+fn note(state: &State, listener: &'static str, response: &Response) {
     let metrics = &state.metrics;
     let status = response.status().as_u16();
     let answer = AnswerLabel { listener, status };
@@ -198,7 +201,8 @@ fn may_begin(state: &State, request: &Request) -> ApiResult<()> {
         }
     }
     // it is known already: nobody needs to wait until the database has not answered once more
-    if request.uri().path().starts_with("/api/") {
+    let path = request.uri().path();
+    if path.starts_with("/api/") || path == MCP {
         check_reach(state)?;
     }
     // also where the handler reads no body: nobody is to send one for nothing
@@ -289,22 +293,54 @@ async fn known_request(
     next: Next,
     includes: fn(&Plan) -> bool,
 ) -> Response {
-    let known = match known_key(state, request.headers()).await {
+    let known = known_key(state, request.headers()).await;
+    of_plan(state, known, includes, async |known| {
+        match count(state, &known).await {
+            Ok(()) => {
+                request.extensions_mut().insert(known);
+                next.run(request).await
+            }
+            Err(error) => error.into_response(),
+        }
+    })
+    .await
+}
+
+/// The plan of a key; then `answer`, which counts what it is asked. Whatever becomes of it, a known key is told where it stands.
+async fn of_plan(
+    state: &State,
+    known: ApiResult<Known>,
+    includes: fn(&Plan) -> bool,
+    answer: impl AsyncFnOnce(Known) -> Response,
+) -> Response {
+    let known = match known {
         Ok(known) => known,
         Err(error) => return error.into_response(),
     };
-    let plan = state.plans.get(&known.holder.account.plan);
-    let allowed = limits::allowance(plan);
-    let mut response = match admit(state, &known, allowed, includes).await {
-        Ok(()) => {
-            request.extensions_mut().insert(known.clone());
-            next.run(request).await
-        }
-        Err(error) => error.into_response(),
+    let now = state.clock.now();
+    let in_plan = known.holder.check_plan(&state.plans, now, includes);
+    let mut response = match in_plan {
+        Ok(()) => answer(known.clone()).await,
+        Err(denied) => ApiError::from(denied).into_response(),
     };
+    let allowed = allowance(state, &known);
     let now = state.clock.now();
     limits::write(response.headers_mut(), &known.caller, allowed, now);
     response
+}
+
+/// Around the messages of MCP: key and plan. What a message costs is known when it was read, and is then for [`count`] or [`pace`] to take.
+pub async fn messages(
+    state: &State,
+    headers: &HeaderMap,
+    answer: impl AsyncFnOnce(Known) -> Response,
+) -> Response {
+    let known = known_key(state, headers).await;
+    of_plan(state, known, |plan| plan.mcp, answer).await
+}
+
+fn allowance(state: &State, known: &Known) -> Allowance {
+    limits::allowance(state.plans.get(&known.holder.account.plan))
 }
 
 async fn known_key(state: &State, headers: &HeaderMap) -> ApiResult<Known> {
@@ -317,28 +353,34 @@ async fn known_key(state: &State, headers: &HeaderMap) -> ApiResult<Known> {
 
 /// Lets in who is known already, for a request that carries no key: plan, burst and quota, as for any other.
 pub async fn let_in(state: &State, known: &Known, includes: fn(&Plan) -> bool) -> ApiResult<()> {
-    known.holder.check_key(state.clock.now())?;
-    let allowed = limits::allowance(state.plans.get(&known.holder.account.plan));
-    admit(state, known, allowed, includes).await
+    let now = state.clock.now();
+    known.holder.check_key(now)?;
+    known.holder.check_plan(&state.plans, now, includes)?;
+    count(state, known).await
 }
 
-async fn admit(
-    state: &State,
-    known: &Known,
-    allowed: Allowance,
-    includes: fn(&Plan) -> bool,
-) -> ApiResult<()> {
-    let now = state.clock.now();
-    known.holder.check_plan(&state.plans, now, includes)?;
-    match state.callers.admit(&known.caller, allowed).await {
-        Ok(()) => Ok(()),
-        Err(Stopped::Burst(wait)) => {
+/// Counts a request: burst, then quota.
+pub async fn count(state: &State, known: &Known) -> ApiResult<()> {
+    let allowed = allowance(state, known);
+    let admitted = state.callers.admit(&known.caller, allowed).await;
+    admitted.map_err(|stopped| refusal(state, known, stopped))
+}
+
+/// Holds a request that costs nothing against the burst alone.
+pub fn pace(state: &State, known: &Known) -> ApiResult<()> {
+    let paced = (state.callers).pace(&known.caller, allowance(state, known).rate);
+    paced.map_err(|stopped| refusal(state, known, stopped))
+}
+
+fn refusal(state: &State, known: &Known, stopped: Stopped) -> ApiError {
+    match stopped {
+        Stopped::Burst(wait) => {
             let seconds = u32::try_from(limits::seconds(wait)).unwrap_or(u32::MAX);
             let message = "Too many requests at once: slow down.".to_owned();
-            Err(ApiError::rate_limited("burst", message, seconds))
+            ApiError::rate_limited("burst", message, seconds)
         }
-        Err(Stopped::Quota) => Err(used_up(state, known, allowed)),
-        Err(Stopped::Closing) => Err(ApiError::draining()),
+        Stopped::Quota => used_up(state, known, allowance(state, known)),
+        Stopped::Closing => ApiError::draining(),
     }
 }
 

@@ -38,6 +38,15 @@ pub struct LimitLabel {
     pub limit: &'static str,
 }
 
+/// Calls of tools by MCP.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct McpLabel {
+    /// Its name, or `other` for what is no tool.
+    pub tool: &'static str,
+    /// `ok`, `error` (a read refused it), or `unknown` (there is no such tool).
+    pub outcome: &'static str,
+}
+
 /// The door's own counters.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
@@ -57,8 +66,14 @@ pub struct Metrics {
     pub answers: Family<AnswerLabel, Counter>,
     /// Answers that were errors.
     pub errors: Family<ErrorLabel, Counter>,
+    /// Calls without a key that were let in.
+    pub sandbox_calls: Counter,
+    /// Clients without a key that this node remembers; read when they are asked for.
+    pub sandbox_clients: Gauge<i64, AtomicI64>,
     /// Requests and openings stopped by a limit.
     pub limited: Family<LimitLabel, Counter>,
+    /// Calls of tools by MCP.
+    pub mcp_calls: Family<McpLabel, Counter>,
 }
 
 /// An open connection, counted while it lives.
@@ -119,6 +134,16 @@ impl Metrics {
             self.keys_in_use.clone(),
         );
         to.register(
+            "sandbox_calls",
+            "Calls without a key that were let in",
+            self.sandbox_calls.clone(),
+        );
+        to.register(
+            "sandbox_clients",
+            "Clients without a key that this node remembers",
+            self.sandbox_clients.clone(),
+        );
+        to.register(
             "http_answers",
             "Requests answered, a stream when it begins",
             self.answers.clone(),
@@ -133,5 +158,6 @@ impl Metrics {
             "Requests and openings stopped by a limit of their key",
             self.limited.clone(),
         );
+        to.register("mcp_calls", "Calls of tools by MCP", self.mcp_calls.clone());
     }
 }

@@ -18,6 +18,8 @@ pub mod h2;
 
 pub mod connects;
 
+pub mod tries;
+
 pub mod error;
 
 pub mod reply;
@@ -33,17 +35,30 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod limits;
+
+pub mod sandbox_seen;
+
+pub mod sandbox_denied;
+
+pub mod sandbox_captcha;
+
+pub mod sandbox_entrance;
+
+#[cfg(test)]
+mod sandbox_entrance_test;
+
 pub mod pages;
 
 pub mod data;
+
+pub mod views;
 
 pub mod stretches;
 
 pub mod state;
 
 pub mod access;
-
-pub mod limits;
 
 pub mod call;
 
@@ -61,6 +76,8 @@ pub mod leaving;
 
 mod stream_start;
 
+pub mod tickets;
+
 pub mod stream;
 
 pub mod signals;
@@ -74,6 +91,12 @@ pub mod lines;
 pub mod answer_lines;
 
 pub mod intake;
+
+pub mod accounts;
+
+pub mod keys;
+
+pub mod seats;
 
 pub mod admin;
 
@@ -105,6 +128,8 @@ pub mod backtests;
 
 pub mod winning;
 
+pub mod sandbox;
+
 pub mod net_flow;
 
 pub mod webhooks;
@@ -114,6 +139,8 @@ pub mod openapi;
 pub mod docs;
 
 pub mod site;
+
+pub mod mcp;
 
 pub mod router;
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
+    extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -21,15 +22,17 @@ use tower_http::{
 use super::{
     account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
     error::ApiError,
-    guard, insiders, intake, limits, net_flow, ops, overview,
+    guard, insiders, intake, limits,
+    mcp::{endpoint::Endpoint, head},
+    net_flow, ops, overview,
     reads::Reads,
-    search, signals,
+    sandbox, sandbox_entrance, search, signals,
     site::{
-        company, declaration, files, home, insider, screener, search as site_search, session,
-        visit::Site,
+        account as site_account, company, declaration, files, home, insider, key_acts, live,
+        screener, search as site_search, session, signal, visit::Site,
     },
     state::State,
-    stream, stream_start, usage, webhooks, winning,
+    stream, stream_start, tickets, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -69,20 +72,32 @@ pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
     let channels = channels().layer(fresh).layer(guarded);
+    let sandbox = Router::new()
+        .route("/api/v1/sandbox/challenge", post(sandbox::challenge))
+        .route("/api/v1/sandbox/{*path}", get(sandbox::read))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(reads(state.clone())));
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
     let pages = pages(state.clone());
+    let models = Arc::new(Endpoint::new(state.clone(), reads(state.clone())));
+    let ask = async move |request: Request| models.answer(request).await;
+    let models = Router::new()
+        .route(guard::MCP, post(ask))
+        .method_not_allowed_fallback(method_not_allowed);
     let compressed = log
         .merge(data)
         .merge(hooks)
         .merge(channels)
+        .merge(sandbox)
         .merge(description)
+        .merge(models)
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
-        .route("/api/signals/stream/tickets", post(stream::make_ticket))
+        .route("/api/signals/stream/tickets", post(tickets::make_ticket))
         .merge(compressed)
         .route("/docs/{file}", get(docs::asset))
         .route(guard::LIVEZ, get(ops::livez))
@@ -101,7 +116,9 @@ fn pages(state: Arc<State>) -> Router {
     let reads = reads(state.clone());
     Router::new()
         .route("/", get(home::home))
-        .route("/account", get(home::account))
+        .route("/live", get(live::live))
+        .route("/live/ticket", post(live::ticket))
+        .route("/signals/{id}", get(signal::signal))
         .route("/screener", get(screener::all))
         .route("/screener/all.csv", get(screener::all_file))
         .route("/screener/top", get(screener::top))
@@ -112,12 +129,25 @@ fn pages(state: Arc<State>) -> Router {
         .route("/companies/{slug}", get(company::page))
         .route("/insiders/{slug}", get(insider::page))
         .route("/declarations/{amfId}", get(declaration::page))
+        .route("/account", get(site_account::page))
         .route("/account/sign-in", post(session::sign_in))
         .route("/account/sign-out", post(session::sign_out))
+        .route(
+            "/account/sign-out-everywhere",
+            post(site_account::sign_out_everywhere),
+        )
+        .route("/account/keys", post(key_acts::create))
+        .route("/account/keys/{id}/rotate", post(key_acts::rotate))
+        .route("/account/keys/{id}/revoke", post(key_acts::revoke))
+        .route("/account/streams", get(site_account::connected))
+        .route(
+            "/account/streams/{connection}/close",
+            post(site_account::close),
+        )
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(Arc::new(Site { state, reads }))
+        .with_state(Site::new(state, reads))
 }
 
 /// The signal log.
@@ -238,6 +268,13 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             // what stream clients written on fetch send
             stream_start::LAST_EVENT_ID,
             stream::TAKEOVER,
+            // what clients of MCP say of each message
+            head::VERSION,
+            head::METHOD,
+            head::NAME,
+            sandbox_entrance::POW_CHALLENGE,
+            sandbox_entrance::POW_SOLUTION,
+            sandbox_entrance::CAPTCHA,
         ])
         .expose_headers([
             header::ETAG,

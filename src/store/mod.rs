@@ -21,6 +21,8 @@ pub mod member;
 
 pub mod leases;
 
+pub mod nodes;
+
 mod echo;
 
 pub mod listen;
@@ -29,9 +31,13 @@ pub mod log;
 
 pub mod accounts;
 
-pub mod tickets;
+pub mod issue;
 
 pub mod sessions;
+
+pub mod tickets;
+
+pub mod sandbox;
 
 pub mod hooks;
 
@@ -46,6 +52,8 @@ pub mod hook_outcomes;
 pub mod stream_writes;
 
 pub mod fact_keys;
+
+pub mod usage_days;
 
 pub mod usage;
 
@@ -104,3 +112,9 @@ pub mod returns;
 pub mod track;
 
 pub mod data_version;
+
+pub mod tables;
+
+pub mod row_line;
+
+pub mod moving;

@@ -20,10 +20,21 @@ impl Write for Forgiving {
     }
 }
 
+/// The library of MCP tells of every message, and what clients say of themselves; that is for whoever asks for it by name.
+fn with_quiet(filter: &str) -> String {
+    match filter.contains("rmcp") {
+        true => filter.to_owned(),
+        false => format!("{filter},rmcp=error"),
+    }
+}
+
 /// Starts logging. `json`: for machines. `RUST_LOG` chooses what is said.
 pub fn start(json: bool, default_level: &str) {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_level));
+    let wanted = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = EnvFilter::try_new(with_quiet(&wanted))
+        .ok()
+        .filter(|_| !wanted.is_empty())
+        .unwrap_or_else(|| EnvFilter::new(with_quiet(default_level)));
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Forgiving(stderr()))

@@ -30,6 +30,13 @@ mod register;
 #[path = "webhook_owner.rs"]
 mod webhook_owner;
 
+#[path = "visitor.rs"]
+#[expect(
+    dead_code,
+    reason = "not all that visitors can do is asked of them here"
+)]
+mod visitor;
+
 #[path = "access.rs"]
 mod access;
 #[path = "crash.rs"]
@@ -48,8 +55,16 @@ mod insider_view;
 mod intake;
 #[path = "leases.rs"]
 mod leases;
+#[path = "mcp.rs"]
+mod mcp;
+#[path = "mcp_guard.rs"]
+mod mcp_guard;
 #[path = "nodes.rs"]
 mod nodes;
+#[path = "pages_nodes.rs"]
+mod pages_nodes;
+#[path = "pages_views.rs"]
+mod pages_views;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]
@@ -58,6 +73,10 @@ mod rest;
 mod resume;
 #[path = "retention.rs"]
 mod retention;
+#[path = "sandbox.rs"]
+mod sandbox;
+#[path = "sandbox_nodes.rs"]
+mod sandbox_nodes;
 #[path = "seat.rs"]
 mod seat;
 #[path = "stream.rs"]

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::{
     clients::{skip, succeed},
+    data_visitor::{Visitor, transferred},
     insider_data::{House, noon},
     server::{now, until},
-    visitor::{Visitor, transferred},
     wire::PATIENCE,
 };
 

@@ -1,8 +1,8 @@
 //! Who reads pages of insider data: signed in, let in as over REST, and counted once a page.
 
 use super::{
+    data_visitor::{Visitor, sign_in},
     insider_data::House,
-    visitor::{Visitor, sign_in},
     wire::request,
 };
 

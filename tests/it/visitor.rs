@@ -1,92 +1,76 @@
-//! Somebody with a browser who is signed in to a server with insider data.
+//! Somebody with a browser, by hand: signed in by a key, with the cookie that stands for it.
 
 use super::{
-    insider_data::House,
-    wire::{Reply, request},
+    server::{Key, Server},
+    wire::{Reply, Stream, request},
 };
 
-/// Somebody with a browser, signed in.
+/// Who is signed in.
 pub struct Visitor<'a> {
-    pub house: &'a House,
-    cookie: String,
+    server: &'a Server,
+    pub cookie: String,
 }
 
 impl<'a> Visitor<'a> {
-    pub fn at(house: &'a House) -> Self {
-        let reply = sign_in(house, "");
-        assert_eq!(reply.head.status, 303, "{}", reply.text());
+    pub fn signed_in(server: &'a Server, key: &Key) -> Self {
+        let form = format!("key={}", key.text);
+        let reply = request(
+            server.main,
+            "POST",
+            "/account/sign-in",
+            &[
+                ("origin", "http://localhost"),
+                ("content-type", "application/x-www-form-urlencoded"),
+            ],
+            form.as_bytes(),
+        );
+        assert_eq!(reply.head.status, 303, "{}{}", reply.head.raw, reply.text());
         let cookie = reply.head.header("set-cookie").expect("a cookie");
         let cookie = cookie.split(';').next().unwrap().to_owned();
-        Visitor { house, cookie }
+        Visitor { server, cookie }
     }
 
-    pub fn ask(&self, path: &str, more: &[(&str, &str)]) -> Reply {
-        let mut headers = vec![("cookie", self.cookie.as_str())];
-        headers.extend(more);
-        request(self.house.server.main, "GET", path, &headers, b"")
+    /// The same browser at another node of the same database.
+    pub fn at(&self, server: &'a Server) -> Self {
+        Visitor {
+            server,
+            cookie: self.cookie.clone(),
+        }
     }
 
-    /// The page, which must be one.
-    pub fn page(&self, path: &str) -> String {
-        let reply = self.ask(path, &[]);
-        assert_eq!(
-            reply.head.status,
-            200,
-            "{path}: {}{}",
-            reply.head.raw,
-            reply.text()
-        );
-        let page = reply.text();
-        assert!(!page.contains(&self.house.key.text), "{path} shows the key");
-        page
+    pub fn get(&self, path: &str) -> Reply {
+        self.get_with(path, &[])
     }
 
-    /// The part of it that htmx asks for.
-    pub fn part(&self, path: &str) -> Reply {
-        self.ask(path, &[("hx-request", "true")])
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut all = vec![("cookie", self.cookie.as_str())];
+        all.extend(headers);
+        request(self.server.main, "GET", path, &all, b"")
     }
 
-    /// The amfIds of the filings on a page, in their order, without what all of them begin with.
-    pub fn ids(&self, path: &str) -> Vec<String> {
-        let page = self.page(path);
-        let rows = page
-            .split("<th scope=\"row\"><a href=\"/declarations/")
-            .skip(1);
-        rows.map(|row| {
-            let id = row.split('"').next().unwrap();
-            id.trim_start_matches("SEC:0000000000-00-0000").to_owned()
-        })
-        .collect()
+    pub fn post(&self, path: &str) -> Reply {
+        let headers = [
+            ("cookie", self.cookie.as_str()),
+            ("origin", "http://localhost"),
+        ];
+        request(self.server.main, "POST", path, &headers, b"")
     }
 
-    /// What is left of the key's day.
-    pub fn left(&self) -> i64 {
-        let reply = self.house.ask("/health");
-        let left = reply.head.header("x-ratelimit-remaining");
-        left.and_then(|left| left.parse().ok()).expect("a number")
+    /// A ticket for a view.
+    pub fn ticket(&self) -> String {
+        let ticket = self.post("/live/ticket").ok_json();
+        ticket["ticket"].as_str().expect("a ticket").to_owned()
     }
-}
 
-/// The form that signs in, sent; with where to go on.
-pub fn sign_in(house: &House, next: &str) -> Reply {
-    let headers = [
-        ("origin", "http://localhost"),
-        ("content-type", "application/x-www-form-urlencoded"),
-    ];
-    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    let form = format!("key={}&next={next}", house.key.text);
-    request(
-        house.server.main,
-        "POST",
-        "/account/sign-in",
-        &headers,
-        form.as_bytes(),
-    )
-}
+    /// A view, by a ticket of its own.
+    pub fn view(&self) -> Stream {
+        self.open(&self.ticket(), &[])
+    }
 
-/// Bytes of an answer as a browser takes it.
-pub fn transferred(visitor: &Visitor<'_>, path: &str) -> usize {
-    let reply = visitor.ask(path, &[("accept-encoding", "gzip, deflate, br, zstd")]);
-    assert_eq!(reply.head.status, 200, "{path}");
-    reply.head.raw.len() + reply.body.len()
+    /// By a ticket, which must open one.
+    pub fn open(&self, ticket: &str, headers: &[(&str, &str)]) -> Stream {
+        let mut view = Stream::open(self.server.main, &format!("?ticket={ticket}"), headers);
+        view.expect_hello();
+        view
+    }
 }

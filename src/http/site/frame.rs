@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use maud::{DOCTYPE, Markup, html};
@@ -155,5 +155,15 @@ pub fn lead_to(path: &str) -> Response {
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, no_store);
+    response
+}
+
+/// The same for who asked for a part: htmx has the browser go there.
+#[must_use]
+pub fn redirect(path: &str) -> Response {
+    let mut response = part(&html! {});
+    let path = HeaderValue::from_str(path).unwrap_or(HeaderValue::from_static("/"));
+    let name = HeaderName::from_static("hx-redirect");
+    response.headers_mut().insert(name, path);
     response
 }

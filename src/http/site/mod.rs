@@ -2,6 +2,8 @@
 
 pub mod files;
 
+mod kept;
+
 pub mod visit;
 
 pub mod frame;
@@ -17,6 +19,14 @@ pub mod problem;
 pub mod reader;
 
 pub mod session;
+
+mod told;
+
+mod log_part;
+
+mod address;
+
+pub mod live;
 
 pub mod asked;
 
@@ -44,4 +54,18 @@ pub mod insider;
 
 pub mod declaration;
 
+mod why;
+
+pub mod signal;
+
 pub mod home;
+
+pub mod act;
+
+pub mod account_usage;
+
+pub mod account_keys;
+
+pub mod account;
+
+pub mod key_acts;

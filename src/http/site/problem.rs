@@ -1,7 +1,7 @@
 //! What a page says where it cannot be shown: the API's own refusals, in a page.
 
 use axum::{
-    http::{HeaderValue, StatusCode},
+    http::StatusCode,
     response::{IntoResponse as _, Response},
 };
 use http_body_util::BodyExt as _;
@@ -54,16 +54,13 @@ fn sign_in(visit: &Visit) -> Response {
     let start = "/account?".to_owned();
     let behind = start.len();
     let mut path = url::form_urlencoded::Serializer::for_suffix(start, behind);
-    let path = path.append_pair("next", visit.here()).finish();
+    let path = path.append_pair("next", &visit.page()).finish();
     if !visit.wants_part() {
         return frame::lead_to(&path);
     }
-    // the whole page is to go there, and not the part of it that was asked for
-    let mut response = frame::part(&html! { a href=(path) { "Sign in" } });
+    // the whole page goes there, not the part alone
+    let mut response = frame::redirect(&path);
     *response.status_mut() = StatusCode::UNAUTHORIZED;
-    if let Ok(path) = HeaderValue::from_str(&path) {
-        response.headers_mut().insert("hx-redirect", path);
-    }
     response
 }
 

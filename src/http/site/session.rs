@@ -16,7 +16,10 @@ use super::{
     visit::{self, COOKIE, Site, Visit},
 };
 use crate::{
-    http::{error::ApiResult, lines::whole},
+    http::{
+        error::{ApiError, ApiResult},
+        lines::whole,
+    },
     model::{
         key::{KeyHash, KeyText},
         time::Time,
@@ -98,6 +101,7 @@ pub async fn sign_in(Shared(site): Shared<Arc<Site>>, visit: Visit, body: Body) 
         let form = Form::of(body, MOST_BYTES).await?;
         let state = &site.state;
         let now = state.clock.now();
+        begin_try(&visit)?;
         let key = KeyText::parse(form.get("key"));
         let known = match &key {
             Some(key) => state.callers.find(key).await?,
@@ -108,6 +112,7 @@ pub async fn sign_in(Shared(site): Shared<Arc<Site>>, visit: Visit, body: Body) 
             let unknown = "No key of this server, or one that counts no more.";
             return Ok(page(&visit, form.get("next"), Some(unknown)));
         };
+        was_right(&visit);
         let cookie = open(&site, key.hash(), COOKIE).await?;
         let mut response = frame::lead_to(next_path(form.get("next")));
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -115,6 +120,26 @@ pub async fn sign_in(Shared(site): Shared<Arc<Site>>, visit: Visit, body: Body) 
     };
     let done = done.await;
     or_problem(&visit, done).await
+}
+
+/// 429 where there were too many wrong tries from there.
+pub fn begin_try(visit: &Visit) -> ApiResult<()> {
+    let Some(client) = visit.client else {
+        return Ok(());
+    };
+    let tries = &visit.site.state.tries;
+    tries.begin(client, visit.arrival.at).map_err(|wait| {
+        let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
+        let message = format!("Too many wrong tries: wait for {seconds} seconds.");
+        ApiError::rate_limited("sign_in", message, seconds)
+    })
+}
+
+/// The try was a right one.
+pub fn was_right(visit: &Visit) {
+    if let Some(client) = visit.client {
+        visit.site.state.tries.was_right(client);
+    }
 }
 
 /// Opens a session for who has shown this: the cookie that stands for it.
