@@ -14,7 +14,6 @@ use harness::{ON_POSTGRES, certificate, cluster, pipes, place, receiver, secure,
 
 mod insider_data;
 mod insider_lists;
-mod visitor;
 
 mod access;
 mod bad_input;

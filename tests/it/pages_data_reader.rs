@@ -108,6 +108,8 @@ fn who_has_used_all_up_is_told_in_a_page() {
         (part.head.status, part.head.header("hx-retarget")),
         (429, Some("#found"))
     );
+    let own = visitor.part("/insiders/owner-11-1?direction=BUY");
+    assert_eq!(own.head.header("hx-retarget"), Some("#found"));
     let file = visitor.ask("/screener/all.csv", &[]);
     assert_eq!(file.head.status, 429);
 }
