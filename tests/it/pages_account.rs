@@ -159,8 +159,7 @@ fn what_is_anothers_is_not_found_and_what_is_asked_from_elsewhere_is_refused() {
     for path in &own_actions[..4] {
         let reply = nobody.post(path, &[("overlap", "24h")]);
         assert_eq!(reply.head.status, 303, "{path}");
-        let to = reply.head.header("location").unwrap();
-        assert!(to.starts_with("/account?next="), "{to}");
+        assert_eq!(reply.head.header("location"), Some("/account"));
         let part = nobody.part(path, &[]);
         assert!(
             part.head.header("hx-redirect").is_some(),

@@ -46,11 +46,13 @@ fn nobody_sees_anything_without_the_token() {
         let reply = nobody.get(path);
         match path {
             "/admin" => assert!(reply.text().contains("The admin token"), "{}", reply.text()),
-            path => assert_eq!(
-                (reply.head.status, reply.head.header("location")),
-                (303, Some("/admin")),
-                "{path}"
-            ),
+            path => {
+                let to = reply.head.header("location").unwrap_or_default();
+                assert!(
+                    reply.head.status == 303 && to.starts_with("/admin"),
+                    "{path}: {to}"
+                );
+            }
         }
         assert!(!reply.text().contains(&id) && !reply.text().contains("somebody"));
     }
@@ -169,7 +171,7 @@ fn accounts_and_keys_are_made_changed_and_ended() {
     let mut stream = server.listen(&key, "", &[]);
     let list = operator.page("/admin/connections");
     assert!(list.contains("&lt;script&gt;alert") && !list.contains("<script>alert"));
-    let number = between(&list, "/admin/connections/", "/close").to_owned();
+    let number = between(&list, "action=\"/admin/connections/", "/close").to_owned();
     assert!(number.bytes().all(|b| b.is_ascii_digit()), "{number}");
     let closed = operator.part(&format!("/admin/connections/{number}/close"), &[]);
     assert!(closed.text().contains("<p>0 streams"), "{}", closed.text());

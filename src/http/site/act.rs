@@ -77,6 +77,10 @@ impl Button<'_> {
 
 /// What was done, or why not: then nothing of the page but that is shown anew.
 pub async fn answer(visit: &Visit, done: PageResult) -> Response {
+    if matches!(done, Err(Problem::SignIn)) && !visit.wants_part() {
+        // not back to here: a form is sent, and no link leads to it
+        return frame::lead_to("/account");
+    }
     let refused = done.is_err();
     let response = or_problem(visit, done).await;
     match refused && visit.wants_part() {

@@ -75,8 +75,9 @@ tell(async (open) => {
   // the key of this session, rotated at once: the session goes on by the successor
   const own = page.locator("#keys tbody tr", { hasText: "this session" });
   await own.locator("select").selectOption("0");
+  const last = await shown.innerText();
   await own.getByRole("button", { name: /^Rotate/ }).click();
-  await shown.waitFor();
+  await until(async () => (await shown.innerText()) !== last, "the successor is shown");
   expectEqual(await status(server.key), 401, "the key one signed in by");
   await reader.go("/account");
   await own.waitFor();
