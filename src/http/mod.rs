@@ -33,6 +33,8 @@ mod callers_test;
 
 pub mod pages;
 
+pub mod excesses;
+
 pub mod data;
 
 pub mod state;
