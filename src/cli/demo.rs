@@ -116,8 +116,8 @@ async fn make_key(node: &Node, settings: Settings) -> Result<String> {
         random: system::random(),
     };
     let account = accounts::create(&opened, "demo".to_owned(), "alpha".to_owned(), None).await?;
-    let (_, key) = keys::create(&opened, &account.id, None, None).await?;
-    Ok(key.reveal().to_owned())
+    let issued = keys::create(&opened, &account.id, None, None).await?;
+    Ok(issued.key.reveal().to_owned())
 }
 
 /// A month of history: wallets need a record before they can be told apart. How many facts it was.

@@ -1,6 +1,6 @@
 //! `sigcast keys`: made, listed, revoked, rotated. A key is shown once, at its making.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -9,10 +9,13 @@ use super::{
     data::{DataArgs, Opened},
     outcome::{Outcome, answer, quiet_if_nobody_reads},
 };
-use crate::model::{
-    account::{KeyRecord, Plan},
-    key::{KeyKind, KeyText},
-    time::Time,
+use crate::{
+    model::{
+        account::{KeyRecord, Plan},
+        key::KeyKind,
+        time::Time,
+    },
+    store::{error::StoreError, issue::Issued},
 };
 
 /// What `keys` takes.
@@ -74,9 +77,8 @@ pub async fn run(args: KeysArgs) -> Result<Outcome> {
             kind,
             expires,
         } => {
-            let (record, key) =
-                create(&opened, &account, kind.as_deref(), expires.as_deref()).await?;
-            show_new(&record, &key, args.json)?;
+            let issued = create(&opened, &account, kind.as_deref(), expires.as_deref()).await?;
+            show_new(&issued, args.json)?;
         }
         Command::List { account } => {
             quiet_if_nobody_reads(list(&opened, account.as_deref(), args.json).await)?;
@@ -96,8 +98,8 @@ pub async fn run(args: KeysArgs) -> Result<Outcome> {
             overlap,
             expires,
         } => {
-            let (record, key) = rotate(&opened, &id, &overlap, expires.as_deref()).await?;
-            show_new(&record, &key, args.json)?;
+            let issued = rotate(&opened, &id, &overlap, expires.as_deref()).await?;
+            show_new(&issued, args.json)?;
         }
     }
     opened.db.close().await;
@@ -118,7 +120,7 @@ pub async fn create(
     account: &str,
     kind: Option<&str>,
     expires: Option<&str>,
-) -> Result<(KeyRecord, KeyText)> {
+) -> Result<Issued> {
     let holder = opened.db.account(account).await?;
     let holder = holder.with_context(|| no_account(account))?;
     let kind = match kind {
@@ -131,42 +133,33 @@ pub async fn create(
             .with_context(|| format!("--kind: `{word}` is neither stream nor data"))?,
     };
     let expires_at = expires.map(read_expiry).transpose()?.flatten();
-    let (record, key) = draw(opened, &holder.id, kind, expires_at);
-    opened.db.create_key(&record, &key).await?;
-    Ok((record, key))
+    let now = opened.clock.now();
+    let issued = opened
+        .db
+        .issue_key(&holder.id, kind, expires_at, now, &opened.random)
+        .await?;
+    Ok(issued)
 }
 
-fn draw(
-    opened: &Opened,
-    account: &str,
-    kind: KeyKind,
-    expires_at: Option<Time>,
-) -> (KeyRecord, KeyText) {
-    let key = KeyText::generate(kind, || opened.random.byte());
-    let (id, now) = (opened.random.uuid(), opened.clock.now());
-    let record = KeyRecord::new(id, account, kind, &key, now, expires_at);
-    (record, key)
-}
-
-async fn rotate(
-    opened: &Opened,
-    id: &str,
-    overlap: &str,
-    expires: Option<&str>,
-) -> Result<(KeyRecord, KeyText)> {
+async fn rotate(opened: &Opened, id: &str, overlap: &str, expires: Option<&str>) -> Result<Issued> {
     let now = opened.clock.now();
     let old = opened.db.key(id).await?.with_context(|| no_key(id))?;
     if !old.is_active(now) {
         bail!("key {id} is revoked or has expired; make a new one with `sigcast keys create`");
     }
-    let ends_at = now.plus(read_duration(overlap)?);
+    let overlap = read_duration(overlap)?;
     let expires_at = match expires {
         Some(text) => read_expiry(text)?,
         None => old.expires_at,
     };
-    let (record, key) = draw(opened, &old.account_id, old.kind, expires_at);
-    opened.db.rotate_key(id, ends_at, &record, &key).await?;
-    Ok((record, key))
+    let issued = opened
+        .db
+        .issue_successor(&old, overlap, expires_at, now, &opened.random)
+        .await;
+    issued.map_err(|error| match error {
+        StoreError::Refused(why) => anyhow!("{why} (--overlap 0)"),
+        error => error.into(),
+    })
 }
 
 /// `90s`, `30m`, `24h`, `7d`, in microseconds.
@@ -236,7 +229,7 @@ fn as_json(key: &KeyRecord, now: Time) -> Value {
     })
 }
 
-fn show_new(record: &KeyRecord, key: &KeyText, json: bool) -> Result<()> {
+fn show_new(Issued { record, key }: &Issued, json: bool) -> Result<()> {
     let shown = if json {
         answer(json!({
             "id": record.id, "key": key.reveal(), "prefix": record.prefix, "account_id": record.account_id,

@@ -12,11 +12,23 @@ pub mod endpoint;
 
 pub mod list_query;
 
+pub mod digest_query;
+
 pub mod resend;
 
 pub mod rate;
 
 pub mod quota;
+
+pub mod prover;
+
+pub mod networks;
+
+pub mod sandbox;
+
+pub mod pow;
+
+pub mod watermark;
 
 #[cfg(test)]
 mod quota_test;
@@ -32,6 +44,8 @@ pub mod usage_query;
 pub mod webhook_query;
 
 pub mod path_id;
+
+pub mod sandbox_read;
 
 #[cfg(test)]
 mod insider_query_test;

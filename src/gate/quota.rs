@@ -294,6 +294,12 @@ impl Quota {
         self.left
     }
 
+    /// Of which day something is reserved, and how much of it is not used.
+    #[must_use]
+    pub fn held(&self) -> (i64, u64) {
+        (self.counters.day, self.left)
+    }
+
     /// Requests made.
     pub fn usage(&mut self, now: Time) -> Usage {
         self.roll(now);

@@ -6,27 +6,19 @@ use axum::{
     body::Body,
     extract::{Path, State as Shared, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
-    response::IntoResponse as _,
 };
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    access,
+    accounts,
     error::{ApiError, ApiResult},
-    guard,
+    guard, keys,
     lines::whole,
-    reply,
+    reply, seats,
     state::State,
 };
-use crate::{
-    hub::seat::End,
-    model::{
-        account::{self, Account, KeyRecord, Plan},
-        key::{KeyKind, KeyText},
-        time::Time,
-    },
-};
+use crate::model::time::Time;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,20 +36,8 @@ pub async fn create_account(
     body: Body,
 ) -> ApiResult {
     let asked: NewAccount = read_json(&state, &headers, body).await?;
-    if !state.plans.contains_key(&asked.plan) {
-        let known: Vec<&str> = state.plans.keys().map(String::as_str).collect();
-        return Err(ApiError::parameter("plan", &asked.plan, &known.join(", ")));
-    }
-    account::check_name(&asked.name).map_err(|allowed| ApiError::parameter("name", "", allowed))?;
-    let account = Account {
-        id: state.random.uuid().hyphenated().to_string(),
-        name: asked.name,
-        plan: asked.plan,
-        expires_at: read_time("expires", asked.expires.as_deref())?,
-        suspended_at: None,
-        created_at: state.clock.now(),
-    };
-    state.db.create_account(&account).await?;
+    let expires_at = read_time("expires", asked.expires.as_deref())?;
+    let account = accounts::create(&state, &asked.name, &asked.plan, expires_at).await?;
     Ok(reply::json(&json!({
         "id": account.id, "name": account.name, "plan": account.plan,
         "expires_at": account.expires_at, "created_at": account.created_at,
@@ -81,28 +61,10 @@ pub async fn create_key(
     body: Body,
 ) -> ApiResult {
     let asked: NewKey = read_json(&state, &headers, body).await?;
-    let account = state.db.account(&asked.account_id).await?;
-    let account = account.ok_or_else(|| {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "account_not_found",
-            "There is no account with this id.",
-        )
-    })?;
-    let kind = match asked.kind.as_deref() {
-        None => state
-            .plans
-            .get(&account.plan)
-            .map_or(KeyKind::Data, Plan::usual_kind),
-        Some(word) => {
-            KeyKind::parse(word).ok_or_else(|| ApiError::parameter("kind", word, "stream, data"))?
-        }
-    };
+    let account = accounts::find(&state, &asked.account_id).await?;
     let expires_at = read_time("expires", asked.expires.as_deref())?;
-    let key = KeyText::generate(kind, || state.random.byte());
-    let (id, now) = (state.random.uuid(), state.clock.now());
-    let record = KeyRecord::new(id, &account.id, kind, &key, now, expires_at);
-    state.db.create_key(&record, &key).await?;
+    let issued = keys::issue(&state, &account, asked.kind.as_deref(), expires_at).await?;
+    let (record, key) = (issued.record, issued.key);
     Ok(reply::json(
         &json!({"id": record.id, "key": key.reveal(), "prefix": record.prefix}),
     ))
@@ -114,15 +76,8 @@ pub async fn revoke_key(
     id: Result<Path<String>, PathRejection>,
 ) -> ApiResult {
     let Path(id) = id?;
-    let revoked = state.db.revoke_key(&id, state.clock.now()).await?;
-    let record = revoked.ok_or_else(|| {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            "key_not_found",
-            "There is no key with this id.",
-        )
-    })?;
-    access::refresh_key(&state, &record.id).await?;
+    let key = keys::find(&state, None, &id).await?;
+    let record = keys::revoke(&state, &key).await?;
     Ok(reply::json(
         &json!({"id": record.id, "prefix": record.prefix, "revoked_at": record.revoked_at}),
     ))
@@ -149,19 +104,8 @@ pub async fn close_connection(
     number: Result<Path<u64>, PathRejection>,
 ) -> ApiResult {
     let Path(number) = number?;
-    match state
-        .hub
-        .seats
-        .all()
-        .into_iter()
-        .find(|seat| seat.connection == number)
-    {
-        Some(seat) => {
-            seat.end(End::Closed);
-            Ok(reply::empty(StatusCode::NO_CONTENT))
-        }
-        None => Ok(ApiError::not_found().into_response()),
-    }
+    seats::close(&state, None, number)?;
+    Ok(reply::empty(StatusCode::NO_CONTENT))
 }
 
 async fn read_json<T: serde::de::DeserializeOwned>(

@@ -38,6 +38,17 @@ pub struct Arrival {
     pub at: Instant,
 }
 
+impl Arrival {
+    /// Of a request that has been given no name; it came now.
+    #[must_use]
+    pub fn nameless() -> Self {
+        Arrival {
+            id: "-".into(),
+            at: Instant::now(),
+        }
+    }
+}
+
 /// What every answer under `/api/v1` says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]

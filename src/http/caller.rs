@@ -14,6 +14,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Caller {
     pub(super) key_id: String,
+    /// One digest of the log at a time is computed for it: taken for as long as that lasts.
+    pub(super) digests: tokio::sync::Mutex<()>,
     held: RwLock<Held>,
     meter: Mutex<Meter>,
 }
@@ -69,6 +71,7 @@ impl Caller {
     pub(super) fn new(held: Held, quota: Quota, now: Time) -> Self {
         Caller {
             key_id: held.holder.key.id.clone(),
+            digests: tokio::sync::Mutex::default(),
             held: RwLock::new(held),
             meter: Mutex::new(Meter {
                 bucket: Bucket::default(),

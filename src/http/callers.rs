@@ -124,7 +124,11 @@ async fn look_up(db: Db, hashes: Vec<KeyHash>) -> Vec<StoreResult<Option<InUse>>
 impl Callers {
     /// Who holds a key, if anybody does; whether the key counts now is for the holder to say. From here on, the key is in use.
     pub async fn find(&self, key: &KeyText) -> StoreResult<Option<Known>> {
-        let hash = key.hash();
+        self.find_by(key.hash()).await
+    }
+
+    /// The same by the key's digest: of who has shown the key before.
+    pub async fn find_by(&self, hash: KeyHash) -> StoreResult<Option<Known>> {
         // before the read: what changes after it makes the generation another one
         let generation = self.generation.load(Ordering::Acquire);
         let known = self.by_hash.get(&hash).map(|entry| entry.value().clone());
@@ -254,6 +258,13 @@ impl Callers {
         if self.tasks.send(Task::Settle(to)).await.is_ok() {
             let _ = done.await;
         }
+    }
+
+    /// What this node holds of one key's reserved requests, without having used it; and of which day that is.
+    #[must_use]
+    pub fn held(&self, hash: &KeyHash) -> (i64, u64) {
+        let caller = self.by_hash.get(hash).map(|entry| entry.value().clone());
+        caller.map_or((0, 0), |caller| caller.meter(|meter| meter.quota.held()))
     }
 
     /// What this node holds of each key's reserved requests, without having used it.

@@ -210,8 +210,10 @@ fn may_begin(state: &State, request: &Request) -> ApiResult<()> {
     if request.body().size_hint().lower() > limit as u64 {
         return Err(ApiError::too_large(limit));
     }
+    // pages send forms
+    let takes_json = request.uri().path().starts_with("/api/");
     let has_body = !request.body().is_end_stream();
-    if has_body && matches!(*request.method(), Method::POST | Method::PATCH) {
+    if has_body && takes_json && matches!(*request.method(), Method::POST | Method::PATCH) {
         check_is_json(request.headers())?;
     }
     Ok(())
@@ -347,6 +349,14 @@ async fn known_key(state: &State, headers: &HeaderMap) -> ApiResult<Known> {
     let known = found.ok_or_else(ApiError::invalid_key)?;
     known.holder.check_key(state.clock.now())?;
     Ok(known)
+}
+
+/// Lets in who is known already, for a request that carries no key: plan, burst and quota, as for any other.
+pub async fn let_in(state: &State, known: &Known, includes: fn(&Plan) -> bool) -> ApiResult<()> {
+    let now = state.clock.now();
+    known.holder.check_key(now)?;
+    known.holder.check_plan(&state.plans, now, includes)?;
+    count(state, known).await
 }
 
 /// Counts a request: burst, then quota.

@@ -18,9 +18,13 @@ pub mod h2;
 
 pub mod connects;
 
+pub mod tries;
+
 pub mod error;
 
 pub mod reply;
+
+pub mod assets;
 
 pub mod batch;
 
@@ -31,17 +35,30 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod limits;
+
+pub mod sandbox_seen;
+
+pub mod sandbox_denied;
+
+pub mod sandbox_captcha;
+
+pub mod sandbox_entrance;
+
+#[cfg(test)]
+mod sandbox_entrance_test;
+
 pub mod pages;
 
 pub mod excesses;
 
 pub mod data;
 
+pub mod stretches;
+
 pub mod state;
 
 pub mod access;
-
-pub mod limits;
 
 pub mod call;
 
@@ -63,6 +80,8 @@ pub mod stream;
 
 pub mod signals;
 
+pub mod digest;
+
 pub mod deliveries;
 
 pub mod lines;
@@ -70,6 +89,12 @@ pub mod lines;
 pub mod answer_lines;
 
 pub mod intake;
+
+pub mod accounts;
+
+pub mod keys;
+
+pub mod seats;
 
 pub mod admin;
 
@@ -101,6 +126,8 @@ pub mod backtests;
 
 pub mod winning;
 
+pub mod sandbox;
+
 pub mod net_flow;
 
 pub mod webhooks;
@@ -108,6 +135,8 @@ pub mod webhooks;
 pub mod openapi;
 
 pub mod docs;
+
+pub mod site;
 
 pub mod mcp;
 

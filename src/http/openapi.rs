@@ -15,8 +15,8 @@ use utoipa::{
 };
 
 use super::{
-    account, audits, backtests, companies, declarations, deliveries, insiders, net_flow, ops,
-    overview, schema, search, signals, stream, webhooks, winning,
+    account, audits, backtests, companies, declarations, deliveries, digest, insiders, net_flow,
+    ops, overview, sandbox, schema, search, signals, stream, webhooks, winning,
 };
 
 #[derive(OpenApi)]
@@ -34,6 +34,7 @@ use super::{
         (name = "companies", description = "Whose shares are dealt in"),
         (name = "insiders", description = "Who deals"),
         (name = "data", description = "What there is"),
+        (name = "sandbox", description = "A few reads a day without a key"),
         (name = "webhooks", description = "The second channel: signals by signed HTTP callback"),
         (name = "account", description = "The key itself"),
         (name = "operation", description = "Whether the service works"),
@@ -43,6 +44,7 @@ use super::{
         stream::make_ticket,
         signals::list,
         signals::one,
+        digest::digest,
         deliveries::list,
         account::me,
         ops::health,
@@ -62,6 +64,8 @@ use super::{
         declarations::signals,
         backtests::backtest,
         winning::winning,
+        sandbox::read,
+        sandbox::challenge,
         webhooks::list,
         webhooks::create,
         webhooks::one,
@@ -150,6 +154,9 @@ fn operation_id(method: &str, path: &str) -> String {
         .join("_")
 }
 
+/// What needs no key.
+const SANDBOX: &str = "/api/v1/sandbox/";
+
 /// Adds what every operation has.
 fn complete(path: &str, method: &str, operation: &mut Operation) {
     let streams = path.starts_with("/api/signals/stream");
@@ -160,7 +167,8 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         .any(|one| matches!(one, RefOr::T(one) if one.name == "ticket"));
     let mut security = vec![requirement("bearer"), requirement("apiKey")];
     security.extend(ticket.then(SecurityRequirement::default));
-    operation.security = Some(security);
+    let needs_key = !path.starts_with(SANDBOX);
+    operation.security = Some(if needs_key { security } else { Vec::new() });
     let reads = method == "get" && !streams;
     let lists = operation
         .parameters
@@ -201,6 +209,10 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             true,
         ),
     ];
+    // of what says nothing of keys and plans, none of their refusals
+    let common = common
+        .into_iter()
+        .filter(|(status, ..)| needs_key || !matches!(*status, "401" | "403" | "429"));
     for (status, about, later) in common {
         let known = responses.entry(status.to_owned());
         known.or_insert_with(|| RefOr::T(error(about, later)));

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::openapi;
-use crate::gate::{list_query::ListQuery, pairs::QueryError, query::StreamQuery};
+use crate::gate::{
+    digest_query::DigestQuery, list_query::ListQuery, pairs::QueryError, query::StreamQuery,
+};
 
 fn document() -> Value {
     serde_json::from_str(openapi::document()).unwrap()
@@ -31,6 +33,11 @@ fn every_route_is_described_and_every_description_routed() {
         .skip(1)
         .filter_map(|rest| rest.split('"').nth(1))
         .filter(|path| !UNDESCRIBED.contains(path))
+        // that a part may have slashes in it cannot be described
+        .map(|path| match path {
+            "/api/v1/sandbox/{*path}" => "/api/v1/sandbox/{path}",
+            path => path,
+        })
         .collect();
     let document = document();
     let paths = document["paths"].as_object().unwrap();
@@ -64,6 +71,8 @@ fn the_parameters_of_stream_and_log_are_those_that_they_take() {
     let list = ListQuery::parse("nonsense=1").unwrap_err();
     assert_eq!(described("/api/signals"), taken(&list));
     assert_eq!(described("/api/v1/deliveries"), taken(&list));
+    let digest = DigestQuery::parse("nonsense=1").unwrap_err();
+    assert_eq!(described("/api/signals/digest"), taken(&digest));
 }
 
 #[test]

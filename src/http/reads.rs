@@ -4,8 +4,8 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::{Method, Uri, header},
-    response::{IntoResponse as _, Response},
+    http::{Method, Uri},
+    response::Response,
 };
 use http_body_util::BodyExt as _;
 use serde_json::Value;

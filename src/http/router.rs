@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
@@ -20,13 +20,17 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, deliveries, docs,
+    account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
     error::ApiError,
     guard, insiders, intake, limits,
     mcp::{endpoint::Endpoint, head},
     net_flow, ops, overview,
     reads::Reads,
-    search, signals,
+    sandbox, sandbox_entrance, search, signals,
+    site::{
+        account as site_account, company, declaration, files, home, insider, key_acts, screener,
+        search as site_search, session, visit::Site,
+    },
     state::State,
     stream, stream_start, usage, webhooks, winning,
 };
@@ -68,10 +72,16 @@ pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
     let channels = channels().layer(fresh).layer(guarded);
+    let sandbox = Router::new()
+        .route("/api/v1/sandbox/challenge", post(sandbox::challenge))
+        .route("/api/v1/sandbox/{*path}", get(sandbox::read))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(reads(state.clone())));
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
+    let pages = pages(state.clone());
     let models = Arc::new(Endpoint::new(state.clone(), reads(state.clone())));
     let ask = async move |request: Request| models.answer(request).await;
     let models = Router::new()
@@ -81,6 +91,7 @@ pub fn main(state: Arc<State>) -> Router {
         .merge(data)
         .merge(hooks)
         .merge(channels)
+        .merge(sandbox)
         .merge(description)
         .merge(models)
         .layer(compression());
@@ -94,12 +105,53 @@ pub fn main(state: Arc<State>) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
+        .merge(pages)
+}
+
+/// Pages for people.
+fn pages(state: Arc<State>) -> Router {
+    if !state.config.pages {
+        return Router::new();
+    }
+    let reads = reads(state.clone());
+    Router::new()
+        .route("/", get(home::home))
+        .route("/screener", get(screener::all))
+        .route("/screener/all.csv", get(screener::all_file))
+        .route("/screener/top", get(screener::top))
+        .route("/screener/top.csv", get(screener::top_file))
+        .route("/screener/winning", get(screener::winning))
+        .route("/screener/winning.csv", get(screener::winning_file))
+        .route("/screener/search", get(site_search::page))
+        .route("/companies/{slug}", get(company::page))
+        .route("/insiders/{slug}", get(insider::page))
+        .route("/declarations/{amfId}", get(declaration::page))
+        .route("/account", get(site_account::page))
+        .route("/account/sign-in", post(session::sign_in))
+        .route("/account/sign-out", post(session::sign_out))
+        .route(
+            "/account/sign-out-everywhere",
+            post(site_account::sign_out_everywhere),
+        )
+        .route("/account/keys", post(key_acts::create))
+        .route("/account/keys/{id}/rotate", post(key_acts::rotate))
+        .route("/account/keys/{id}/revoke", post(key_acts::revoke))
+        .route("/account/streams", get(site_account::connected))
+        .route(
+            "/account/streams/{connection}/close",
+            post(site_account::close),
+        )
+        .layer(compression())
+        .route("/assets/{file}", get(files::file))
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Arc::new(Site { state, reads }))
 }
 
 /// The signal log.
 fn log() -> Router<Arc<State>> {
     Router::new()
         .route("/api/signals", get(signals::list))
+        .route("/api/signals/digest", get(digest::digest))
         .route("/api/signals/{id}", get(signals::one))
         .method_not_allowed_fallback(method_not_allowed)
 }
@@ -217,6 +269,9 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             head::VERSION,
             head::METHOD,
             head::NAME,
+            sandbox_entrance::POW_CHALLENGE,
+            sandbox_entrance::POW_SOLUTION,
+            sandbox_entrance::CAPTCHA,
         ])
         .expose_headers([
             header::ETAG,

@@ -12,7 +12,10 @@ use super::{
     state::State,
 };
 use crate::{
-    gate::list_query::{Edge, ListQuery, Place},
+    gate::{
+        filter::Filter,
+        list_query::{Edge, ListQuery, Place},
+    },
     model::{
         log::{LogHead, LogRow, Position},
         publish::lower_uuid,
@@ -118,13 +121,9 @@ async fn collect(
 ) -> ApiResult<Vec<LogRow>> {
     let filter = &query.filter;
     let narrow = Narrow {
-        types: filter.types.iter().flatten().cloned().collect(),
-        min_rank: filter.min_rank.map(|rank| rank as i64),
-        min_score: filter.min_score.map(|score| score.points()),
-        token: filter.token.clone(),
-        market: filter.market.clone(),
         since: query.since,
         until: query.until,
+        ..narrow(filter)
     };
     let limit = query.limit as usize;
     let (mut after, mut before) = (after, before);
@@ -155,6 +154,19 @@ async fn collect(
         found.reverse();
     }
     Ok(found)
+}
+
+/// By what the store leaves out most of what a filter does.
+pub(super) fn narrow(filter: &Filter) -> Narrow {
+    Narrow {
+        types: filter.types.iter().flatten().cloned().collect(),
+        min_rank: filter.min_rank.map(|rank| rank as i64),
+        min_score: filter.min_score.map(|score| score.points()),
+        token: filter.token.clone(),
+        market: filter.market.clone(),
+        since: None,
+        until: None,
+    }
 }
 
 async fn seq_of(state: &State, head: &LogHead, parameter: &str, place: &Place) -> ApiResult<i64> {

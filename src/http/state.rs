@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics,
+    metrics::Metrics, sandbox_entrance::Entrance, stretches::Stretches, tries::Tries,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -19,6 +19,7 @@ use crate::{
     model::{
         account::Plans,
         delivery::Kept,
+        key::KeyHash,
         log::{LogHead, LogUnavailable},
         random::Random,
         time::Clock,
@@ -42,6 +43,12 @@ impl AdminToken {
     #[must_use]
     pub fn is(&self, offered: &str) -> bool {
         *self == AdminToken::new(offered)
+    }
+
+    /// As who holds what it opened: another token is another one.
+    #[must_use]
+    pub fn holder(&self) -> KeyHash {
+        KeyHash(self.0)
     }
 }
 
@@ -92,8 +99,12 @@ pub struct State {
     pub plans: Arc<Plans>,
     /// The keys in use.
     pub callers: Callers,
+    /// Who is let in without a key; nobody where there is none.
+    pub sandbox: Option<Arc<Entrance>>,
     /// How often each key opens its stream.
     pub connects: Connects,
+    /// Tries at signing in to the pages.
+    pub tries: Tries,
     looks: Batch<(), Result<Look, LogUnavailable>>,
     /// How many openings of streams ask the database for what is theirs alone, at once.
     pub openings: Semaphore,
@@ -101,6 +112,8 @@ pub struct State {
     pub metrics: Metrics,
     /// What is known of the insider data: how fresh it is, which markets there are, and what was counted of it.
     pub data: Data,
+    /// What is known of stretches of the log.
+    pub stretches: Stretches,
     /// The time.
     pub clock: Clock,
     /// Randomness.
@@ -129,6 +142,7 @@ impl State {
         desk: Arc<Desk>,
         plans: Arc<Plans>,
         callers: Callers,
+        sandbox: Option<Arc<Entrance>>,
         clock: Clock,
         random: Random,
         admin_token: AdminToken,
@@ -146,9 +160,11 @@ impl State {
         Arc::new(State {
             looks,
             connects: Connects::new(config.connects_per_minute),
+            tries: Tries::default(),
             openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),
+            stretches: Stretches::default(),
             db,
             hub,
             pipeline: RwLock::new(pipeline),
@@ -157,6 +173,7 @@ impl State {
             engines_elsewhere: AtomicBool::new(false),
             plans,
             callers,
+            sandbox,
             clock,
             random,
             admin_token,

@@ -28,6 +28,8 @@ pub mod lease;
 
 pub mod signal;
 
+pub mod digest;
+
 pub mod publish;
 
 pub mod key;

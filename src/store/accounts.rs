@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     account::{Account, Holder, KeyRecord},
-    key::{KeyKind, KeyText},
+    key::{KeyHash, KeyKind, KeyText},
     time::Time,
 };
 
@@ -216,8 +216,12 @@ impl Db {
             .execute(&mut tx)
             .await?;
         // during the overlap both count: one that ends at once makes room for its successor
-        tx.insert_key(record, key, "revoke one first, or rotate with --overlap 0")
-            .await?;
+        tx.insert_key(
+            record,
+            key,
+            "revoke one first, or rotate without an overlap",
+        )
+        .await?;
         tx.bump_access().await?;
         self.commit(tx).await
     }
@@ -358,4 +362,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
             let _ = write!(out, "{byte:02x}");
             out
         })
+}
+
+/// What [`hex`] wrote of a digest.
+pub(crate) fn unhex(text: &str) -> Option<KeyHash> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (n, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
+    }
+    Some(KeyHash(bytes))
 }

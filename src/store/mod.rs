@@ -21,6 +21,8 @@ pub mod member;
 
 pub mod leases;
 
+pub mod nodes;
+
 mod echo;
 
 pub mod listen;
@@ -29,7 +31,13 @@ pub mod log;
 
 pub mod accounts;
 
+pub mod issue;
+
 pub mod tickets;
+
+pub mod sessions;
+
+pub mod sandbox;
 
 pub mod hooks;
 
@@ -44,6 +52,8 @@ pub mod hook_outcomes;
 pub mod stream_writes;
 
 pub mod fact_keys;
+
+pub mod usage_days;
 
 pub mod usage;
 
@@ -102,3 +112,9 @@ pub mod returns;
 pub mod track;
 
 pub mod data_version;
+
+pub mod tables;
+
+pub mod row_line;
+
+pub mod moving;

@@ -1,13 +1,14 @@
 //! Requests of each key: the counters that all nodes share, reserved from ahead and corrected afterwards.
 
 use super::{
+    accounts::unhex,
     db::{Db, Tx},
     error::StoreResult,
     sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::{
     gate::quota::{Ask, Counters, Limits},
-    model::time::Time,
+    model::{key::KeyHash, time::Time},
 };
 
 #[derive(sqlx::FromRow)]
@@ -93,6 +94,30 @@ impl ConsumerRow {
     }
 }
 
+/// A key of an account, and its requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyUsage {
+    /// The key.
+    pub key_id: String,
+    /// Its digest.
+    pub hash: KeyHash,
+    /// Reserved for it.
+    pub counters: Counters,
+    /// The last day on which it made requests, as far as that is kept.
+    pub last_day: Option<i64>,
+}
+
+#[derive(sqlx::FromRow)]
+struct KeyUsageRow {
+    key_id: String,
+    hash: String,
+    day: i64,
+    today: i64,
+    this_month: i64,
+    total: i64,
+    last_day: Option<i64>,
+}
+
 const CONSUMER: &str = "select u.key_id, k.prefix, k.account_id, a.name as account_name, a.plan, u.day, u.today,
     u.this_month, u.total from usage_counters u join api_keys k on k.id = u.key_id join accounts a on a.id = k.account_id";
 
@@ -150,6 +175,35 @@ impl Db {
         Ok(rows.into_iter().map(|row| row.at(now)).collect())
     }
 
+    /// The keys of an account that ever made a request, with their counters as they are at `now`.
+    pub async fn usage_of_account(&self, account: &str, now: Time) -> StoreResult<Vec<KeyUsage>> {
+        let rows: Vec<KeyUsageRow> = query_as(
+            "select u.key_id, k.hash, u.day, u.today, u.this_month, u.total,
+             (select max(d.day) from usage_days d where d.key_id = u.key_id and d.requests > 0) as last_day
+             from api_keys k join usage_counters u on u.key_id = k.id where k.account_id = $1",
+        )
+        .bind(account)
+        .fetch_all(self)
+        .await?;
+        let read = rows.into_iter().filter_map(|row| {
+            let kept = CountersRow {
+                day: row.day,
+                today: row.today,
+                this_month: row.this_month,
+                total: row.total,
+            };
+            let mut counters = Counters::from(kept);
+            counters.roll(now.utc_day());
+            Some(KeyUsage {
+                hash: unhex(&row.hash)?,
+                key_id: row.key_id,
+                counters,
+                last_day: row.last_day,
+            })
+        });
+        Ok(read.collect())
+    }
+
     /// How many keys ever made a request.
     pub async fn count_consumers(&self) -> StoreResult<u64> {
         let count: i64 = query_scalar("select count(*) from usage_counters")
@@ -188,6 +242,8 @@ impl Tx {
         .bind(kept(counters.total))
         .execute(&mut *self)
         .await?;
+        self.note_usage(&ask.key_id, &ask.ask.corrections, counters.day, granted)
+            .await?;
         Ok((counters, granted))
     }
 }

@@ -20,6 +20,7 @@ mod publishers;
 
 mod disk;
 mod gapless;
+mod libraries;
 mod network;
 mod partitions;
 mod races;

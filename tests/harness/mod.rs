@@ -35,5 +35,9 @@ pub mod proxy;
 
 pub mod clients;
 
+pub mod installs;
+
+pub mod libraries;
+
 #[path = "../receiver/mod.rs"]
 pub mod receiver;

@@ -38,8 +38,8 @@ pub fn lines(facts: &[Fact]) -> String {
 }
 
 /// A server that knows the past of the market.
-fn with_past(past: &[Fact]) -> (Server, Key) {
-    let server = Server::start();
+pub fn with_past(past: &[Fact], settings: &[(&str, &str)]) -> (Server, Key) {
+    let server = Server::with(settings);
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), lines(past)).unwrap();
     server.command(&[
@@ -116,14 +116,14 @@ fn kills_at_any_instant_change_no_signal() {
     let (past, live) = market();
     let batches: Vec<String> = live.chunks(BATCH).map(lines).collect();
 
-    let (server, key) = with_past(&past);
+    let (server, key) = with_past(&past, &[]);
     for batch in &batches {
         assert!(post(server.admin, Server::TOKEN, batch));
     }
     let undisturbed = fired(&server, &key);
     drop(server);
 
-    let (mut server, key) = with_past(&past);
+    let (mut server, key) = with_past(&past, &[]);
     let (mut killed, mut unacknowledged) = (0, 0);
     for (number, batch) in batches.iter().enumerate() {
         // kills are spread over the batches, each at another moment of its batch

@@ -249,7 +249,7 @@ fn a_killed_ingest_goes_on_where_it_stopped() {
 }
 
 /// A large purchase by a chief executive, published so many minutes ago, of a day that has come in New York, too.
-fn purchase(number: u32, owner: u32, minutes: i64) -> String {
+pub fn purchase(number: u32, owner: u32, minutes: i64) -> String {
     let at = now().plus(-minutes * 60 * Time::SECOND);
     // a day of New York: it is behind UTC, and nobody tells of a purchase of tomorrow
     let there = at.plus(-5 * 3_600 * Time::SECOND).to_string();
@@ -263,7 +263,7 @@ fn purchase(number: u32, owner: u32, minutes: i64) -> String {
     .to_string()
 }
 
-fn post(server: &Server, body: &str) -> Reply {
+pub fn post(server: &Server, body: &str) -> Reply {
     let bearer = format!("Bearer {}", Server::TOKEN);
     let headers = [
         ("authorization", bearer.as_str()),

@@ -36,6 +36,8 @@ mod access;
 mod crash;
 #[path = "deliveries.rs"]
 mod deliveries;
+#[path = "digests.rs"]
+mod digests;
 #[path = "filings.rs"]
 mod filings;
 #[path = "insider_api.rs"]
@@ -60,6 +62,10 @@ mod rest;
 mod resume;
 #[path = "retention.rs"]
 mod retention;
+#[path = "sandbox.rs"]
+mod sandbox;
+#[path = "sandbox_nodes.rs"]
+mod sandbox_nodes;
 #[path = "seat.rs"]
 mod seat;
 #[path = "stream.rs"]

@@ -1,0 +1,34 @@
+/** How long to wait before the next try: longer each time, and spread, so that clients do not come back in step. */
+
+/** Bounds of the wait, in milliseconds. */
+export interface BackoffOptions {
+  /** Before the first try again where the server has named no time of its own. */
+  firstMs?: number;
+  /** At most. */
+  longestMs?: number;
+}
+
+/** Counts tries that failed. */
+export class Backoff {
+  readonly #firstMs: number;
+  readonly #longestMs: number;
+  #failures = 0;
+
+  constructor(options: BackoffOptions = {}, readonly random: () => number = Math.random) {
+    this.#firstMs = options.firstMs ?? 1_000;
+    this.#longestMs = options.longestMs ?? 60_000;
+  }
+
+  /** It went well: the next wait is a short one. */
+  reset(): void {
+    this.#failures = 0;
+  }
+
+  /** The next wait. `retryMs`: what the stream's `retry:` says; `atLeastMs`: what a refusal's `Retry-After` says. */
+  next(retryMs: number | null, atLeastMs = 0): number {
+    // beyond 2^16 every first delay is above every bound
+    const grown = (retryMs ?? this.#firstMs) * 2 ** Math.min(this.#failures, 16);
+    this.#failures += 1;
+    return Math.max(Math.min(grown, this.#longestMs), atLeastMs) * (1 + this.random() / 4);
+  }
+}

@@ -1,0 +1,61 @@
+/** How far a client has come: it moves only over what was handled, and what it moves over goes into the digest. */
+
+import { RollingDigest } from "./digest.js";
+import type { SignalEvent } from "./payloads/signal.js";
+import { parsePlace, type Place } from "./place.js";
+import type { StateStore } from "./state.js";
+
+/** The position, its digest, and where they are kept. */
+export class Progress {
+  #id = "";
+  #digest = new RollingDigest();
+
+  constructor(
+    readonly store: StateStore | undefined,
+    readonly filter: string,
+    readonly from: string,
+  ) {}
+
+  /** The id of the last frame that was handled; empty before the first. */
+  get id(): string {
+    return this.#id;
+  }
+
+  /** The same, where it is a place in a log. */
+  get place(): Place | null {
+    return parsePlace(this.#id);
+  }
+
+  get digest(): RollingDigest {
+    return this.#digest;
+  }
+
+  /** Reads what was kept; where nothing was, begins where it was told to. */
+  async load(): Promise<void> {
+    if (this.#id) return;
+    const kept = (await this.store?.load()) ?? null;
+    this.#id = kept?.id ?? this.from;
+    // under another filter other signals passed: what follows is no part of that digest
+    this.#digest = new RollingDigest(kept && kept.filter === this.filter ? kept.digest : null);
+  }
+
+  /** A signal was handled, here or over another channel. */
+  async take(event: SignalEvent): Promise<void> {
+    if (event.place === null) return;
+    if (parsePlace(event.place)) this.#digest.push(event.place, event.raw);
+    await this.move(event.place);
+  }
+
+  /** There is nothing more up to here. */
+  async move(id: string): Promise<void> {
+    if (id === "" || id === this.#id) return;
+    this.#id = id;
+    await this.store?.save({ id, filter: this.filter, digest: this.#digest.state });
+  }
+
+  /** What is in between is lost: the digest begins anew. */
+  async jump(id: string): Promise<void> {
+    this.#digest.clear();
+    await this.move(id);
+  }
+}

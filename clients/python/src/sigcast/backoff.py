@@ -1,0 +1,27 @@
+"""How long to wait before the next try: longer each time, and spread, so that clients do not come back in step."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+
+class Backoff:
+    """Counts tries that failed. Times are in seconds."""
+
+    def __init__(self, first: float, longest: float, draw: Callable[[], float] = random.random) -> None:
+        self._first = first
+        self._longest = longest
+        self._draw = draw
+        self._failures = 0
+
+    def reset(self) -> None:
+        """It went well: the next wait is a short one."""
+        self._failures = 0
+
+    def next(self, retry: float | None, at_least: float = 0.0) -> float:
+        """The next wait. `retry`: what the stream's `retry:` says; `at_least`: what a refusal's `Retry-After` says."""
+        # beyond 2^16 every first delay is above every bound
+        grown: float = (self._first if retry is None else retry) * (1 << min(self._failures, 16))
+        self._failures += 1
+        return max(min(grown, self._longest), at_least) * (1 + self._draw() / 4)

@@ -1,0 +1,266 @@
+"""The client over blocking sockets."""
+
+from __future__ import annotations
+
+import inspect
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Generator, Iterator
+from datetime import datetime
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .core import Core, Replay, Verification
+from .digest import DigestState
+from .errors import ConnectionLost, SigcastError, SilenceError
+from .event import SignalEvent
+from .filter import Filter
+from .log import Log
+from .notice import Notice
+from .once import Once
+from .payloads.stream import Gap
+from .state import StateStore
+from .steps import Call, Connect, Flow, Hand, Receive, Send, Sleep, Step
+from .tls import Authorities, context
+
+T = TypeVar("T")
+
+PIECE = 64 * 1024
+
+
+class _Closed(Exception):
+    """The client was closed meanwhile."""
+
+
+class _Socket:
+    def __init__(self, raw: socket.socket) -> None:
+        self.raw = raw
+
+    def close(self) -> None:
+        try:
+            # wakes a thread that waits in it
+            self.raw.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # it is not connected any more
+        self.raw.close()
+
+
+class Client:
+    """A key's stream.
+
+    `for event in client` takes signals one by one: asking for the next says that this one was handled. A loop that is left by `break` or by an
+    exception leaves its last signal unhandled, and it comes again next time, unless `ack()` was called. `run` does the same with a function.
+
+    - `filter`: what of the log is wanted.
+    - `state`: keeps the position over a restart of the program. Without one, each start begins at `start`, or with what comes next.
+    - `start`: where to begin while nothing is kept: a place such as `1f3c9a2e-183`; `<epoch>-0` is the beginning of the log.
+    - `since`: a time to begin at, while nothing is kept.
+    - `replay`: what was, at a pace. Needs `since` or `start`.
+    - `takeover`: take the key's seat even from a connection that is alive.
+    - `once`: shared with a webhook receiver, so that whichever channel is quicker handles a signal.
+    - `first_delay`, `longest_delay`: bounds of the pause before the next try, in seconds.
+    - `answer_timeout`: for the head of an answer, and between two pieces of one that is no stream, in seconds.
+    - `silent_pings`: a stream on which nothing comes for so many of the server's ping intervals is given up.
+    - `ca`: a file of certificate authorities that are trusted in place of the system's, or an `ssl.SSLContext`.
+    - `on_gap`: told of each gap before the client goes on behind it. Without one, gaps are warnings.
+    - `on_notice`: told of what else happens.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str,
+        *,
+        filter: Filter | None = None,
+        state: StateStore | None = None,
+        start: str = "",
+        since: str | datetime | None = None,
+        replay: Replay | None = None,
+        takeover: bool = False,
+        once: Once | None = None,
+        first_delay: float = 1.0,
+        longest_delay: float = 60.0,
+        answer_timeout: float = 30.0,
+        silent_pings: float = 2.5,
+        ca: Authorities = None,
+        on_gap: Callable[[Gap], Any] | None = None,
+        on_notice: Callable[[Notice], Any] | None = None,
+    ) -> None:
+        self._core = Core(
+            url,
+            key,
+            filter=filter,
+            state=state,
+            start=start,
+            since=since,
+            replay=replay,
+            takeover=takeover,
+            once=once,
+            first_delay=first_delay,
+            longest_delay=longest_delay,
+            answer_timeout=answer_timeout,
+            silent_pings=silent_pings,
+            on_gap=on_gap,
+            on_notice=on_notice,
+        )
+        self._ca = ca
+        self._tls: ssl.SSLContext | None = None
+        self._closed = threading.Event()
+        self._socket: _Socket | None = None
+        self._reading: Generator[SignalEvent, None, None] | None = None
+        self.log = Log(self._core.flows, self._run)
+        """The server's log, by the same filter and key."""
+
+    def __repr__(self) -> str:
+        return f"Client({self._core.endpoint.url!r}, position={self.position!r})"
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def once(self) -> Once:
+        """Which signals were handled."""
+        return self._core.once
+
+    @property
+    def position(self) -> str:
+        """The id of the last frame that was handled; empty before the first."""
+        return self._core.progress.id
+
+    @property
+    def digest(self) -> DigestState | None:
+        """The digest of what was handled; None before the first signal and right behind a gap."""
+        return self._core.progress.digest.state
+
+    def close(self) -> None:
+        """Ends the stream, and with it whoever waits for the next signal; from any thread."""
+        self._closed.set()
+        if (waiting := self._socket) is not None:
+            waiting.close()
+
+    def ack(self) -> None:
+        """Says that the signal in hand was handled, before the next one is asked for."""
+        self._run(self._core.acknowledge())
+
+    def run(self, handle: Callable[[SignalEvent], object]) -> None:
+        """Hands each signal to a function, and takes it for handled when that is done.
+
+        Ends when the client is closed, or with what the function raises.
+        """
+        for event in self:
+            handle(event)
+            # here rather than with the next one: a client that is closed while it handles has still handled this one
+            self.ack()
+
+    def verify(self, *, restart: bool = False) -> Verification:
+        """Asks the server for the digest of what was handled here, and compares.
+
+        `restart`: where it matches, and nothing was handled meanwhile, the next digest begins with the next signal, so that it does not reach
+        back behind what the server keeps.
+        """
+        return self._run(self._core.verify(restart))
+
+    def __iter__(self) -> Iterator[SignalEvent]:
+        if self._reading is not None:
+            try:
+                # one that was left by `break` may still be waiting for its end
+                self._reading.close()
+            except ValueError:
+                raise SigcastError("this client is read already: a key has one stream") from None
+        self._reading = self._events()
+        return self._reading
+
+    def _events(self) -> Generator[SignalEvent, None, None]:
+        flow = self._core.run()
+        value: Any = None
+        error: SigcastError | None = None
+        try:
+            while True:
+                try:
+                    step = flow.send(value) if error is None else flow.throw(error)
+                except StopIteration:
+                    return
+                value = error = None
+                if isinstance(step, Hand):
+                    yield step.event
+                    continue
+                try:
+                    value = self._do(step, closes=True)
+                except SigcastError as failed:
+                    error = failed
+        except _Closed:
+            return
+        finally:
+            flow.close()
+            self._socket = None
+
+    def _run(self, flow: Flow[T]) -> T:
+        value: Any = None
+        error: SigcastError | None = None
+        try:
+            while True:
+                try:
+                    step = flow.send(value) if error is None else flow.throw(error)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                value = error = None
+                try:
+                    value = self._do(step, closes=False)
+                except SigcastError as failed:
+                    error = failed
+        finally:
+            flow.close()
+
+    def _do(self, step: Step, closes: bool) -> Any:
+        """One step. `closes`: of the stream, which ends when the client is closed."""
+        if isinstance(step, Call):
+            result = step.function(*step.arguments)
+            if inspect.iscoroutine(result):
+                result.close()
+                raise TypeError("a coroutine: use AsyncClient")
+            return result
+        if closes and self._closed.is_set():
+            raise _Closed
+        try:
+            return self._transfer(step, closes)
+        except SigcastError:
+            if closes and self._closed.is_set():
+                raise _Closed from None
+            raise
+
+    def _transfer(self, step: Step, closes: bool) -> Any:
+        try:
+            if isinstance(step, Sleep):
+                if closes and self._closed.wait(step.seconds):
+                    raise _Closed
+                return None
+            if isinstance(step, Connect):
+                made = self._connect(step)
+                if closes:
+                    self._socket = made
+                return made
+            assert isinstance(step, (Send, Receive)) and isinstance(step.connection, _Socket)
+            raw = step.connection.raw
+            raw.settimeout(max(step.timeout, 0.001))
+            return raw.sendall(step.data) if isinstance(step, Send) else raw.recv(PIECE)
+        except TimeoutError as error:
+            raise SilenceError(f"nothing was heard for {step.timeout:g} s") from error  # type: ignore[union-attr]
+        except OSError as error:
+            raise ConnectionLost(str(error) or type(error).__name__) from error
+
+    def _connect(self, step: Connect) -> _Socket:
+        raw = socket.create_connection((step.host, step.port), step.timeout)
+        if not step.tls:
+            return _Socket(raw)
+        try:
+            if self._tls is None:
+                self._tls = context(self._ca)
+            return _Socket(self._tls.wrap_socket(raw, server_hostname=step.host))
+        except BaseException:
+            raw.close()
+            raise

@@ -1,0 +1,1 @@
+"""What the server sends, as types. New fields may be added at any time."""

@@ -1,0 +1,59 @@
+"""How far a client has come: it moves only over what was handled, and what it moves over goes into the digest."""
+
+from __future__ import annotations
+
+from .digest import RollingDigest
+from .event import SignalEvent
+from .place import Place, parse_place
+from .state import State, StateStore
+from .steps import Call, Flow
+
+
+class Progress:
+    """The position, its digest, and where they are kept."""
+
+    def __init__(self, store: StateStore | None, filter: str, start: str) -> None:
+        self._store = store
+        self._blocking = bool(getattr(store, "blocking", False))
+        self._start = start
+        self.filter = filter
+        self.id = ""
+        """The id of the last frame that was handled; empty before the first."""
+        self.digest = RollingDigest()
+
+    @property
+    def place(self) -> Place | None:
+        """The same, where it is a place in a log."""
+        return parse_place(self.id)
+
+    def load(self) -> Flow[None]:
+        """Reads what was kept; where nothing was, begins where it was told to."""
+        if self.id:
+            return
+        kept: State | None = None
+        if self._store is not None:
+            kept = yield Call(self._store.load, (), self._blocking)
+        self.id = kept.id if kept else self._start
+        # under another filter other signals passed: what follows is no part of that digest
+        self.digest = RollingDigest(kept.digest if kept and kept.filter == self.filter else None)
+
+    def take(self, event: SignalEvent) -> Flow[None]:
+        """A signal was handled, here or over another channel."""
+        if event.place is None:
+            return
+        if parse_place(event.place):
+            self.digest.push(event.place, event.raw)
+        yield from self.move(event.place)
+
+    def move(self, id: str) -> Flow[None]:
+        """There is nothing more up to here."""
+        if not id or id == self.id:
+            return
+        self.id = id
+        if self._store is not None:
+            yield Call(self._store.save, (State(id, self.filter, self.digest.state),), self._blocking)
+
+    def jump(self, id: str) -> Flow[None]:
+        """What is in between is lost: the digest begins anew."""
+        self.digest.clear()
+        yield from self.move(id)

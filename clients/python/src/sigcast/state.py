@@ -1,0 +1,90 @@
+"""Where a client stands, kept where it survives the process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .digest import DigestState, read_digest
+from .errors import StateError
+
+
+@dataclass(frozen=True)
+class State:
+    """What is kept after each signal that was handled."""
+
+    id: str
+    """The id of the last frame that was handled."""
+    filter: str
+    """The filter under which it was: a digest under another one means nothing."""
+    digest: DigestState | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        digest = self.digest.as_dict() if self.digest else None
+        return {"id": self.id, "filter": self.filter, "digest": digest}
+
+    @staticmethod
+    def from_dict(value: object) -> State | None:
+        """What `as_dict` gave; None where it is no state."""
+        if not isinstance(value, dict):
+            return None
+        id, filter = value.get("id"), value.get("filter")
+        if not isinstance(id, str) or not id or not isinstance(filter, str):
+            return None
+        return State(id, filter, read_digest(value.get("digest")))
+
+
+class StateStore(Protocol):
+    """Keeps it: in a file, or in a row of your own, best in the very transaction that acts on the signal.
+
+    With `AsyncClient`, both may be coroutines.
+    """
+
+    def load(self) -> State | None | Awaitable[State | None]:
+        """What was saved last; None where nothing was."""
+
+    def save(self, state: State) -> None | Awaitable[None]:
+        """Keeps it until the next."""
+
+
+class FileState:
+    """Keeps the state in a file, replaced whole each time: after a crash it is the old or the new one, never half of one."""
+
+    blocking = True
+    """`AsyncClient` calls it on a thread: it waits for the disk."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = os.fspath(path)
+
+    def load(self) -> State | None:
+        """What was saved last; None where there is no file."""
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                state = State.from_dict(json.load(file))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StateError(f"{self.path}: {error}") from error
+        except ValueError:
+            state = None
+        if state is None:
+            # beginning afresh in its place would be a silent hole
+            raise StateError(f"{self.path} holds no position")
+        return state
+
+    def save(self, state: State) -> None:
+        """Replaces the file."""
+        written = f"{self.path}.new"
+        try:
+            descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(json.dumps(state.as_dict()) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(written, self.path)
+        except OSError as error:
+            raise StateError(f"{self.path}: {error}") from error

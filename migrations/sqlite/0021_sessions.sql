@@ -1,0 +1,11 @@
+-- Who is signed in to the pages: by a cookie that says nothing, of which only the digest is here.
+create table sessions (
+    hash text primary key,        -- SHA-256 of the cookie's value, hex
+    holder text not null,         -- SHA-256, hex, of the key or of the admin token that opened it: while that counts, this does
+    created_at bigint not null,
+    expires_at bigint not null
+);
+create index sessions_by_end on sessions (expires_at);
+
+-- A ticket may open a view: a stream that a page shows, which takes no key's seat.
+alter table stream_tickets add column views boolean not null default false;

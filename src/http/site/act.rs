@@ -1,0 +1,101 @@
+//! What changes something: a form of one button, the answer to it, and a refusal that leaves the page as it was.
+
+use axum::{
+    http::{HeaderName, HeaderValue},
+    response::Response,
+};
+use maud::{Markup, html};
+
+use super::{
+    frame,
+    problem::{PageResult, Problem, or_problem},
+    visit::{self, Session, Visit},
+};
+
+/// Bytes of a form.
+pub const MOST_BYTES: usize = 16 * 1024;
+
+/// Who is signed in, and may be shown this.
+pub fn sees(visit: &Visit) -> Result<&Session, Problem> {
+    let session = visit.known_session().map_err(Clone::clone)?;
+    session.ok_or(Problem::SignIn)
+}
+
+/// Who is signed in, and changes something from a page of ours.
+pub fn acts(visit: &Visit) -> Result<&Session, Problem> {
+    visit::check_origin(&visit.headers)?;
+    sees(visit)
+}
+
+/// Where pages show why something was refused.
+#[must_use]
+pub fn refused() -> Markup {
+    html! { div #refused aria-live="assertive" {} }
+}
+
+/// A button that changes something.
+pub struct Button<'a> {
+    /// What is posted to.
+    pub action: &'a str,
+    /// The part of the page that answers, as `#id`.
+    pub target: &'a str,
+    /// What is on it.
+    pub label: &'a str,
+    /// Of what it is, for who hears it among others of its kind.
+    pub of: &'a str,
+    /// What is asked before it is done; nothing where it is empty.
+    pub confirm: &'a str,
+}
+
+impl Button<'_> {
+    /// As a form.
+    #[must_use]
+    pub fn show(&self) -> Markup {
+        let class = match self.confirm {
+            "" => "plain",
+            _ => "plain warned",
+        };
+        let confirm = Some(self.confirm).filter(|text| !text.is_empty());
+        html! {
+            form method="post" action=(self.action) hx-post=(self.action) hx-target=(self.target) hx-swap="outerHTML" {
+                button class=(class) type="submit" data-confirm=[confirm] {
+                    (self.label) @if !self.of.is_empty() { span.unseen { " " (self.of) } }
+                }
+            }
+        }
+    }
+}
+
+/// What was done, or why not: then nothing of the page but that is shown anew.
+pub async fn answer(visit: &Visit, done: PageResult) -> Response {
+    let refused = done.is_err();
+    let response = or_problem(visit, done).await;
+    match refused && visit.wants_part() {
+        true => beside(response),
+        false => response,
+    }
+}
+
+/// Has htmx put a refusal beside what is there, not in its place.
+#[must_use]
+pub fn beside(mut response: Response) -> Response {
+    let fields = response.headers_mut();
+    let mut set = |name, value| {
+        fields.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    };
+    set("hx-retarget", "#refused");
+    set("hx-reswap", "innerHTML show:#refused:top");
+    response
+}
+
+/// To a page, from a form: for htmx, too.
+#[must_use]
+pub fn go(visit: &Visit, path: &str) -> Response {
+    match visit.wants_part() {
+        true => frame::redirect(path),
+        false => frame::lead_to(path),
+    }
+}

@@ -1,0 +1,121 @@
+//! Numbers, times and bars as people read them.
+
+use maud::{Markup, html};
+
+use crate::model::time::Time;
+
+/// A moment: exact to machines and on hovering, and how long ago it was, which the page's script keeps true.
+#[must_use]
+pub fn moment(at: Time) -> Markup {
+    let text = at.to_string();
+    html! { time datetime=(text) title=(text) data-ago { (minute(&text)) } }
+}
+
+/// The same of a moment that is text already.
+#[must_use]
+pub fn moment_text(at: &str) -> Markup {
+    html! { time datetime=(at) title=(at) data-ago { (minute(at)) } }
+}
+
+/// `2026-04-20 18:32`: of an ISO 8601 text.
+fn minute(text: &str) -> String {
+    text.get(..16).unwrap_or(text).replacen('T', " ", 1)
+}
+
+/// Thousands apart: `1 234 567`, with narrow spaces that no line is broken at.
+#[must_use]
+pub fn whole(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    if number < 0 {
+        text.push('\u{2212}');
+    }
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// An amount in few figures: `1.2 M`, `340 k`.
+#[must_use]
+pub fn rough(amount: f64) -> String {
+    let (value, unit) = match amount.abs() {
+        size if size >= 1e12 => (amount / 1e12, " T"),
+        size if size >= 1e9 => (amount / 1e9, " B"),
+        size if size >= 1e6 => (amount / 1e6, " M"),
+        size if size >= 1e4 => (amount / 1e3, " k"),
+        _ => (amount, ""),
+    };
+    let digits = usize::from(!unit.is_empty() && value.abs() < 100.0);
+    let text = format!("{value:.digits$}{}", unit.replace(' ', "\u{202f}"));
+    text.replacen('-', "\u{2212}", 1)
+}
+
+/// A share as per cent: `0.123` is `12.3 %`.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    format!("{:.1}\u{202f}%", share * 100.0).replacen('-', "\u{2212}", 1)
+}
+
+/// A bar of `value` out of `most`, which stands beside its figure and says nothing more.
+#[must_use]
+pub fn bar(value: f64, most: f64) -> Markup {
+    let share = if most > 0.0 {
+        (value.abs() / most).clamp(0.0, 1.0)
+    } else {
+        0.0
+    };
+    let width = format!("{:.1}%", share * 100.0);
+    html! {
+        svg.bar aria-hidden="true" width="100%" height="8" {
+            rect.track width="100%" height="8" rx="4" {}
+            rect.fill.negative[value < 0.0] width=(width) height="8" rx="4" {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_at_a_glance() {
+        assert_eq!(whole(0), "0");
+        assert_eq!(whole(999), "999");
+        assert_eq!(whole(-1_234_567), "\u{2212}1\u{202f}234\u{202f}567");
+        assert_eq!(
+            whole(i64::MIN).chars().filter(char::is_ascii_digit).count(),
+            19
+        );
+        assert_eq!(rough(1_234_567.0), "1.2\u{202f}M");
+        assert_eq!(rough(-340_000.0), "\u{2212}340\u{202f}k");
+        assert_eq!(rough(12.0), "12");
+        assert_eq!(percent(-0.1234), "\u{2212}12.3\u{202f}%");
+    }
+
+    #[test]
+    fn a_moment_is_exact_and_readable() {
+        let text = moment_text("2026-04-20T18:32:11.123Z").into_string();
+        assert!(
+            text.contains("datetime=\"2026-04-20T18:32:11.123Z\""),
+            "{text}"
+        );
+        assert!(text.contains(">2026-04-20 18:32<"), "{text}");
+    }
+
+    #[test]
+    fn a_bar_stays_within_its_track() {
+        for (value, width) in [
+            (5.0, "50.0%"),
+            (50.0, "100.0%"),
+            (-5.0, "50.0%"),
+            (0.0, "0.0%"),
+        ] {
+            assert!(bar(value, 10.0).into_string().contains(width), "{value}");
+        }
+        assert!(bar(1.0, 0.0).into_string().contains("0.0%"));
+    }
+}

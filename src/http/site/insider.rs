@@ -1,0 +1,99 @@
+//! `/insiders/{slug}`: who somebody is, to which companies, what was filed, and what became of the prices since.
+
+use axum::{http::StatusCode, response::Response};
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::{
+    asked::Asked,
+    cells::{self, list, number, or_unknown, text},
+    closes,
+    company::Own,
+    figures,
+    filings::Of,
+    frame::{self, Page, Place},
+    problem::{PageResult, Problem, or_problem},
+    reader::Reader,
+    visit::Visit,
+    ways::ways,
+};
+
+/// `/insiders/{slug}`
+pub async fn page(visit: Visit) -> Response {
+    let shown = show(&visit).await;
+    or_problem(&visit, shown).await
+}
+
+async fn show(visit: &Visit) -> PageResult {
+    let path = visit.uri.path();
+    let asked = Asked::of(&visit.uri);
+    if asked.said_nothing() && !visit.wants_part() {
+        return Ok(frame::lead_to(&asked.at(path)));
+    }
+    let reader = Reader::of(visit, |plan| plan.rest).await?;
+    let own = Own::read(&reader, visit, &asked, Of::Insider).await?;
+    if visit.wants_part() {
+        return Ok(own.part(visit, &asked));
+    }
+    let insider = reader.read(&format!("/api/v1{path}")).await?;
+    let (dealt, is_part) = dealt(&reader, &insider).await?;
+    let body = html! {
+        (ways(""))
+        (who(&insider))
+        h2 { "Filings" }
+        (own.section(visit, &asked))
+        h2 { "Returns since" }
+        (closes::returns(&dealt))
+        @if is_part { p.hint { "Of the latest 200 filings under this name." } }
+    };
+    let page = Page {
+        title: text(&insider, "/name").unwrap_or("An insider"),
+        place: Place::Screener,
+        scripts: &[],
+        body,
+    };
+    let mut response = page.show(visit);
+    if let Some(refused) = &own.refused {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.extensions_mut().extend(refused.counted());
+    }
+    Ok(response)
+}
+
+/// The latest filings with what became of their prices, and whether there are more: that list is found by names, which several people share.
+async fn dealt(reader: &Reader<'_>, insider: &Value) -> Result<(Vec<Value>, bool), Problem> {
+    let name = closes::to_look_for(text(insider, "/name").unwrap_or_default());
+    if name.is_empty() {
+        return Ok((Vec::new(), false));
+    }
+    let asked = Asked::default().with(&[
+        ("insider", &name),
+        ("include", "backtest"),
+        ("limit", "200"),
+    ]);
+    let found = reader.read(&asked.at("/api/v1/declarations")).await?;
+    let slug = text(insider, "/slug").unwrap_or_default();
+    let is_part = cells::count(&found, "/total") > cells::count(&found, "/limit");
+    Ok((closes::only_of(&found, "/insider/slug", slug), is_part))
+}
+
+fn who(insider: &Value) -> Markup {
+    let posts = list(insider, "/companies");
+    html! {
+        ul.cards {
+            li.card { span.soft { "Filings" } span.figure { (figures::whole(cells::count(insider, "/declarationsCount"))) } }
+            li.card { span.soft { "Companies" } span.figure { (figures::whole(cells::count(insider, "/companiesCount"))) } }
+            li.card { span.soft { "Mean score" } span.figure { (cells::decimal(number(insider, "/stats/avgScore"), 1)) } }
+            li.card { span.soft { "Best score" } span.figure { (cells::decimal(number(insider, "/stats/maxScore"), 1)) } }
+        }
+        h2 { "At" }
+        ul.hits { @for post in posts {
+            li {
+                a href=(format!("/companies/{}", cells::path_part(text(post, "/company/slug").unwrap_or_default()))) {
+                    (or_unknown(text(post, "/company/name")))
+                }
+                ", " (or_unknown(text(post, "/function")))
+            }
+        } }
+    }
+}

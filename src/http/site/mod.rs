@@ -1,0 +1,57 @@
+//! Pages for people, over what the API answers and what owners may do: names its files.
+
+pub mod files;
+
+pub mod visit;
+
+pub mod frame;
+
+pub mod figures;
+
+pub mod cells;
+
+pub mod factors;
+
+pub mod problem;
+
+pub mod reader;
+
+pub mod session;
+
+pub mod asked;
+
+pub mod curl;
+
+pub mod filters;
+
+pub mod intervals;
+
+pub mod filings;
+
+pub mod ways;
+
+pub mod search;
+
+pub mod screener;
+
+pub mod flow;
+
+pub mod closes;
+
+pub mod company;
+
+pub mod insider;
+
+pub mod declaration;
+
+pub mod home;
+
+pub mod act;
+
+pub mod account_usage;
+
+pub mod account_keys;
+
+pub mod account;
+
+pub mod key_acts;
