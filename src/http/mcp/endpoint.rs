@@ -87,6 +87,7 @@ impl Endpoint {
 
     async fn message(&self, mut parts: Parts, body: Body, known: Known) -> ApiResult {
         let state = &self.state;
+        guard::check_is_json(&parts.headers)?;
         head::check_accept(&parts.headers)?;
         let most = state.config.max_body_bytes.min(MOST_BYTES);
         let text = whole(body, most).await?;
