@@ -72,7 +72,7 @@ enum Command {
     /// NDJSON, a line a row: the log with its epoch and seq, accounts, digests of keys, usage, webhooks, facts, books, filings and all that was made of
     /// them. It is the store at one moment, also while a server runs on it, which does not wait. The last line holds counts and digests: a file
     /// without it is not whole. Whoever has the file has names of accounts, URLs of webhooks and all data; keys are in it as digests alone, and
-    /// secrets of webhooks sealed, as in the database: keep webhook.key apart from it. The file is readable by its owner alone. It is not
+    /// secrets of webhooks sealed, as in the database: keep webhook.key apart from it. The secret of the sandbox's watermarks is in the clear. The file is readable by its owner alone. It is not
     /// compressed: `sigcast export | zstd > store.zst`. Settings are not in it.
     Export(ExportArgs),
     /// Read such a file into an empty database, SQLite or PostgreSQL; the server goes on there where the other one stood

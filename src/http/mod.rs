@@ -50,7 +50,11 @@ mod sandbox_entrance_test;
 
 pub mod pages;
 
+pub mod excesses;
+
 pub mod data;
+
+pub mod views;
 
 pub mod stretches;
 
@@ -73,6 +77,8 @@ pub mod stream_body;
 pub mod leaving;
 
 mod stream_start;
+
+pub mod tickets;
 
 pub mod stream;
 

@@ -16,7 +16,7 @@ use utoipa::{
 
 use super::{
     account, audits, backtests, companies, declarations, deliveries, digest, insiders, net_flow,
-    ops, overview, sandbox, schema, search, signals, stream, webhooks, winning,
+    ops, overview, sandbox, schema, search, signals, stream, tickets, webhooks, winning,
 };
 
 #[derive(OpenApi)]
@@ -41,7 +41,7 @@ use super::{
     ),
     paths(
         stream::open,
-        stream::make_ticket,
+        tickets::make_ticket,
         signals::list,
         signals::one,
         digest::digest,

@@ -1,8 +1,11 @@
 //! What all handlers share.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use sha2::{Digest, Sha256};
@@ -11,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics, sandbox_entrance::Entrance, stretches::Stretches, tries::Tries,
+    metrics::Metrics, sandbox_entrance::Entrance, stretches::Stretches, tries::Tries, views::Views,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -105,6 +108,8 @@ pub struct State {
     pub connects: Connects,
     /// Tries at signing in to the pages.
     pub tries: Tries,
+    /// The views of its streams.
+    pub views: Arc<Views>,
     looks: Batch<(), Result<Look, LogUnavailable>>,
     /// How many openings of streams ask the database for what is theirs alone, at once.
     pub openings: Semaphore,
@@ -126,6 +131,8 @@ pub struct State {
     pub kept: Kept,
     /// Cancelled where the process ends: whoever waits for a client stops.
     pub ending: CancellationToken,
+    /// When this process began to answer.
+    pub began: Instant,
     draining: AtomicBool,
     engines_elsewhere: AtomicBool,
 }
@@ -161,6 +168,7 @@ impl State {
             looks,
             connects: Connects::new(config.connects_per_minute),
             tries: Tries::default(),
+            views: Arc::default(),
             openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),
@@ -181,6 +189,7 @@ impl State {
             encode_metrics,
             kept,
             ending,
+            began: Instant::now(),
             draining: AtomicBool::new(false),
         })
     }

@@ -15,6 +15,8 @@ pub mod postgres;
 
 pub mod db;
 
+pub mod standing;
+
 pub mod checkup;
 
 pub mod member;
@@ -33,9 +35,9 @@ pub mod accounts;
 
 pub mod issue;
 
-pub mod tickets;
-
 pub mod sessions;
+
+pub mod tickets;
 
 pub mod sandbox;
 

@@ -109,6 +109,8 @@ pub const TABLES: &[Table] = tables! {
     access_version (only_row int) { version int } Begun;
     api_keys (id text) { account_id text, kind text, hash text, prefix text, created_at int, expires_at int, revoked_at int } Given;
     usage_counters (key_id text) { day int, today int, this_month int, total int } Given;
+    usage_days (key_id text, day int) { requests int } Given;
+    sandbox_secret (only_row int) { secret text } Begun;
     // the second channel, and what was written to the first
     hooks (id text) {
         account_id text, url text, description text, filter text, compat text, ordered bool, enabled bool, disabled_why text, disabled_at
@@ -184,12 +186,16 @@ pub const TABLES: &[Table] = tables! {
 pub const SIGNALS: &str = "signals";
 
 /// What stays behind, and why.
-pub const LEFT_BEHIND: [(&str, &str); 7] = [
+pub const LEFT_BEHIND: [(&str, &str); 11] = [
     ("_sqlx_migrations", "which steps these tables have taken"),
     (
         "stream_tickets",
         "of a minute, and of the server that made them",
     ),
+    ("sessions", "of hours, and of browsers that sign in again"),
+    ("sandbox_salts", "of a day: forgotten as they should be"),
+    ("sandbox_calls", "of a day, and nobody's without the salts"),
+    ("sandbox_proofs", "of minutes"),
     ("nodes", "processes"),
     ("leases", "of processes"),
     ("lease_asks", "between processes"),

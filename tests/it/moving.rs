@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Output, Stdio},
@@ -110,6 +111,16 @@ fn told(server: &Server, key: &Key) -> Vec<(String, Value)> {
         let mut body = server.get(path, key).json();
         let shown = body.as_object_mut().unwrap();
         shown.remove("meta");
+        // what is under way for some seconds, and streams that end, are not of the store
+        shown.remove("summary");
+        for item in shown
+            .get_mut("items")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            item.as_object_mut().unwrap().remove("streams");
+        }
         (path.to_owned(), body)
     };
     paths.into_iter().map(ask).collect()
@@ -147,7 +158,7 @@ fn full() -> Full {
     let busy = hook(
         &server,
         &key,
-        &json!({"url": receiver.url("/busy"), "filter": {"types": ["consensus_exit"]}}),
+        &json!({"url": receiver.url("/busy"), "filter": {"types": ["odd"]}}),
     );
     hook(&server, &key, &json!({"url": receiver.url("/hook")}));
     let live = crash::lines(&live[..LIVE]);
@@ -263,7 +274,7 @@ fn a_store_moves_to_postgres_and_back_and_everybody_goes_on() {
     let next = server.publish(&sample(2));
     assert_eq!(next["seq"], head + 1, "and fire nothing twice");
     let frame = stream.expect("signal");
-    assert_eq!(frame.id, Some(format!("{epoch}-{}", head + 1)));
+    assert_eq!(frame.id, format!("{epoch}-{}", head + 1));
     let came = receiver.wait_for(1, PATIENCE).expect("the new one");
     assert_eq!(
         came.iter().map(|one| one.seq).collect::<Vec<_>>(),
@@ -315,10 +326,10 @@ fn a_running_server_is_exported_and_never_imported_into() {
     let (server, key) = small();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("store");
-    let exported = server.command(&["export", "--out", text(&file)]);
-    let said = String::from_utf8(exported.stdout).unwrap();
     let digest = server.get("/api/signals/digest", &key).ok_json();
     let digest = digest["digest"].as_str().unwrap();
+    let exported = server.command(&["export", "--out", text(&file)]);
+    let said = String::from_utf8(exported.stdout).unwrap();
     assert!(
         said.contains(": 5, digest") && said.contains(digest),
         "{said}"
@@ -422,6 +433,14 @@ fn what_cannot_be_taken_whole_changes_nothing() {
                 assert!(said.contains(why), "{name}: {said}");
             }
         }
+        // killed in the middle of it
+        let mut half = place.command(&["import"]);
+        let mut half = half.stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = half.stdin.take().unwrap();
+        pipe.write_all(&store.as_bytes()[..store.len() / 2])
+            .unwrap();
+        half.kill().unwrap();
+        half.wait().unwrap();
         // by a pipe, and with another epoch: some of its clients have more than this
         let mut piped = place.command(&["import", "--new-epoch", "--json"]);
         let done = piped

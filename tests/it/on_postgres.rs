@@ -30,6 +30,15 @@ mod register;
 #[path = "webhook_owner.rs"]
 mod webhook_owner;
 
+#[path = "site.rs"]
+mod site;
+#[path = "visitor.rs"]
+#[expect(
+    dead_code,
+    reason = "not all that visitors can do is asked of them here"
+)]
+mod visitor;
+
 #[path = "access.rs"]
 mod access;
 #[path = "crash.rs"]
@@ -54,6 +63,16 @@ mod mcp;
 mod mcp_guard;
 #[path = "nodes.rs"]
 mod nodes;
+#[path = "pages_account.rs"]
+mod pages_account;
+#[path = "pages_admin.rs"]
+mod pages_admin;
+#[path = "pages_hooks.rs"]
+mod pages_hooks;
+#[path = "pages_nodes.rs"]
+mod pages_nodes;
+#[path = "pages_views.rs"]
+mod pages_views;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]

@@ -1,6 +1,9 @@
 //! What moves to another database is held against the tables that there are: whoever adds a table, or a column, says whether it moves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use sigcast::store::tables::{Kind, LEFT_BEHIND, Rows, TABLES};
 use sqlx::{Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -9,7 +12,8 @@ use crate::backend::{Fresh, at, promises, signals};
 
 promises!(
     each_table_moves_as_a_whole_or_stays_behind,
-    a_snapshot_is_of_one_moment
+    a_snapshot_is_of_one_moment,
+    what_is_filled_is_nobody_elses_meanwhile,
 );
 
 /// A table as a database describes it.
@@ -106,7 +110,7 @@ async fn postgres(url: &str) -> Schema {
     let keys: Vec<(String, String)> = sqlx::query_as(
         "select c.relname::text, a.attname::text from pg_index i join pg_class c on c.oid = i.indrelid
          cross join unnest(i.indkey) with ordinality k (attnum, at) join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
-         where i.indisprimary and c.relnamespace = current_schema()::regnamespace order by c.relname, k.at",
+         where i.indisprimary and k.at <= i.indnkeyatts and c.relnamespace = current_schema()::regnamespace order by c.relname, k.at",
     )
     .fetch_all(&mut db)
     .await
@@ -210,4 +214,32 @@ async fn a_snapshot_is_of_one_moment(fresh: Fresh) {
         }
     }
     assert_eq!((published, firsts), (3, TABLES.len()));
+}
+
+/// Nobody becomes a node of it, and what was not committed was never there.
+async fn what_is_filled_is_nobody_elses_meanwhile(fresh: Fresh) {
+    let (db, other) = (fresh.named().await, fresh.open().await);
+    let life = Duration::from_millis(400);
+    let filling = db.begin_filling().await.unwrap();
+    if other.is_shared() {
+        assert!(
+            other.join("a server", life).await.is_err(),
+            "it waits in vain"
+        );
+    }
+    drop(filling);
+    let published = other.publish(&signals(1..=2), at(1)).await.unwrap();
+    assert_eq!(
+        published.iter().map(|one| one.seq).collect::<Vec<_>>(),
+        [1, 2]
+    );
+    assert!(db.begin_filling().await.is_err(), "there is a store now");
+    let nobody = fresh.another();
+    let (db, other) = (nobody.named().await, nobody.open().await);
+    other.join("a server", life * 100).await.unwrap();
+    assert_eq!(
+        db.begin_filling().await.is_err(),
+        other.is_shared(),
+        "it lives"
+    );
 }

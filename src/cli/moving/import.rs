@@ -1,8 +1,8 @@
 //! `sigcast import`: a store's file into an empty database, all or nothing, and held against it before it counts.
 
 use std::{
-    io::{BufReader, Read},
-    path::PathBuf,
+    io::{self, BufReader, IsTerminal as _, Read},
+    path::{Path, PathBuf},
     sync::atomic::Ordering,
     thread,
 };
@@ -65,6 +65,9 @@ struct Imported {
 /// Runs it.
 pub async fn run(args: ImportArgs) -> Result<Outcome> {
     logs::start(false, "warn");
+    if args.input == Path::new("-") && io::stdin().is_terminal() {
+        bail!("name the file with --in, or send it into a pipe");
+    }
     let name = args.input.display().to_string();
     let (input, size) = export::open(&args.input)?;
     let (input, bytes) = Counted::new(input);

@@ -2,6 +2,8 @@
 
 pub mod files;
 
+mod kept;
+
 pub mod visit;
 
 pub mod frame;
@@ -17,6 +19,14 @@ pub mod problem;
 pub mod reader;
 
 pub mod session;
+
+mod told;
+
+mod log_part;
+
+mod address;
+
+pub mod live;
 
 pub mod asked;
 
@@ -44,6 +54,10 @@ pub mod insider;
 
 pub mod declaration;
 
+mod why;
+
+pub mod signal;
+
 pub mod home;
 
 pub mod act;
@@ -55,3 +69,17 @@ pub mod account_keys;
 pub mod account;
 
 pub mod key_acts;
+
+pub mod hooks;
+
+pub mod hook;
+
+pub mod hook_acts;
+
+pub mod admin_visit;
+
+pub mod admin;
+
+pub mod admin_accounts;
+
+pub mod admin_streams;
