@@ -108,8 +108,11 @@ impl Node {
 async fn twenty_four_hours_hold_over_midnight_and_over_restarts() {
     let folder = tempfile::tempdir().unwrap();
     let now = Arc::new(AtomicI64::new(MIDNIGHT.0 - HOUR));
-    // a second later: calls of one moment are told apart by microseconds
-    let at = |hours: i64| now.store(MIDNIGHT.0 + hours * HOUR + Time::SECOND, Ordering::Relaxed);
+    // a second later each hour: calls of one moment are told apart by microseconds, and are to be a day old together
+    let at = |hours: i64| {
+        let time = MIDNIGHT.0 + hours * (HOUR + Time::SECOND);
+        now.store(time, Ordering::Relaxed);
+    };
     let first = node(folder.path(), &now, 0, rules()).await;
     for left in (4..10).rev() {
         assert_eq!(first.remaining(1).await, Some(left), "an hour before");

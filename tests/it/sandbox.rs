@@ -9,7 +9,7 @@ use super::{
     insider_data::House,
     place::Place,
     server::{Server, until},
-    wire::{PATIENCE, Reply, request},
+    wire::{PATIENCE, Reply, Wire, head, request},
 };
 
 /// Clients of all addresses, through a proxy on this machine; and challenges that take a test no time.
@@ -148,9 +148,15 @@ fn each_read_is_answered_as_with_a_key() {
     let known = guest.send("GET", "stats", &[("if-none-match", &tag)]);
     assert_eq!((known.head.status, known.body.len()), (304, 0));
     assert_eq!(header(&known, "x-ratelimit-remaining"), "6");
-    let head = guest.send("HEAD", "stats", &[]);
-    assert_eq!(head.head.status, 200);
-    assert_eq!(header(&head, "x-ratelimit-remaining"), "5");
+    let fields = [
+        ("x-forwarded-for", "198.51.100.1"),
+        ("user-agent", "curl/8.5.0"),
+    ];
+    let mut wire = Wire::connect(house.server.main);
+    wire.send(head("HEAD", "/api/v1/sandbox/stats", &fields).as_bytes());
+    let bare = wire.head();
+    assert_eq!(bare.status, 200);
+    assert_eq!(bare.header("x-ratelimit-remaining"), Some("5"));
     let key = [("authorization", &*format!("Bearer {}", house.key.text))];
     let keyed = guest.send("GET", "stats", &key);
     keyed.expect_error(401, "sandbox_challenge_required");
