@@ -58,6 +58,8 @@ mod ingest;
 
 mod publish;
 
+mod moving;
+
 mod migrate;
 
 mod demo;

@@ -417,7 +417,8 @@ pub async fn every_admin_request(
 
 fn may_administer(state: &State, request: &Request) -> ApiResult<()> {
     check_head(request.headers())?;
-    if matches!(request.uri().path(), "/metrics" | "/livez" | "/readyz") {
+    let path = request.uri().path();
+    if matches!(path, "/metrics" | "/livez" | "/readyz") || is_page(state, path) {
         return Ok(());
     }
     match bearer(request.headers())? {
@@ -425,6 +426,12 @@ fn may_administer(state: &State, request: &Request) -> ApiResult<()> {
         Some(_) => Err(ApiError::invalid_key()),
         None => Err(ApiError::missing_key()),
     }
+}
+
+/// Whether it is a page of the admin listener, or a file of one: they see to it themselves who is signed in.
+fn is_page(state: &State, path: &str) -> bool {
+    let under = |folder| path.starts_with(folder);
+    state.config.pages && (path == "/" || path == "/admin" || under("/admin/") || under("/assets/"))
 }
 
 /// Refuses what a proxy and we could read differently.

@@ -50,6 +50,8 @@ mod sandbox_entrance_test;
 
 pub mod pages;
 
+pub mod excesses;
+
 pub mod data;
 
 pub mod views;

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{
@@ -86,10 +86,10 @@ pub async fn readyz(Shared(state): Shared<Arc<State>>) -> Response {
     }
 }
 
-/// `/readyz` of the admin listener: with the reasons.
-pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
-    let database = database(&state).await;
-    let streams = streams(&state);
+/// Whether the server is ready, and each of the reasons for and against.
+pub async fn readiness(state: &State) -> (bool, Value) {
+    let database = database(state).await;
+    let streams = streams(state);
     let ready = database.is_ok() && streams.is_ok() && !state.is_draining();
     let body = json!({
         "status": if ready { "ok" } else { "not_ready" },
@@ -105,6 +105,12 @@ pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
         "streams": streams.err().unwrap_or_else(|| "ok".to_owned()),
         "database": database.err().unwrap_or_else(|| "ok".to_owned()),
     });
+    (ready, body)
+}
+
+/// `/readyz` of the admin listener: with the reasons.
+pub async fn readyz_reasons(Shared(state): Shared<Arc<State>>) -> Response {
+    let (ready, body) = readiness(&state).await;
     let mut response = reply::json(&body);
     if !ready {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;

@@ -28,7 +28,8 @@ use super::{
     reads::Reads,
     sandbox, sandbox_entrance, search, signals,
     site::{
-        account as site_account, company, declaration, files, home, insider, key_acts, live,
+        account as site_account, admin as site_admin, admin_accounts, admin_streams, admin_visit,
+        company, declaration, files, home, hook, hook_acts, hooks, insider, key_acts, live,
         screener, search as site_search, session, signal, visit::Site,
     },
     state::State,
@@ -139,6 +140,19 @@ fn pages(state: Arc<State>) -> Router {
         .route("/account/keys", post(key_acts::create))
         .route("/account/keys/{id}/rotate", post(key_acts::rotate))
         .route("/account/keys/{id}/revoke", post(key_acts::revoke))
+        .route("/account/webhooks", get(hooks::list).post(hooks::create))
+        .route("/account/webhooks/{id}", get(hook::one))
+        .route("/account/webhooks/{id}/test", post(hook_acts::test))
+        .route("/account/webhooks/{id}/rotate", post(hook_acts::rotate))
+        .route("/account/webhooks/{id}/enable", post(hook_acts::enable))
+        .route("/account/webhooks/{id}/skip", post(hook_acts::skip))
+        .route("/account/webhooks/{id}/disable", post(hook_acts::disable))
+        .route("/account/webhooks/{id}/resend", post(hook_acts::resend))
+        .route(
+            "/account/webhooks/{id}/resend-failed",
+            post(hook_acts::resend_failed),
+        )
+        .route("/account/webhooks/{id}/delete", post(hook_acts::delete))
         .route("/account/streams", get(site_account::connected))
         .route(
             "/account/streams/{connection}/close",
@@ -206,6 +220,7 @@ pub fn reads(state: Arc<State>) -> Reads {
 
 /// The admin listener.
 pub fn admin(state: Arc<State>) -> Router {
+    let pages = admin_pages(state.clone());
     Router::new()
         .route("/v1/signals", post(intake::signals))
         .route("/v1/swaps", post(intake::swaps))
@@ -222,11 +237,60 @@ pub fn admin(state: Arc<State>) -> Router {
         .route("/readyz", get(ops::readyz_reasons))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
+        .with_state(state.clone())
+        .merge(pages)
         .layer(middleware::from_fn_with_state(
-            state.clone(),
+            state,
             guard::every_admin_request,
         ))
-        .with_state(state)
+}
+
+/// Pages for operators.
+fn admin_pages(state: Arc<State>) -> Router {
+    if !state.config.pages {
+        return Router::new();
+    }
+    let reads = reads(state.clone());
+    Router::new()
+        .route("/", get(admin_visit::home))
+        .route("/admin", get(site_admin::overview))
+        .route("/admin/overview", get(site_admin::refresh))
+        .route("/admin/sign-in", post(admin_visit::sign_in))
+        .route("/admin/sign-out", post(admin_visit::sign_out))
+        .route(
+            "/admin/accounts",
+            get(admin_accounts::list).post(admin_accounts::create),
+        )
+        .route("/admin/accounts/{id}", get(admin_accounts::one))
+        .route("/admin/accounts/{id}/change", post(admin_accounts::change))
+        .route(
+            "/admin/accounts/{id}/suspend",
+            post(admin_accounts::suspend),
+        )
+        .route("/admin/accounts/{id}/resume", post(admin_accounts::resume))
+        .route(
+            "/admin/accounts/{id}/keys",
+            post(admin_accounts::create_key),
+        )
+        .route(
+            "/admin/accounts/{id}/keys/{key}/rotate",
+            post(admin_accounts::rotate_key),
+        )
+        .route(
+            "/admin/accounts/{id}/keys/{key}/revoke",
+            post(admin_accounts::revoke_key),
+        )
+        .route("/admin/connections", get(admin_streams::connections))
+        .route("/admin/connections/list", get(admin_streams::listed))
+        .route(
+            "/admin/connections/{connection}/close",
+            post(admin_streams::close),
+        )
+        .route("/admin/consumers", get(admin_streams::consumers))
+        .layer(compression())
+        .route("/assets/{file}", get(files::file))
+        .method_not_allowed_fallback(method_not_allowed)
+        .with_state(Site::new(state, reads))
 }
 
 async fn not_found() -> Response {

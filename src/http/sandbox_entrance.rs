@@ -318,7 +318,6 @@ impl Entrance {
     /// What a captcha proves, where there is one and somebody to ask.
     async fn captcha(
         &self,
-        guest: &Guest,
         headers: &HeaderMap,
         before: Missing,
         standing: Standing,
@@ -365,7 +364,7 @@ impl Entrance {
             proof = match proof {
                 Err(missing) => {
                     let standing = allowed.standing(&known, now);
-                    Ok(self.captcha(guest, headers, missing, standing).await?)
+                    Ok(self.captcha(headers, missing, standing).await?)
                 }
                 proved => proved,
             };
@@ -376,7 +375,7 @@ impl Entrance {
         {
             // so many calls were not known here
             let standing = allowed.standing(&answer.calls, answer.at);
-            let proof = self.captcha(guest, headers, missing, standing).await?;
+            let proof = self.captcha(headers, missing, standing).await?;
             answer = self.count(guest, Some(&proof)).await?;
         }
         let standing = allowed.standing(&answer.calls, answer.at);

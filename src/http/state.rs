@@ -106,10 +106,10 @@ pub struct State {
     pub sandbox: Option<Arc<Entrance>>,
     /// How often each key opens its stream.
     pub connects: Connects,
-    /// The views of its streams.
-    pub views: Arc<Views>,
     /// Tries at signing in to the pages.
     pub tries: Tries,
+    /// The views of its streams.
+    pub views: Arc<Views>,
     looks: Batch<(), Result<Look, LogUnavailable>>,
     /// How many openings of streams ask the database for what is theirs alone, at once.
     pub openings: Semaphore,
@@ -167,8 +167,8 @@ impl State {
         Arc::new(State {
             looks,
             connects: Connects::new(config.connects_per_minute),
-            views: Arc::default(),
             tries: Tries::default(),
+            views: Arc::default(),
             openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),

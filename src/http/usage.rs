@@ -27,25 +27,32 @@ use crate::{
 const BATCH: u32 = 500;
 
 /// A key and the requests made with it.
-struct Counted {
-    consumer: Consumer,
+pub struct Counted {
+    /// Whose it is, and what is reserved for it.
+    pub consumer: Consumer,
     /// Reserved by this node and not used: no request.
     unused: u64,
 }
 
 impl Counted {
-    fn today(&self) -> u64 {
+    /// Since 00:00 UTC.
+    #[must_use]
+    pub fn today(&self) -> u64 {
         self.consumer.counters.today.saturating_sub(self.unused)
     }
 
-    fn this_month(&self) -> u64 {
+    /// Since the first of the UTC month.
+    #[must_use]
+    pub fn this_month(&self) -> u64 {
         self.consumer
             .counters
             .this_month
             .saturating_sub(self.unused)
     }
 
-    fn total(&self) -> u64 {
+    /// Ever.
+    #[must_use]
+    pub fn total(&self) -> u64 {
         self.consumer.counters.total.saturating_sub(self.unused)
     }
 
@@ -91,8 +98,7 @@ pub async fn top(Shared(state): Shared<Arc<State>>, headers: HeaderMap, uri: Uri
     let query = UsageQuery::parse(uri.query().unwrap_or_default(), &[])?;
     let page = query.page;
     let now = state.clock.now();
-    // what is reserved and not used would put a key before others
-    state.callers.settle().await;
+    settle(&state).await;
     let as_file = match page.format {
         Some(format) => format == Format::Csv,
         None => reply::wants_csv(&headers),
@@ -127,7 +133,13 @@ pub async fn top(Shared(state): Shared<Arc<State>>, headers: HeaderMap, uri: Uri
     .await
 }
 
-async fn read(
+/// What is reserved and not used would put a key before others: it is given back first.
+pub async fn settle(state: &State) {
+    state.callers.settle().await;
+}
+
+/// A part of the keys, those with the most requests first.
+pub async fn read(
     state: &State,
     query: UsageQuery,
     limit: u32,

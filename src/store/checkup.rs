@@ -4,6 +4,7 @@ use super::{
     db::{Db, Pools},
     error::StoreResult,
     sql::{query, query_scalar},
+    standing::Size,
 };
 
 /// What was found.
@@ -28,21 +29,10 @@ impl Db {
             .execute(&mut tx)
             .await?;
         self.commit(tx).await?;
-        let (kind, size, looks) = match &self.0.pools {
-            Pools::Sqlite { .. } => (
-                "SQLite",
-                "select page_count * page_size from pragma_page_count(), pragma_page_size()",
-                true,
-            ),
-            Pools::Postgres { .. } => (
-                "PostgreSQL",
-                "select pg_database_size(current_database())",
-                false,
-            ),
-        };
+        let looks = matches!(self.0.pools, Pools::Sqlite { .. });
+        let Size { kind, bytes } = self.size().await?;
         let seq = query_scalar::<i64>("select seq from log_head where only_row = 1");
         let seq = seq.fetch_one(self).await?;
-        let bytes = query_scalar::<i64>(size).fetch_one(self).await?;
         let damage = if looks {
             let mut lines = query_scalar::<String>("pragma quick_check(10)")
                 .fetch_all(self)

@@ -118,7 +118,8 @@ pub(crate) const LEASES: &str = "sigcast_leases";
 /// A transaction that writes. Dropped without a commit, it leaves nothing behind.
 pub struct Tx {
     begun: Begun,
-    mark: Mark,
+    /// None where it only reads.
+    mark: Option<Mark>,
     lane: Option<Lane>,
     wakes: bool,
 }
@@ -246,10 +247,30 @@ impl Db {
         };
         Ok(Tx {
             begun,
-            mark,
+            mark: Some(mark),
             lane: None,
             wakes: false,
         })
+    }
+
+    /// Begins a transaction that reads, all of it at one moment, and may take as long as its process likes.
+    pub(crate) async fn begin_snapshot(&self) -> StoreResult<Tx> {
+        let begun = match &self.0.pools {
+            Pools::Sqlite { read, .. } => Begun::Sqlite(Box::pin(read.begin()).await?),
+            Pools::Postgres { pool, patience, .. } => {
+                let begin = "begin isolation level repeatable read, read only";
+                let begun = patience.of(Box::pin(pool.begin_with(begin))).await?;
+                Begun::Postgres(begun, patience.clone())
+            }
+        };
+        let mut tx = Tx {
+            begun,
+            mark: None,
+            lane: None,
+            wakes: false,
+        };
+        tx.waits_for_its_process().await?;
+        Ok(tx)
     }
 
     /// Begins a transaction that is alone in its lane to its end.
@@ -275,14 +296,14 @@ impl Db {
 
     /// Commits what nobody waits for.
     pub(crate) async fn commit_quietly(&self, tx: Tx) -> StoreResult<()> {
-        let Tx {
-            begun, mut mark, ..
-        } = tx;
+        let Tx { begun, mark, .. } = tx;
         match begun {
             Begun::Sqlite(begun) => begun.commit().await?,
             Begun::Postgres(begun, patience) => patience.of(begun.commit()).await?,
         }
-        mark.committed = true;
+        if let Some(mut mark) = mark {
+            mark.committed = true;
+        }
         Ok(())
     }
 
@@ -395,6 +416,16 @@ impl Tx {
         Ok(())
     }
 
+    /// It is not ended for being idle: it reads from or writes to something that may be slow, and no server waits for it.
+    pub(crate) async fn waits_for_its_process(&mut self) -> StoreResult<()> {
+        if self.is_shared() {
+            query("select set_config('idle_in_transaction_session_timeout', '0', true)")
+                .execute(self)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Whether other nodes may wait for what it holds.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.begun, Begun::Postgres(..))
@@ -410,7 +441,9 @@ impl Tx {
 
     /// It writes the log: whether it comes to its end says whether publishing works.
     pub(crate) fn writes_log(&mut self) {
-        self.mark.log = true;
+        if let Some(mark) = &mut self.mark {
+            mark.log = true;
+        }
     }
 
     /// What it changed is for all nodes to know at once.

@@ -15,6 +15,8 @@ pub mod postgres;
 
 pub mod db;
 
+pub mod standing;
+
 pub mod checkup;
 
 pub mod member;
@@ -112,3 +114,9 @@ pub mod returns;
 pub mod track;
 
 pub mod data_version;
+
+pub mod tables;
+
+pub mod row_line;
+
+pub mod moving;

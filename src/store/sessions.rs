@@ -123,18 +123,6 @@ impl Db {
         .fetch_one(self)
         .await
     }
-
-    /// Ends the sessions that were opened by this.
-    pub async fn end_sessions_of(&self, holder: &KeyHash) -> StoreResult<u64> {
-        let mut tx = self.begin().await?;
-        let ended = query("delete from sessions where holder = $1")
-            .bind(hex(&holder.0))
-            .execute(&mut tx)
-            .await?;
-        tx.end_lost_views().await?;
-        self.commit(tx).await?;
-        Ok(ended)
-    }
 }
 
 impl Tx {

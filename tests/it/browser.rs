@@ -14,7 +14,9 @@ use serde_json::Value;
 
 use super::{
     clients::{once_for, scratch, succeed},
+    receiver::Receiver,
     server::{Key, Server, collect, until},
+    webhooks::HERE,
 };
 
 /// A story is over by then, however busy the machine is.
@@ -145,4 +147,64 @@ fn a_key_signs_in_and_out_beyond_the_reach_of_scripts() {
     let mut server = Server::start();
     let key = server.alpha_key();
     tell("sign_in", &mut server, &key, &[], nothing);
+}
+
+#[test]
+fn keys_are_made_used_rotated_and_revoked_and_a_stream_is_closed() {
+    let mut server = Server::with(&[("SIGCAST_PLANS__ALPHA__BURST", "0")]);
+    let key = server.alpha_key();
+    let listened = key.clone();
+    let mut stream = None;
+    tell("account", &mut server, &key, &[], |server, asked, _| {
+        match asked {
+            "listen" => stream = Some(server.listen(&listened, "", &[])),
+            "closed" => {
+                stream.take().expect("a stream").expect("bye");
+                return Value::Bool(true);
+            }
+            other => panic!("nobody does {other}"),
+        }
+        Value::Null
+    });
+}
+
+#[test]
+fn a_webhook_is_made_tested_and_sent_again() {
+    let mut server = Server::with(&HERE);
+    let key = server.alpha_key();
+    let receiver = Receiver::start();
+    tell(
+        "hooks",
+        &mut server,
+        &key,
+        &[],
+        |server, asked, _| match asked {
+            "url" => receiver.url("/hook").into(),
+            "publish" => server.publish_sample(1).into(),
+            "deliveries" => receiver.deliveries().len().into(),
+            other => panic!("nobody does {other}"),
+        },
+    );
+}
+
+#[test]
+fn an_operator_makes_changes_and_closes() {
+    let mut server = Server::start();
+    let key = server.alpha_key();
+    let mut stream = None;
+    tell("admin", &mut server, &key, &[], |server, asked, value| {
+        match asked {
+            "publish" => drop(server.publish_sample(1)),
+            "listen" => {
+                let key = Key {
+                    id: String::new(),
+                    text: value.as_str().unwrap().to_owned(),
+                };
+                stream = Some(server.listen(&key, "", &[]));
+            }
+            "closed" => drop(stream.take().expect("a stream").expect("bye")),
+            other => panic!("nobody does {other}"),
+        }
+        Value::Null
+    });
 }

@@ -30,6 +30,8 @@ mod register;
 #[path = "webhook_owner.rs"]
 mod webhook_owner;
 
+#[path = "site.rs"]
+mod site;
 #[path = "visitor.rs"]
 #[expect(
     dead_code,
@@ -61,6 +63,12 @@ mod mcp;
 mod mcp_guard;
 #[path = "nodes.rs"]
 mod nodes;
+#[path = "pages_account.rs"]
+mod pages_account;
+#[path = "pages_admin.rs"]
+mod pages_admin;
+#[path = "pages_hooks.rs"]
+mod pages_hooks;
 #[path = "pages_nodes.rs"]
 mod pages_nodes;
 #[path = "pages_views.rs"]

@@ -18,6 +18,7 @@ mod hook_reports;
 mod hooks;
 mod leases;
 mod log;
+mod moving;
 mod postgres;
 mod prune;
 mod publish_sql;

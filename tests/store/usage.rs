@@ -19,6 +19,7 @@ promises!(
     reservations_stay_within_the_limits_whoever_asks,
     corrections_come_first_and_know_no_limit,
     a_new_day_begins_anew,
+    each_day_is_kept_by_itself,
     the_top_consumers_come_first,
     nothing_is_kept_of_what_failed,
 );
@@ -173,4 +174,55 @@ async fn nothing_is_kept_of_what_failed(fresh: Fresh) {
     let both = [ask("k0", 5, &[]), ask("nobody", 5, &[])];
     assert!(db.reserve_usage(&both, at(0)).await.is_err());
     assert_eq!(counted(&db, 0).await, None);
+}
+
+async fn each_day_is_kept_by_itself(fresh: Fresh) {
+    let db = with_keys(&fresh, 2).await;
+    let day = at(0).utc_day();
+    let by_day = async |from| {
+        let found = db.usage_by_day("a", from).await.unwrap();
+        let told = found
+            .into_iter()
+            .map(|one| (one.key_id, one.day - day, one.requests));
+        told.collect::<Vec<_>>()
+    };
+    let told = |all: &[(&str, i64, i64)]| {
+        let all = all
+            .iter()
+            .map(|(key, day, requests)| ((*key).to_owned(), *day, *requests));
+        all.collect::<Vec<_>>()
+    };
+    one(&db, ask("k0", 10, &[]), at(0)).await;
+    one(&db, ask("k0", 5, &[]), at(0)).await;
+    one(&db, ask("k1", 7, &[]), at(0)).await;
+    assert_eq!(by_day(day).await, told(&[("k0", 0, 15), ("k1", 0, 7)]));
+    // the next day puts right what was given back of the one before
+    let tomorrow = at(0).plus(Time::DAY);
+    one(&db, ask("k0", 1, &[(day, -4), (day + 1, 2)]), tomorrow).await;
+    let all = told(&[("k0", 0, 11), ("k1", 0, 7), ("k0", 1, 3)]);
+    assert_eq!(by_day(day).await, all);
+    assert_eq!(by_day(day + 1).await, told(&[("k0", 1, 3)]));
+    assert!(db.usage_by_day("another", day).await.unwrap().is_empty());
+
+    let usage = db.usage_of_account("a", tomorrow).await.unwrap();
+    let mut usage: Vec<_> = usage
+        .into_iter()
+        .map(|one| {
+            (
+                one.key_id,
+                one.counters.today,
+                one.counters.total,
+                one.last_day.map(|last| last - day),
+            )
+        })
+        .collect();
+    usage.sort();
+    let k = |name: &str, today, total, last| (name.to_owned(), today, total, Some(last));
+    assert_eq!(usage, [k("k0", 3, 14, 1), k("k1", 0, 7, 0)]);
+
+    assert_eq!(db.forget_usage_days(day + 1, 1).await.unwrap(), 1);
+    assert_eq!(db.forget_usage_days(day + 1, 10).await.unwrap(), 1);
+    assert_eq!(by_day(day).await, told(&[("k0", 1, 3)]));
+    let left = counted(&db, 0).await.unwrap();
+    assert_eq!((left.today, left.total), (3, 14), "sums stay");
 }

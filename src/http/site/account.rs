@@ -11,7 +11,7 @@ use maud::{Markup, html};
 
 use super::{
     account_keys, account_usage,
-    act::{self, Button},
+    act::{self, Button, Live},
     figures::moment,
     frame::{self, Page, Place},
     problem::{PageResult, Problem, or_problem},
@@ -23,6 +23,12 @@ use crate::{
     hub::seat::Seat,
     model::account::Plan,
     store::{issue::Issued, nodes::LeaseOf},
+};
+
+const STREAMS: Live = Live {
+    id: "streams",
+    path: "/account/streams",
+    seconds: 5,
 };
 
 /// `/account`
@@ -59,12 +65,12 @@ pub async fn show(visit: &Visit, session: &Session, made: Option<&Issued>) -> Pa
             @if let Some(end) = account.expires_at {
                 dt { "Subscription" } dd { @if end > visit.now() { "ends " } @else { "ended " } (moment(end)) }
             }
-            dt { "Signed in by" } dd { code { (holder.key.prefix) "…" } ", until " (moment(session.expires_at)) }
+            dt { "Signed in by" } dd { code { (holder.key.prefix) "…" } "; the session ends " (moment(session.expires_at)) }
         }
         @if plan.is_some_and(|plan| plan.webhooks) { p { a href="/account/webhooks" { "Your webhooks" } } }
         (account_keys::section(visit, session, made).await?)
         (account_usage::section(visit, session).await?)
-        (streams(visit, session).await?)
+        (STREAMS.show(streams(visit, session).await)?)
         section aria-labelledby="sessions-name" {
             h2 #sessions-name { "Sessions" }
             p { (sessions) @if sessions == 1 { " browser is" } @else { " browsers are" } " signed in by keys of this account." }
@@ -120,7 +126,7 @@ async fn streams(visit: &Visit, session: &Session) -> Result<Markup, Problem> {
     let others = |lease: &&LeaseOf| node != Some(lease.node.as_str());
     let elsewhere: Vec<&LeaseOf> = elsewhere.iter().filter(others).collect();
     Ok(html! {
-        section #streams aria-labelledby="streams-name" hx-get="/account/streams" hx-trigger="every 5s" hx-swap="outerHTML" {
+        section aria-labelledby="streams-name" {
             h2 #streams-name { "Live connection" }
             @if here.is_empty() && elsewhere.is_empty() {
                 p { "Nothing is connected. Each key may hold one stream at a time." }
@@ -186,11 +192,14 @@ pub fn stands(seat: &Seat) -> String {
 /// `/account/streams`: the section alone, and the page for who has no script.
 pub async fn connected(visit: Visit) -> Response {
     let shown = async {
-        let session = act::sees(&visit)?;
-        match visit.wants_part() {
-            true => Ok(frame::part(&streams(&visit, session).await?)),
-            false => Ok(frame::lead_to("/account#streams")),
+        if !visit.wants_part() {
+            return Ok(frame::lead_to("/account#streams"));
         }
+        let streams = match act::sees(&visit) {
+            Ok(session) => streams(&visit, session).await,
+            Err(problem) => Err(problem),
+        };
+        Ok(frame::part(&STREAMS.show(streams)?))
     };
     let shown = shown.await;
     or_problem(&visit, shown).await
@@ -209,7 +218,7 @@ pub async fn close(
         seats::close(&site.state, Some(account), connection)?;
         gone(&site.state, connection).await;
         match visit.wants_part() {
-            true => Ok(frame::part(&streams(&visit, session).await?)),
+            true => Ok(frame::part(&STREAMS.show(streams(&visit, session).await)?)),
             false => Ok(frame::lead_to("/account#streams")),
         }
     };

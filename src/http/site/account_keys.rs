@@ -32,6 +32,8 @@ const OVERLAPS: [(&str, i64, &str); 4] = [
 pub struct Desk<'a> {
     /// Where its forms go to, without a slash at the end.
     pub path: &'a str,
+    /// What the answers take the place of.
+    pub target: &'a str,
     /// The key that opened the session, if one did.
     pub own: Option<&'a str>,
     /// The current moment.
@@ -134,14 +136,14 @@ fn actions(desk: Desk, key: &KeyRecord) -> Markup {
     let of = format!("{}…", key.prefix);
     html! {
         div.actions {
-            form.actions method="post" action=(rotate) hx-post=(rotate) hx-target="#keys" hx-swap="outerHTML" {
+            form.actions method="post" action=(rotate) hx-post=(rotate) hx-target=(desk.target) hx-swap="outerHTML" {
                 label.unseen for=(field) { "How long " (of) " works on" }
                 select id=(field) name="overlap" {
                     @for (value, _, name) in OVERLAPS { option value=(value) { "old one works on " (name) } }
                 }
                 button.plain type="submit" { "Rotate" span.unseen { " " (of) } }
             }
-            (Button { action: &revoke, target: "#keys", label: "Revoke", of: &of, confirm: question }.show())
+            (Button { action: &revoke, target: desk.target, label: "Revoke", of: &of, confirm: question }.show())
         }
     }
 }
@@ -149,7 +151,7 @@ fn actions(desk: Desk, key: &KeyRecord) -> Markup {
 fn create_form(desk: Desk) -> Markup {
     html! {
         h3 { "Make a key" }
-        form.fields method="post" action=(desk.path) hx-post=(desk.path) hx-target="#keys" hx-swap="outerHTML" {
+        form.fields method="post" action=(desk.path) hx-post=(desk.path) hx-target=(desk.target) hx-swap="outerHTML" {
             div {
                 label for="kind" { "Kind" }
                 select #kind name="kind" {
@@ -201,6 +203,7 @@ pub async fn section(
     let now = visit.now();
     let desk = Desk {
         path: "/account/keys",
+        target: "#keys",
         own: Some(&session.known.holder.key.id),
         now,
     };

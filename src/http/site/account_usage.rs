@@ -110,7 +110,7 @@ pub async fn section(visit: &Visit, session: &Session) -> Result<Markup, Problem
                     ", a month " (moment(Time::of_utc_day(next_month))) ", both in UTC."
                 }
             }
-            figure data-chart="bars" {
+            @if !rows.is_empty() { figure data-chart="bars" {
                 figcaption { "Requests of all keys, the last " (DAYS) " days" }
                 div.plot {}
                 details {
@@ -121,7 +121,7 @@ pub async fn section(visit: &Visit, session: &Session) -> Result<Markup, Problem
                             tbody {
                                 @for (day, requests) in &days {
                                     tr {
-                                        td data-v=(day) { (day_name(*day)) }
+                                        td data-v=(day) title=(day_name(*day)) { (short_name(*day)) }
                                         td.number data-v=((*requests).max(0)) { (whole((*requests).max(0))) }
                                     }
                                 }
@@ -129,15 +129,37 @@ pub async fn section(visit: &Visit, session: &Session) -> Result<Markup, Problem
                         }
                     }
                 }
-            }
+            } }
         }
     })
+}
+
+/// `20 Apr`: of days since 1970-01-01.
+fn short_name(day: i64) -> String {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let name = day_name(day);
+    let part = |range| name.get(range).and_then(|text: &str| text.parse().ok());
+    let (month, of_month): (Option<usize>, Option<usize>) = (part(5..7), part(8..10));
+    match (month.and_then(|n| MONTHS.get(n.wrapping_sub(1))), of_month) {
+        (Some(month), Some(day)) => format!("{day} {month}"),
+        _ => name,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{gate::quota::Counters, model::key::KeyHash};
+
+    #[test]
+    fn days_are_named_briefly() {
+        assert_eq!(
+            (short_name(0), short_name(20_563)),
+            ("1 Jan".to_owned(), "20 Apr".to_owned())
+        );
+    }
 
     #[test]
     fn what_is_reserved_and_not_used_is_no_request() {

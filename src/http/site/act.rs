@@ -5,12 +5,14 @@ use axum::{
     response::Response,
 };
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::{
     frame,
     problem::{PageResult, Problem, or_problem},
     visit::{self, Session, Visit},
 };
+use crate::{http::guard, model::account::Plan};
 
 /// Bytes of a form.
 pub const MOST_BYTES: usize = 16 * 1024;
@@ -25,6 +27,13 @@ pub fn sees(visit: &Visit) -> Result<&Session, Problem> {
 pub fn acts(visit: &Visit) -> Result<&Session, Problem> {
     visit::check_origin(&visit.headers)?;
     sees(visit)
+}
+
+/// Who is signed in, if their plan includes it: plan, burst and quota as over REST.
+pub async fn enters(visit: &Visit, includes: fn(&Plan) -> bool) -> Result<&Session, Problem> {
+    let session = sees(visit)?;
+    guard::let_in(&visit.site.state, &session.known, includes).await?;
+    Ok(session)
 }
 
 /// Where pages show why something was refused.
@@ -68,6 +77,10 @@ impl Button<'_> {
 
 /// What was done, or why not: then nothing of the page but that is shown anew.
 pub async fn answer(visit: &Visit, done: PageResult) -> Response {
+    if matches!(done, Err(Problem::SignIn)) && !visit.wants_part() {
+        // not back to here: a form is sent, and no link leads to it
+        return frame::lead_to("/account");
+    }
     let refused = done.is_err();
     let response = or_problem(visit, done).await;
     match refused && visit.wants_part() {
@@ -97,5 +110,34 @@ pub fn go(visit: &Visit, path: &str) -> Response {
     match visit.wants_part() {
         true => frame::redirect(path),
         false => frame::lead_to(path),
+    }
+}
+
+/// A part of a page that is asked for anew each few seconds.
+pub struct Live<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Where it is to be had.
+    pub path: &'a str,
+    /// How often.
+    pub seconds: u8,
+}
+
+impl Live<'_> {
+    /// The part; where it cannot be had just now, why, and it is asked for on.
+    pub fn show(&self, body: Result<Markup, Problem>) -> Result<Markup, Problem> {
+        let body = match body {
+            Ok(body) => body,
+            Err(Problem::Refused(error)) => {
+                let told = error.body();
+                let message = told.pointer("/error/message").and_then(Value::as_str);
+                html! { p.problem { (message.unwrap_or_default()) } }
+            }
+            Err(other) => return Err(other),
+        };
+        let every = format!("every {}s", self.seconds);
+        Ok(html! {
+            div id=(self.id) hx-get=(self.path) hx-trigger=(every) hx-swap="outerHTML" { (body) }
+        })
     }
 }

@@ -69,3 +69,17 @@ pub mod account_keys;
 pub mod account;
 
 pub mod key_acts;
+
+pub mod hooks;
+
+pub mod hook;
+
+pub mod hook_acts;
+
+pub mod admin_visit;
+
+pub mod admin;
+
+pub mod admin_accounts;
+
+pub mod admin_streams;

@@ -5,14 +5,17 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http_body_util::BodyExt as _;
-use maud::html;
+use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
     frame::{self, Page, Place},
     visit::Visit,
 };
-use crate::{http::error::ApiError, store::error::StoreError};
+use crate::{
+    gate::pairs::QueryError, http::error::ApiError, store::error::StoreError,
+    webhook::refusal::DeskError,
+};
 
 /// Why a page, or a part of one, cannot be shown.
 pub enum Problem {
@@ -36,16 +39,47 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        ApiError::from(error).into()
+    }
+}
+
 /// What pages answer.
 pub type PageResult = Result<Response, Problem>;
 
 /// A page, or why there is none.
 pub async fn or_problem(visit: &Visit, shown: PageResult) -> Response {
+    let page = |title: &str, body: Markup| {
+        let page = Page {
+            title,
+            place: Place::Elsewhere,
+            scripts: &[],
+            body,
+        };
+        page.show(visit)
+    };
+    or_problem_in(visit, shown, || sign_in(visit), page).await
+}
+
+/// The same among other pages: how one signs in there, and how a title and a body are a page.
+pub async fn or_problem_in(
+    visit: &Visit,
+    shown: PageResult,
+    sign_in: impl FnOnce() -> Response,
+    page: impl FnOnce(&str, Markup) -> Response,
+) -> Response {
     match shown {
         Ok(response) => response,
-        Err(Problem::SignIn) => sign_in(visit),
-        Err(Problem::Refused(error)) => tell(visit, error.into_response()).await,
-        Err(Problem::Answered(response)) => tell(visit, response).await,
+        Err(Problem::SignIn) => sign_in(),
+        Err(Problem::Refused(error)) => tell(visit, error.into_response(), page).await,
+        Err(Problem::Answered(response)) => tell(visit, response, page).await,
     }
 }
 
@@ -65,7 +99,11 @@ fn sign_in(visit: &Visit) -> Response {
 }
 
 /// The refusal, readable; its status and its fields stay.
-async fn tell(visit: &Visit, refusal: Response) -> Response {
+async fn tell(
+    visit: &Visit,
+    refusal: Response,
+    page: impl FnOnce(&str, Markup) -> Response,
+) -> Response {
     let (parts, body) = refusal.into_parts();
     let body = body.collect().await.map(|body| body.to_bytes());
     let told: Value = body
@@ -95,13 +133,7 @@ async fn tell(visit: &Visit, refusal: Response) -> Response {
                 (says)
                 p { "Request " code { (visit.arrival.id) } ". " a href="/" { "To the overview" } }
             };
-            let page = Page {
-                title,
-                place: Place::Elsewhere,
-                scripts: &[],
-                body,
-            };
-            page.show(visit)
+            page(title, body)
         }
     };
     *response.status_mut() = parts.status;

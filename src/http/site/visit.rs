@@ -51,9 +51,9 @@ pub const COOKIE: &str = "__Host-sigcast";
 pub const ADMIN_COOKIE: &str = "__Host-sigcast-admin";
 
 const HTMX: HeaderName = HeaderName::from_static("hx-request");
+const CURRENT_URL: HeaderName = HeaderName::from_static("hx-current-url");
 /// It goes back to a page that was there before, and wants all of it.
 const RESTORES: HeaderName = HeaderName::from_static("hx-history-restore-request");
-const CURRENT_URL: HeaderName = HeaderName::from_static("hx-current-url");
 
 /// Who is signed in.
 #[derive(Clone)]

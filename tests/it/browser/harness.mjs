@@ -61,7 +61,7 @@ class Reader {
     page.on("pageerror", (error) => trouble(`error: ${error.stack ?? error}`));
     page.on("console", (message) => {
       // what did not load is told below, with what it was
-      if (message.type() !== "error" || message.text().startsWith("Failed to load resource")) return;
+      if (message.type() !== "error" || /^Failed to load resource|^Response Status Error Code 4/.test(message.text())) return;
       trouble(`console: ${message.text()}`);
     });
     page.on("request", (request) => {
@@ -99,7 +99,8 @@ class Reader {
   /** The page as it is seen, in the folder of screenshots. */
   async shoot(name) {
     const file = path.join(process.env.SIGCAST_SCREENSHOTS, `${story}-${name}.png`);
-    await this.page.screenshot({ path: file, fullPage: true });
+    // carets stay: to hide them, the driver writes on the page's own elements
+    await this.page.screenshot({ path: file, fullPage: true, caret: "initial" });
   }
 
   /** Nothing keeps people out: no serious finding of axe; and the page is no wider than its window. */
