@@ -94,8 +94,8 @@ fn the_feed_of_who_is_signed_in_begins_with_the_latest_and_says_where_to_go_on()
         text.contains("data-query=\"min_rank=S&amp;market=crypto\""),
         "{text}"
     );
-    for headers in [&[][..], &[("hx-request", "true")]] {
-        let refused = visitor.get_with("/live?min_rank=Z", headers);
+    for headers in [vec![], vec![("hx-request", "true")]] {
+        let refused = visitor.get_with("/live?min_rank=Z", &headers);
         assert_eq!(refused.head.status, 400);
         assert!(refused.text().contains("min_rank"), "{}", refused.text());
         // in a page, the feed stays as it is
