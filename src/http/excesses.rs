@@ -162,7 +162,7 @@ mod tests {
                 market: of("de"),
                 ..all()
             }),
-            [vec![], vec![]]
+            [Vec::<i64>::new(), Vec::new()]
         );
         assert_eq!(
             found(BacktestFilter {
