@@ -162,7 +162,7 @@ mod tests {
                 market: of("de"),
                 ..all()
             }),
-            [Vec::<i64>::new(), vec![]]
+            [Vec::<i64>::new(), Vec::new()]
         );
         assert_eq!(
             found(BacktestFilter {

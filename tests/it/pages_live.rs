@@ -94,9 +94,14 @@ fn the_feed_of_who_is_signed_in_begins_with_the_latest_and_says_where_to_go_on()
         text.contains("data-query=\"min_rank=S&amp;market=crypto\""),
         "{text}"
     );
-    let refused = visitor.get("/live?min_rank=Z");
-    assert_eq!(refused.head.status, 400);
-    assert!(refused.text().contains("min_rank"), "{}", refused.text());
+    for headers in [vec![], vec![("hx-request", "true")]] {
+        let refused = visitor.get_with("/live?min_rank=Z", &headers);
+        assert_eq!(refused.head.status, 400);
+        assert!(refused.text().contains("min_rank"), "{}", refused.text());
+        // in a page, the feed stays as it is
+        let beside = refused.head.header("hx-retarget");
+        assert_eq!(beside.is_some(), !headers.is_empty());
+    }
 }
 
 #[test]
@@ -241,7 +246,8 @@ fn hostile_signals_are_text_on_every_page() {
     for n in 1..=3 {
         page(&visitor.get(&path(n)));
     }
-    page(&visitor.get("/live?types=%3Cscript%3E"));
+    let odd = visitor.get("/live?types=%3Cscript%3Ealert(1)%3C/script%3E");
+    assert!(!odd.text().contains(SCRIPT), "{}", odd.text());
 }
 
 #[test]

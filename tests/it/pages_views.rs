@@ -152,7 +152,7 @@ fn a_view_lapses_with_the_subscription() {
     let key = server.key(&account);
     let visitor = Visitor::signed_in(&server, &key);
     let mut view = visitor.view();
-    server.command(&["accounts", "set", &account, "--expires", &from_now(1.5)]);
+    server.command(&["accounts", "set-expiry", &account, &from_now(1.5)]);
     assert_eq!(error_code(&mut view), "subscription_expired");
     visitor
         .post("/live/ticket")

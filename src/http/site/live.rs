@@ -91,7 +91,14 @@ impl Asked {
 /// `/live`
 pub async fn live(visit: Visit) -> Response {
     let shown = shown(&visit).await;
-    or_problem(&visit, shown).await
+    let mut response = or_problem(&visit, shown).await;
+    if visit.wants_part() && !response.status().is_success() {
+        // what cannot be asked leaves the feed as it is
+        let fields = response.headers_mut();
+        fields.insert("hx-retarget", HeaderValue::from_static("#refused"));
+        fields.insert("hx-reswap", HeaderValue::from_static("innerHTML"));
+    }
+    response
 }
 
 async fn shown(visit: &Visit) -> PageResult {
@@ -114,6 +121,7 @@ async fn signed_in(visit: &Visit, session: &Session) -> PageResult {
     let streams = streams && state.config.views_per_key > 0;
     let part = html! {
         div #feed data-after=(latest.place) data-query=(query) data-streams[streams] {
+            div #refused role="alert" {}
             (rows(&latest))
         }
     };
@@ -232,6 +240,7 @@ async fn public(visit: &Visit) -> Result<Markup, Problem> {
     let latest = log_part::latest(visit, None, &filter, PUBLIC).await?;
     Ok(html! {
         div #feed hx-get="/live" hx-trigger="every 10s" hx-swap="outerHTML" {
+            div #refused role="alert" {}
             @if latest.items.is_empty() { p { "No signal yet." } }
             (rows(&latest))
         }

@@ -62,9 +62,9 @@ pub mod home;
 
 pub mod act;
 
-pub mod account_usage;
-
 pub mod account_keys;
+
+pub mod account_usage;
 
 pub mod account;
 

@@ -318,7 +318,7 @@ pub fn filing(signal: &Value) -> Markup {
             @if let Some(amount) = amount { dt { "Amount" } dd { (rough(amount)) " " bdi { (currency) } } }
         }
         (declaration::rows(signal))
-        (declaration::owners(signal))
+        @if !cells::list(signal, "/owners").is_empty() { (declaration::owners(signal)) }
     }
 }
 
