@@ -63,6 +63,8 @@ mod pages_account;
 mod pages_admin;
 #[path = "pages_hooks.rs"]
 mod pages_hooks;
+#[path = "pages_nodes.rs"]
+mod pages_nodes;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]
