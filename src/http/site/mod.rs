@@ -48,9 +48,9 @@ pub mod home;
 
 pub mod act;
 
-pub mod account_usage;
-
 pub mod account_keys;
+
+pub mod account_usage;
 
 pub mod account;
 
