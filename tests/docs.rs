@@ -112,6 +112,45 @@ fn the_declarations_of_the_filings_page_go_in() {
 }
 
 #[test]
+fn the_moving_page_moves_a_store_there_and_back() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/moving.md")).unwrap();
+    let blocks = shell_blocks(&page);
+    assert_eq!(blocks.len(), 2, "there, and back");
+    let (database, folder) = (cluster::Database::bare(), tempfile::tempdir().unwrap());
+    let script = [
+        &*format!(
+            "cd '{}'; export POSTGRES_URL='{}'",
+            folder.path().display(),
+            database.url
+        ),
+        "sigcast accounts create --name somebody --plan alpha >/dev/null",
+        r#"echo '{"signal_type":"x"}' | sigcast publish - >/dev/null"#,
+        &*blocks[0],
+        &*blocks[1],
+        "sigcast accounts list --data-dir moved",
+    ]
+    .join("\n");
+    let output = run(&script, &folder.path().join("data"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{output:?}");
+    let lines = |what: &str| said.lines().filter(|line| line.starts_with(what)).count();
+    assert_eq!(
+        (
+            lines("exported: "),
+            lines("whole: "),
+            lines("imported into ")
+        ),
+        (2, 1, 2),
+        "{said}"
+    );
+    assert!(
+        said.contains(": 1, digest") && said.contains("somebody"),
+        "{said}"
+    );
+}
+
+#[test]
 fn the_commands_that_the_readme_names_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(root.join("README.md")).unwrap();

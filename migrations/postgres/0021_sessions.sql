@@ -7,5 +7,5 @@ create table sessions (
 );
 create index sessions_by_end on sessions (expires_at);
 
--- A ticket may open a view: a stream that a page shows, which takes no key's seat.
-alter table stream_tickets add column views boolean not null default false;
+-- The session, SHA-256 hex, whose page a ticket opens a view for: a stream that takes no key's seat, and ends with its session. Null: the key's own.
+alter table stream_tickets add column session text collate "C";

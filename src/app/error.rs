@@ -76,6 +76,12 @@ pub enum StartError {
         /// What is wrong with it.
         why: String,
     },
+    /// Captchas that cannot be verified.
+    #[error("sandbox: {why}")]
+    Captcha {
+        /// What is wrong with the settings.
+        why: &'static str,
+    },
     /// A key of webhooks that is none.
     #[error(
         "{place}: {what}; the key of webhooks is 32 bytes in base64, such as `openssl rand -base64 32` makes"

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use super::life::Life;
-use crate::{http::state::State, model::time::Time, store::error::StoreResult};
+use crate::{gate::sandbox, http::state::State, model::time::Time, store::error::StoreResult};
 
 /// Each minute: closes tickets of nodes that are gone, and removes what is older than it is to be kept.
 pub async fn run(state: Arc<State>, retention_days: i64, attempt_days: i64, life: Life) {
@@ -32,6 +32,14 @@ pub async fn run(state: Arc<State>, retention_days: i64, attempt_days: i64, life
         let before = ago(USAGE_DAYS).utc_day();
         let forget = || state.db.forget_usage_days(before, BATCH as i64);
         prune("keys' requests by the day", forget).await;
+        let oldest_salt = sandbox::oldest_salt(now);
+        let forget = || state.db.forget_sandbox(now, oldest_salt, BATCH as i64);
+        prune("calls without a key", forget).await;
+        if let Some(entrance) = &state.sandbox
+            && let Err(error) = entrance.count_all().await
+        {
+            tracing::warn!(%error, "calls without a key could not be counted; trying again in a minute");
+        }
         if attempt_days > 0 {
             let before = ago(attempt_days);
             let forget = || state.db.forget_attempts(before, BATCH as i64);

@@ -28,6 +28,8 @@ pub mod sending;
 
 pub mod webhooks;
 
+pub mod sandbox;
+
 mod housekeeping;
 
 pub mod deliveries;

@@ -15,7 +15,7 @@ use super::{
     housekeeping,
     life::Life,
     ownership::{self, Duties},
-    scoring,
+    sandbox, scoring,
     sending::{self, Sending},
     system, webhooks,
 };
@@ -176,6 +176,7 @@ impl Node {
         let desk = webhooks::desk(&settings, &db, Some(seal.clone()), &clock, &random)?;
         let plans: Arc<Plans> = Arc::new(settings.plans.clone());
         let (callers, keeper) = callers::new(db.clone(), clock.clone());
+        let entrance = sandbox::open(&settings, &db, &clock, &random).await?;
         let state = State::new(
             settings.http.clone(),
             db.clone(),
@@ -185,6 +186,7 @@ impl Node {
             desk,
             plans,
             callers,
+            entrance,
             clock.clone(),
             random,
             AdminToken::new(&token.text),
@@ -293,6 +295,10 @@ impl Node {
         let housekeeping =
             housekeeping::run(self.state.clone(), days, attempt_days, self.life.clone());
         self.background.push(tokio::spawn(housekeeping));
+        if let Some(entrance) = &self.state.sandbox {
+            let watch = sandbox::watch(entrance.clone(), self.life.clone());
+            self.background.push(tokio::spawn(watch));
+        }
     }
 
     fn listen(&self, settings: &Settings, main: Listener, admin: Listener, metrics: &Metrics) {

@@ -14,9 +14,14 @@ use super::{
     keys::{self, KeysArgs},
     listen::{self, ListenArgs},
     migrate::{self, MigrateArgs},
+    moving::{
+        export::{self, ExportArgs},
+        import::{self, ImportArgs},
+    },
     outcome::{Outcome, complain},
     publish::{self, PublishArgs},
     rescore::{self, RescoreArgs},
+    sandbox::{self, SandboxArgs},
     serve::{self, ServeArgs},
     tail::{self, TailArgs},
     webhooks::{self, WebhooksArgs},
@@ -50,6 +55,8 @@ enum Command {
     ///
     /// Works on the database itself, also beside a running server, which follows within half a second.
     Webhooks(WebhooksArgs),
+    /// Trace answers that were given without a key
+    Sandbox(SandboxArgs),
     /// Read facts from files
     Ingest(IngestArgs),
     /// Judge all insider filings once more, by the rules of this program
@@ -60,6 +67,23 @@ enum Command {
     Rescore(RescoreArgs),
     /// Make the database's tables, or bring them up to date; every start does so by itself
     Migrate(MigrateArgs),
+    /// Write the whole store into a file: for another database, or as a backup
+    ///
+    /// NDJSON, a line a row: the log with its epoch and seq, accounts, digests of keys, usage, webhooks, facts, books, filings and all that was made of
+    /// them. It is the store at one moment, also while a server runs on it, which does not wait. The last line holds counts and digests: a file
+    /// without it is not whole. Whoever has the file has names of accounts, URLs of webhooks and all data; keys are in it as digests alone, and
+    /// secrets of webhooks sealed, as in the database: keep webhook.key apart from it. The secret of the sandbox's watermarks is in the clear. The file is readable by its owner alone. It is not
+    /// compressed: `sigcast export | zstd > store.zst`. Settings are not in it.
+    Export(ExportArgs),
+    /// Read such a file into an empty database, SQLite or PostgreSQL; the server goes on there where the other one stood
+    ///
+    /// All or nothing: a file that is cut off or was changed, a database that is not empty, or one on which a server runs are refused, and
+    /// nothing is changed. What was stored is read back, and held against the digests of the file. Clients resume with the ids that they have, and their
+    /// keys go on. The key that seals secrets of webhooks (webhook.key in the data directory, or SIGCAST_WEBHOOK_KEY) is not in the file: bring it
+    /// along; where it is lost, see `sigcast webhooks rekey --help`. Stop the old server before the export, and never start it again: two with one
+    /// epoch tell different things under the same ids. Where it did go on, or a backup is restored, give `--new-epoch`. Ends with 0 where all is
+    /// in, with 1 where nothing is.
+    Import(ImportArgs),
     /// Append ready-made signals to the log
     Publish(PublishArgs),
     /// Look for what stands in the way: database, clock, limits, settings, and proxies that hold the stream back
@@ -128,9 +152,12 @@ async fn run(command: Command) -> Result<Outcome> {
         Command::Accounts(args) => Box::pin(accounts::run(args)).await,
         Command::Keys(args) => Box::pin(keys::run(args)).await,
         Command::Webhooks(args) => Box::pin(webhooks::run(args)).await,
+        Command::Sandbox(args) => Box::pin(sandbox::run(args)).await,
         Command::Ingest(args) => Box::pin(ingest::run(args)).await,
         Command::Rescore(args) => Box::pin(rescore::run(args)).await,
         Command::Migrate(args) => Box::pin(migrate::run(args)).await,
+        Command::Export(args) => Box::pin(export::run(args)).await,
+        Command::Import(args) => Box::pin(import::run(args)).await,
         Command::Publish(args) => Box::pin(publish::run(args)).await,
         Command::Doctor(args) => Box::pin(doctor::run(args)).await,
         Command::Bench(args) => Box::pin(bench::run(args)).await,

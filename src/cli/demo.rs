@@ -82,6 +82,8 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     settings.database.url = DatabaseUrl::default();
     // nor is it a certificate's business
     (settings.http.tls_cert, settings.http.tls_key) = Default::default();
+    // an invented market is nobody's secret
+    settings.http.public_after_minutes = 0;
     // a demo that is left says goodbye at once
     settings.http.drain_seconds = 0;
     let life = Life::default();

@@ -34,6 +34,8 @@ mod webhook_lines;
 
 mod webhooks;
 
+mod sandbox;
+
 mod progress;
 
 mod reading;
@@ -55,6 +57,8 @@ mod rescore;
 mod ingest;
 
 mod publish;
+
+mod moving;
 
 mod migrate;
 

@@ -106,6 +106,7 @@ impl Settings {
             .try_into()
             .map_err(|e: toml::de::Error| ConfigError::Value(e.to_string().trim().to_owned()))?;
         settings.stream.check().map_err(ConfigError::Value)?;
+        settings.sandbox.check().map_err(ConfigError::Value)?;
         Ok(settings)
     }
 }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub server: Server,
     /// The listeners.
     pub http: http::config::Config,
+    /// Calls without a key.
+    pub sandbox: http::config::Sandbox,
     /// The streams.
     pub stream: hub::config::Config,
     /// The signal log.

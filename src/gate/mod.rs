@@ -20,6 +20,16 @@ pub mod rate;
 
 pub mod quota;
 
+pub mod prover;
+
+pub mod networks;
+
+pub mod sandbox;
+
+pub mod pow;
+
+pub mod watermark;
+
 #[cfg(test)]
 mod quota_test;
 
@@ -34,6 +44,8 @@ pub mod usage_query;
 pub mod webhook_query;
 
 pub mod path_id;
+
+pub mod sandbox_read;
 
 #[cfg(test)]
 mod insider_query_test;

@@ -1,5 +1,7 @@
 //! Access after the opening: when keys, accounts or plans change, every live stream is checked again, and every key looked up anew.
 
+use std::sync::Arc;
+
 use super::state::State;
 use crate::{
     hub::{
@@ -7,8 +9,8 @@ use crate::{
         seat::{End, Lapse, Seat},
     },
     model::{
-        account::{Denied, Holder, Plans},
-        time::Time,
+        account::{Denied, Holder},
+        key::KeyHash,
     },
     store::error::StoreResult,
 };
@@ -30,15 +32,30 @@ pub fn lapse(holder: &Holder) -> Option<Lapse> {
 pub async fn refresh(state: &State) -> StoreResult<()> {
     state.callers.forget_holders();
     let seats = state.hub.seats.all();
-    let keys: Vec<String> = seats.iter().map(|seat| seat.key_id.to_string()).collect();
+    let keys: Vec<String> = seats.iter().map(|seat| seat.key().to_owned()).collect();
     let holders = state.db.holders(&keys).await?;
-    for seat in seats {
-        apply(
-            &seat,
-            holders.get(&*seat.key_id),
-            &state.plans,
-            state.clock.now(),
-        );
+    for seat in &seats {
+        apply(state, seat, holders.get(seat.key()));
+    }
+    end_signed_out(state, &seats).await
+}
+
+/// Ends the views whose sessions are over.
+async fn end_signed_out(state: &State, seats: &[Arc<Seat>]) -> StoreResult<()> {
+    let sessions = state.views.sessions();
+    if sessions.is_empty() {
+        return Ok(());
+    }
+    let hashes: Vec<KeyHash> = sessions.iter().map(|(_, session)| *session).collect();
+    let now = state.clock.now();
+    let counting = state.db.sessions_that_count(&hashes, now).await?;
+    for (connection, session) in sessions {
+        let mut views = seats.iter().filter(|seat| seat.is_view());
+        if !counting.contains(&session)
+            && let Some(seat) = views.find(|seat| seat.connection == connection)
+        {
+            seat.end(End::SignedOut);
+        }
     }
     Ok(())
 }
@@ -46,19 +63,25 @@ pub async fn refresh(state: &State) -> StoreResult<()> {
 /// The same for one key, at once: what the admin listener has just revoked.
 pub async fn refresh_key(state: &State, key_id: &str) -> StoreResult<()> {
     state.callers.forget_holders();
-    if let Some(seat) = state.hub.seats.of_key(key_id) {
-        let holder = state.db.holder_by_key_id(key_id).await?;
-        apply(&seat, holder.as_ref(), &state.plans, state.clock.now());
+    let seats = &state.hub.seats;
+    let views = seats.views(key_id, state.config.views_per_key);
+    let seats: Vec<Arc<Seat>> = seats.of_key(key_id).into_iter().chain(views).collect();
+    if seats.is_empty() {
+        return Ok(());
+    }
+    let holder = state.db.holder_by_key_id(key_id).await?;
+    for seat in seats {
+        apply(state, &seat, holder.as_ref());
     }
     Ok(())
 }
 
-fn apply(seat: &Seat, holder: Option<&Holder>, plans: &Plans, now: Time) {
+fn apply(state: &State, seat: &Seat, holder: Option<&Holder>) {
     let verdict = holder.map_or(Err(Denied::InvalidKey), |holder| {
-        holder.check_stream(plans, now)
+        holder.check_stream(&state.plans, state.clock.now())
     });
     match verdict {
-        Ok(()) => seat.set_lapse(holder.and_then(lapse)),
+        Ok(()) => seat.set_lapse(state.views.lapse(seat, holder.and_then(lapse))),
         Err(Denied::InvalidKey) => seat.end(End::Error(Ending::KeyRevoked)),
         Err(Denied::SubscriptionRequired | Denied::SubscriptionExpired) => {
             seat.end(End::Error(Ending::SubscriptionExpired));

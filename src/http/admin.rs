@@ -90,7 +90,7 @@ pub async fn connections(Shared(state): Shared<Arc<State>>) -> ApiResult {
         .iter()
         .map(|seat| {
             json!({
-                "connection": seat.connection, "key_id": seat.key_id, "account_id": seat.account_id,
+                "connection": seat.connection, "key_id": seat.key(), "account_id": seat.account_id, "view": seat.is_view(),
                 "address": seat.peer.to_string(), "connected_at": seat.connected_at,
             })
         })

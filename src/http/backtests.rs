@@ -1,8 +1,7 @@
 //! `GET /api/v1/backtest`: what became of the price after many declarations, by direction and horizon, and never a bare mean.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use rust_decimal::Decimal;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +9,9 @@ use super::{
     call::{Asked, Call},
     data::PageKey,
     error::{ApiError, ApiResult},
+    excesses::{self, Kept, Lists, Wanted, gathered},
     schema::Answer,
+    state::State,
 };
 use crate::{
     gate::{insider_query::at_least, insider_view::BacktestQuery},
@@ -92,10 +93,20 @@ pub async fn backtest(call: Call, Asked(query): Asked<BacktestQuery>) -> ApiResu
         before: query.period.before,
     };
     let made = async {
-        let all = call.state.db.excesses(&filter).await?;
+        let found = found(&call.state, &filter).await?;
         let asked = filter.direction.as_deref().and_then(read_direction);
-        // sorting many returns takes a while: not on a thread that serves others
-        let text = tokio::task::spawn_blocking(move || serde_json::to_vec(&summed(&all, asked)));
+        let passed = filter.clone();
+        // many returns take a while: not on a thread that serves others
+        let text = tokio::task::spawn_blocking(move || {
+            let lists = match found {
+                Found::Rows(all) => gathered(all.iter().filter_map(|one| {
+                    let direction = read_direction(&one.direction)?;
+                    Some((direction, one.by_horizon()))
+                })),
+                Found::Kept(kept) => kept.gathered(&passed),
+            };
+            serde_json::to_vec(&summed(lists, asked))
+        });
         text.await
             .map_err(|error| ApiError::internal(&error))?
             .map_err(|error| ApiError::internal(&error))
@@ -103,14 +114,35 @@ pub async fn backtest(call: Call, Asked(query): Asked<BacktestQuery>) -> ApiResu
     call.page(PageKey::Backtest(filter.clone()), made).await
 }
 
-fn summed(all: &[Excesses], asked: Option<Direction>) -> Backtest {
-    let mut returns: HashMap<(&str, usize), Vec<Decimal>> = HashMap::new();
-    for one in all {
-        for (horizon, excess) in one.by_horizon().into_iter().enumerate() {
-            let list = returns.entry((&one.direction, horizon)).or_default();
-            list.extend(excess.map(|millionths| Decimal::new(millionths, 6)));
+/// Where the excesses of a question are.
+enum Found {
+    /// Those that pass.
+    Rows(Vec<Excesses>),
+    /// All of them.
+    Kept(Arc<Kept>),
+}
+
+async fn found(state: &State, filter: &BacktestFilter) -> ApiResult<Found> {
+    let known = &state.data.excesses;
+    // before anything is read: what changes meanwhile may be in what is kept, but it is never older than its version
+    let version = state.data.version();
+    match known.get(version, &()) {
+        Some(Wanted::Again(kept)) => Ok(Found::Kept(kept)),
+        Some(Wanted::Once) => {
+            let all = state.db.excesses(&BacktestFilter::default()).await?;
+            let kept = tokio::task::spawn_blocking(move || Arc::new(Kept::new(&all))).await;
+            let kept = kept.map_err(|error| ApiError::internal(&error))?;
+            known.put(version, (), Wanted::Again(kept.clone()));
+            Ok(Found::Kept(kept))
+        }
+        None => {
+            known.put(version, (), Wanted::Once);
+            Ok(Found::Rows(state.db.excesses(filter).await?))
         }
     }
+}
+
+fn summed(mut lists: Lists, asked: Option<Direction>) -> Backtest {
     let wanted = |direction: &Direction| asked.is_none_or(|asked| asked == *direction);
     let directions = Direction::BOTH.into_iter().filter(wanted);
     Backtest {
@@ -119,8 +151,8 @@ fn summed(all: &[Excesses], asked: Option<Direction>) -> Backtest {
                 direction: direction.word(),
                 horizons: (HORIZONS.into_iter().enumerate())
                     .map(|(place, days)| {
-                        let list = returns.remove(&(direction.word(), place));
-                        OfHorizon::of(days, summary(direction, list.unwrap_or_default()))
+                        let list = &mut lists[excesses::place(direction)][place];
+                        OfHorizon::of(days, summary(direction, list))
                     })
                     .collect(),
             })

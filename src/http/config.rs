@@ -1,11 +1,14 @@
 //! Settings of the listeners.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use serde::Deserialize;
 use url::Url;
 
-use crate::model::address::Network;
+use crate::{
+    gate::pow::Difficulty,
+    model::{address::Network, time::Time},
+};
 
 /// Where clients reach the main listener: a URL's scheme, host and port. `None` where nobody has said.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -79,6 +82,81 @@ pub struct Config {
     pub public_after_minutes: u32,
     /// Streams that pages show at once to who is signed in by one key, beside the key's own.
     pub views_per_key: u8,
+}
+
+/// Calls without a key.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sandbox {
+    /// Whether there are any.
+    pub enabled: bool,
+    /// Within 24 hours, of one client.
+    pub calls: u32,
+    /// The same of one that walks the web by itself.
+    pub bot_calls: u32,
+    /// What such clients call themselves, in whatever case.
+    pub bot_agents: Vec<String>,
+    /// Of these calls, so many need no proof of work.
+    pub free_of_challenge: u32,
+    /// Calls of all clients within 24 hours, about.
+    pub most_calls: u64,
+    /// Items of a list at most.
+    pub page_size: u32,
+    /// Leading zero bits of a solution.
+    pub difficulty_bits: Difficulty,
+    /// For how long a challenge may be solved.
+    pub challenge_minutes: u32,
+    /// The file with networks that may not call; empty: there is none.
+    pub deny_networks: PathBuf,
+    /// Who verifies captchas; empty: nobody does.
+    pub captcha_verify_url: String,
+    /// Whose captchas they are, towards who verifies them.
+    pub captcha_secret: CaptchaSecret,
+    /// The file with that secret; empty: it is in the setting.
+    pub captcha_secret_file: PathBuf,
+}
+
+impl Sandbox {
+    /// For how long a challenge may be solved, in microseconds.
+    #[must_use]
+    pub fn challenge_micros(&self) -> i64 {
+        i64::from(self.challenge_minutes) * 60 * Time::SECOND
+    }
+
+    /// Refuses what makes no sense, in words.
+    pub fn check(&self) -> Result<(), String> {
+        let within =
+            |name: &str, value: u32, least: u32, most: u32| match (least..=most).contains(&value) {
+                true => Ok(()),
+                false => Err(format!(
+                    "sandbox.{name}: {value} is not within {least} and {most}"
+                )),
+            };
+        // each is remembered for a day, of thousands of clients
+        within("calls", self.calls, 0, 100)?;
+        within("bot_calls", self.bot_calls, 0, 100)?;
+        within("page_size", self.page_size, 1, 200)?;
+        within("challenge_minutes", self.challenge_minutes, 1, 24 * 60)
+    }
+}
+
+/// A secret that is shown to nobody.
+#[derive(Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct CaptchaSecret(String);
+
+impl CaptchaSecret {
+    /// The text, to be sent to who verifies.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for CaptchaSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CaptchaSecret(…)")
+    }
 }
 
 /// Bytes of a request's head.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::pages::Pages;
+use super::{excesses, pages::Pages};
 use crate::{
     model::time::Time,
     score::insider::{flow::Question, winning::Tracks},
@@ -161,6 +161,8 @@ pub struct Data {
     pub pages: Pages<PageKey>,
     /// Totals of lists.
     pub counts: PerVersion<Counted, u64>,
+    /// Excesses of all backtests, where they are asked for again and again.
+    pub excesses: PerVersion<(), excesses::Wanted>,
     /// How each kind of signal did.
     pub tracks: PerVersion<(), Arc<Tracks>>,
     /// What there is on the whole.
@@ -177,6 +179,7 @@ impl Data {
             look: tokio::sync::Mutex::default(),
             pages: Pages::holding(MOST_PAGE_BYTES),
             counts: PerVersion::holding(MOST_COUNTS),
+            excesses: PerVersion::holding(1),
             tracks: PerVersion::holding(1),
             overview: PerVersion::holding(1),
         }

@@ -112,6 +112,23 @@ impl ApiError {
         )
     }
 
+    /// 401 for what is an account's own.
+    pub fn needs_key(message: &str) -> Self {
+        Self::unauthorized("missing_api_key", message)
+    }
+
+    /// 401 for a call without a key that needs proof of work.
+    pub fn challenge_required(message: String) -> Self {
+        let code = "sandbox_challenge_required";
+        let mut error = Self::new(StatusCode::UNAUTHORIZED, code, message);
+        // RFC 9110 wants a scheme named; a key in the usual place would be another way
+        error.headers.push((
+            header::WWW_AUTHENTICATE,
+            HeaderValue::from_static("Sandbox-POW"),
+        ));
+        error
+    }
+
     fn unauthorized(code: &'static str, message: &str) -> Self {
         let mut error = Self::new(StatusCode::UNAUTHORIZED, code, message);
         error
@@ -221,6 +238,16 @@ impl ApiError {
             "The database cannot be used now. Send the same again later: what is stored already is known by its id.",
         )
         .retry_after(2)
+    }
+
+    /// 503 for something of which there is too much now, where a connection is none of it.
+    pub fn overloaded_with(message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message).retry_after(60)
+    }
+
+    /// 503 for what the operator or another service stands in the way of.
+    pub fn closed(message: &str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, Self::UNAVAILABLE, message).retry_after(5)
     }
 
     /// 503 while a node is cut off from the database that it shares with others.

@@ -7,6 +7,7 @@ use crate::{
     gate::{
         quota::{Limits, Standing, Window},
         rate::Rate,
+        sandbox,
     },
     model::{account::Plan, time::Time},
 };
@@ -76,6 +77,19 @@ pub fn write(headers: &mut HeaderMap, caller: &Caller, allowed: Allowance, now: 
         put(headers, RATE_LIMIT_POLICY, &policies.join(", "));
         put(headers, RATE_LIMIT, &remains.join(", "));
     }
+}
+
+/// Writes where somebody stands who has no key.
+pub fn write_standing(headers: &mut HeaderMap, standing: &sandbox::Standing, now: Time) {
+    let window = seconds(sandbox::WINDOW);
+    let until = seconds(standing.reset.0.saturating_sub(now.0));
+    headers.insert(LIMIT, HeaderValue::from(standing.allowed));
+    headers.insert(REMAINING, HeaderValue::from(standing.remaining));
+    put(headers, RESET, &standing.reset.to_string());
+    let policy = format!("\"sandbox\";q={};w={window}", standing.allowed);
+    put(headers, RATE_LIMIT_POLICY, &policy);
+    let remains = format!("\"sandbox\";r={};t={until}", standing.remaining);
+    put(headers, RATE_LIMIT, &remains);
 }
 
 /// Whole seconds after which a used-up counter begins anew; one at least.

@@ -66,6 +66,10 @@ pub struct Metrics {
     pub answers: Family<AnswerLabel, Counter>,
     /// Answers that were errors.
     pub errors: Family<ErrorLabel, Counter>,
+    /// Calls without a key that were let in.
+    pub sandbox_calls: Counter,
+    /// Clients without a key that this node remembers; read when they are asked for.
+    pub sandbox_clients: Gauge<i64, AtomicI64>,
     /// Requests and openings stopped by a limit.
     pub limited: Family<LimitLabel, Counter>,
     /// Calls of tools by MCP.
@@ -128,6 +132,16 @@ impl Metrics {
             "keys_in_use",
             "Keys whose quota this node looks after",
             self.keys_in_use.clone(),
+        );
+        to.register(
+            "sandbox_calls",
+            "Calls without a key that were let in",
+            self.sandbox_calls.clone(),
+        );
+        to.register(
+            "sandbox_clients",
+            "Clients without a key that this node remembers",
+            self.sandbox_clients.clone(),
         );
         to.register(
             "http_answers",

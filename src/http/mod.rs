@@ -35,17 +35,32 @@ pub mod callers;
 #[cfg(test)]
 mod callers_test;
 
+pub mod limits;
+
+pub mod sandbox_seen;
+
+pub mod sandbox_denied;
+
+pub mod sandbox_captcha;
+
+pub mod sandbox_entrance;
+
+#[cfg(test)]
+mod sandbox_entrance_test;
+
 pub mod pages;
 
+pub mod excesses;
+
 pub mod data;
+
+pub mod views;
 
 pub mod stretches;
 
 pub mod state;
 
 pub mod access;
-
-pub mod limits;
 
 pub mod call;
 
@@ -62,6 +77,8 @@ pub mod stream_body;
 pub mod leaving;
 
 mod stream_start;
+
+pub mod tickets;
 
 pub mod stream;
 
@@ -112,6 +129,8 @@ pub mod audits;
 pub mod backtests;
 
 pub mod winning;
+
+pub mod sandbox;
 
 pub mod net_flow;
 

@@ -16,7 +16,7 @@ use utoipa::{
 
 use super::{
     account, audits, backtests, companies, declarations, deliveries, digest, insiders, net_flow,
-    ops, overview, schema, search, signals, stream, webhooks, winning,
+    ops, overview, sandbox, schema, search, signals, stream, tickets, webhooks, winning,
 };
 
 #[derive(OpenApi)]
@@ -34,13 +34,14 @@ use super::{
         (name = "companies", description = "Whose shares are dealt in"),
         (name = "insiders", description = "Who deals"),
         (name = "data", description = "What there is"),
+        (name = "sandbox", description = "A few reads a day without a key"),
         (name = "webhooks", description = "The second channel: signals by signed HTTP callback"),
         (name = "account", description = "The key itself"),
         (name = "operation", description = "Whether the service works"),
     ),
     paths(
         stream::open,
-        stream::make_ticket,
+        tickets::make_ticket,
         signals::list,
         signals::one,
         digest::digest,
@@ -63,6 +64,8 @@ use super::{
         declarations::signals,
         backtests::backtest,
         winning::winning,
+        sandbox::read,
+        sandbox::challenge,
         webhooks::list,
         webhooks::create,
         webhooks::one,
@@ -151,6 +154,9 @@ fn operation_id(method: &str, path: &str) -> String {
         .join("_")
 }
 
+/// What needs no key.
+const SANDBOX: &str = "/api/v1/sandbox/";
+
 /// Adds what every operation has.
 fn complete(path: &str, method: &str, operation: &mut Operation) {
     let streams = path.starts_with("/api/signals/stream");
@@ -161,7 +167,8 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         .any(|one| matches!(one, RefOr::T(one) if one.name == "ticket"));
     let mut security = vec![requirement("bearer"), requirement("apiKey")];
     security.extend(ticket.then(SecurityRequirement::default));
-    operation.security = Some(security);
+    let needs_key = !path.starts_with(SANDBOX);
+    operation.security = Some(if needs_key { security } else { Vec::new() });
     let reads = method == "get" && !streams;
     let lists = operation
         .parameters
@@ -202,6 +209,10 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             true,
         ),
     ];
+    // of what says nothing of keys and plans, none of their refusals
+    let common = common
+        .into_iter()
+        .filter(|(status, ..)| needs_key || !matches!(*status, "401" | "403" | "429"));
     for (status, about, later) in common {
         let known = responses.entry(status.to_owned());
         known.or_insert_with(|| RefOr::T(error(about, later)));

@@ -33,6 +33,11 @@ fn every_route_is_described_and_every_description_routed() {
         .skip(1)
         .filter_map(|rest| rest.split('"').nth(1))
         .filter(|path| !UNDESCRIBED.contains(path))
+        // that a part may have slashes in it cannot be described
+        .map(|path| match path {
+            "/api/v1/sandbox/{*path}" => "/api/v1/sandbox/{path}",
+            path => path,
+        })
         .collect();
     let document = document();
     let paths = document["paths"].as_object().unwrap();

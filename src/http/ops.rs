@@ -123,6 +123,11 @@ pub async fn metrics(Shared(state): Shared<Arc<State>>) -> Response {
     let count = |of: usize| i64::try_from(of).unwrap_or(i64::MAX);
     state.metrics.seats.set(count(state.hub.seats.len()));
     state.metrics.keys_in_use.set(count(state.callers.len()));
+    let remembered = state
+        .sandbox
+        .as_ref()
+        .map_or(0, |entrance| entrance.remembered());
+    state.metrics.sandbox_clients.set(count(remembered));
     let mut response = Response::new(Body::from((state.encode_metrics)()));
     let kind =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

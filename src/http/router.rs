@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     extract::Request,
     http::{HeaderValue, Method, StatusCode, header},
     middleware,
@@ -26,14 +26,14 @@ use super::{
     mcp::{endpoint::Endpoint, head},
     net_flow, ops, overview,
     reads::Reads,
-    search, signals,
+    sandbox, sandbox_entrance, search, signals,
     site::{
         account as site_account, admin as site_admin, admin_accounts, admin_streams, admin_visit,
-        company, declaration, files, home, hook, hook_acts, hooks, insider, key_acts, screener,
-        search as site_search, session, visit::Site,
+        company, declaration, files, home, hook, hook_acts, hooks, insider, key_acts, live,
+        screener, search as site_search, session, signal, visit::Site,
     },
     state::State,
-    stream, stream_start, usage, webhooks, winning,
+    stream, stream_start, tickets, usage, webhooks, winning,
 };
 
 /// Smaller answers are sent as they are.
@@ -73,6 +73,11 @@ pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
     let channels = channels().layer(fresh).layer(guarded);
+    let sandbox = Router::new()
+        .route("/api/v1/sandbox/challenge", post(sandbox::challenge))
+        .route("/api/v1/sandbox/{*path}", get(sandbox::read))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(reads(state.clone())));
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
@@ -87,12 +92,13 @@ pub fn main(state: Arc<State>) -> Router {
         .merge(data)
         .merge(hooks)
         .merge(channels)
+        .merge(sandbox)
         .merge(description)
         .merge(models)
         .layer(compression());
     Router::new()
         .route("/api/signals/stream", get(stream::open))
-        .route("/api/signals/stream/tickets", post(stream::make_ticket))
+        .route("/api/signals/stream/tickets", post(tickets::make_ticket))
         .merge(compressed)
         .route("/docs/{file}", get(docs::asset))
         .route(guard::LIVEZ, get(ops::livez))
@@ -111,6 +117,9 @@ fn pages(state: Arc<State>) -> Router {
     let reads = reads(state.clone());
     Router::new()
         .route("/", get(home::home))
+        .route("/live", get(live::live))
+        .route("/live/ticket", post(live::ticket))
+        .route("/signals/{id}", get(signal::signal))
         .route("/screener", get(screener::all))
         .route("/screener/all.csv", get(screener::all_file))
         .route("/screener/top", get(screener::top))
@@ -152,7 +161,7 @@ fn pages(state: Arc<State>) -> Router {
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(Arc::new(Site { state, reads }))
+        .with_state(Site::new(state, reads))
 }
 
 /// The signal log.
@@ -281,7 +290,7 @@ fn admin_pages(state: Arc<State>) -> Router {
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(Arc::new(Site { state, reads }))
+        .with_state(Site::new(state, reads))
 }
 
 async fn not_found() -> Response {
@@ -327,6 +336,9 @@ pub fn cors(origins: &[String]) -> CorsLayer {
             head::VERSION,
             head::METHOD,
             head::NAME,
+            sandbox_entrance::POW_CHALLENGE,
+            sandbox_entrance::POW_SOLUTION,
+            sandbox_entrance::CAPTCHA,
         ])
         .expose_headers([
             header::ETAG,

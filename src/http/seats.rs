@@ -14,7 +14,7 @@ pub fn close(state: &State, account: Option<&str>, connection: u64) -> ApiResult
     let seat = own.ok_or_else(ApiError::not_found)?;
     tracing::info!(
         account = &*seat.account_id,
-        key = &*seat.key_id,
+        key = seat.key(),
         connection,
         "a stream was closed on request"
     );

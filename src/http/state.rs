@@ -1,8 +1,11 @@
 //! What all handlers share.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use sha2::{Digest, Sha256};
@@ -11,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics, stretches::Stretches, tries::Tries,
+    metrics::Metrics, sandbox_entrance::Entrance, stretches::Stretches, tries::Tries, views::Views,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -99,10 +102,14 @@ pub struct State {
     pub plans: Arc<Plans>,
     /// The keys in use.
     pub callers: Callers,
+    /// Who is let in without a key; nobody where there is none.
+    pub sandbox: Option<Arc<Entrance>>,
     /// How often each key opens its stream.
     pub connects: Connects,
     /// Tries at signing in to the pages.
     pub tries: Tries,
+    /// The views of its streams.
+    pub views: Arc<Views>,
     looks: Batch<(), Result<Look, LogUnavailable>>,
     /// How many openings of streams ask the database for what is theirs alone, at once.
     pub openings: Semaphore,
@@ -124,6 +131,8 @@ pub struct State {
     pub kept: Kept,
     /// Cancelled where the process ends: whoever waits for a client stops.
     pub ending: CancellationToken,
+    /// When this process began to answer.
+    pub began: Instant,
     draining: AtomicBool,
     engines_elsewhere: AtomicBool,
 }
@@ -140,6 +149,7 @@ impl State {
         desk: Arc<Desk>,
         plans: Arc<Plans>,
         callers: Callers,
+        sandbox: Option<Arc<Entrance>>,
         clock: Clock,
         random: Random,
         admin_token: AdminToken,
@@ -158,6 +168,7 @@ impl State {
             looks,
             connects: Connects::new(config.connects_per_minute),
             tries: Tries::default(),
+            views: Arc::default(),
             openings: Semaphore::new(openings),
             config,
             data: Data::new(&db),
@@ -170,6 +181,7 @@ impl State {
             engines_elsewhere: AtomicBool::new(false),
             plans,
             callers,
+            sandbox,
             clock,
             random,
             admin_token,
@@ -177,6 +189,7 @@ impl State {
             encode_metrics,
             kept,
             ending,
+            began: Instant::now(),
             draining: AtomicBool::new(false),
         })
     }

@@ -1,4 +1,4 @@
-//! `GET /api/signals/stream` and its tickets: who may listen, from where, and the hand-over to the hub.
+//! `GET /api/signals/stream`: who may listen, from where, and the hand-over to the hub.
 
 use std::{sync::Arc, time::Instant};
 
@@ -8,10 +8,8 @@ use axum::{
     http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
-use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
-use utoipa::ToSchema;
 
 use super::{
     access,
@@ -23,6 +21,7 @@ use super::{
     state::{Look, State},
     stream_body::StreamBody,
     stream_start::{LAST_EVENT_ID, Start, replay, start},
+    tickets::{self, Spent},
 };
 use crate::{
     gate::query::StreamQuery,
@@ -41,10 +40,8 @@ use crate::{
     model::{
         account::Holder,
         address::ClientAddress,
-        key::KeyHash,
         lease::Claim,
         log::{LogHead, Position},
-        time::Time,
     },
 };
 
@@ -138,12 +135,11 @@ async fn open_checked(
             "together with since or last_event_id: where the replay begins",
         ));
     }
-    let (mut holder, mut access, ticket) = match query.ticket.take() {
+    let (mut holder, mut access, mut ticket) = match query.ticket.take() {
         Some(ticket) => {
             let before = look(state).await?;
             let _turn = guard::take_turn(state).await?;
-            let hash = ticket_hash(ticket.reveal());
-            let (holder, spent) = spend_ticket(state, hash, resumes).await?;
+            let (holder, spent) = tickets::spend(state, ticket.reveal(), resumes).await?;
             (Arc::new(holder), before.access, Some(spent))
         }
         None => {
@@ -152,8 +148,13 @@ async fn open_checked(
         }
     };
     holder.check_stream(&state.plans, state.clock.now())?;
-    let often = state.connects.admit(&holder.key.id, Instant::now());
-    often.map_err(too_many_connects)?;
+    let shows = ticket.as_ref().is_some_and(Spent::is_view);
+    if !shows {
+        tickets::admit(state, &holder.key.id)?;
+    } else if resumes {
+        // the first opening was counted when its ticket was made
+        tickets::admit(state, &tickets::counted_as(&holder.key.id))?;
+    }
 
     let explicit = query.takeover || asks_for_takeover(headers)?;
     let claim = if resumes || explicit {
@@ -162,20 +163,29 @@ async fn open_checked(
         Claim::Fresh
     };
     let connection = state.hub.seats.next_connection();
-    let seat = Seat::new(
-        holder.key.id.as_str().into(),
-        holder.account.id.as_str().into(),
-        connection,
-        state.clock.now(),
-        client,
-        Arc::downgrade(socket),
-        access::lapse(&holder),
-    );
-    let taken = state.hub.take_seat(seat, claim).await;
-    let seat = taken.map_err(|refusal| match refusal {
-        Refusal::Taken(taken) => connection_limit(&taken),
-        Refusal::Unavailable(error) => ApiError::unavailable(&error),
-    })?;
+    let seat = |name: Box<str>| {
+        Seat::new(
+            name,
+            holder.account.id.as_str().into(),
+            connection,
+            state.clock.now(),
+            client,
+            Arc::downgrade(socket),
+            access::lapse(&holder),
+        )
+    };
+    let seat = match &mut ticket {
+        Some(ticket) if shows => ticket.take_view(&holder.key.id, connection, seat)?,
+        _ => {
+            let taken = state
+                .hub
+                .take_seat(seat(holder.key.id.as_str().into()), claim);
+            taken.await.map_err(|refusal| match refusal {
+                Refusal::Taken(taken) => connection_limit(&taken),
+                Refusal::Unavailable(error) => ApiError::unavailable(&error),
+            })?
+        }
+    };
     // revoked while the seat was fought for? From here on, the access watcher knows this stream: what it has set since the holder was read is newer,
     // and stands
     let now = loop {
@@ -187,7 +197,10 @@ async fn open_checked(
         let read = state.db.holder_by_key_id(&holder.key.id).await?;
         holder = Arc::new(read.ok_or_else(ApiError::invalid_key)?);
         holder.check_stream(&state.plans, state.clock.now())?;
-        seat.set_lapse(access::lapse(&holder));
+        if let Some(ticket) = &ticket {
+            ticket.check_session().await?;
+        }
+        seat.set_lapse(state.views.lapse(&seat, access::lapse(&holder)));
         access = now.access;
         if let Some(known) = known.as_mut() {
             known.holder = holder.clone();
@@ -223,7 +236,7 @@ fn hand_over(
     replay: Option<Replay>,
     log: Lineage,
     head: &LogHead,
-    ticket: Option<SpentTicket>,
+    ticket: Option<Spent>,
 ) -> Response {
     let hub = state.hub.clone();
     let hello = Hello {
@@ -260,7 +273,7 @@ fn hand_over(
     };
     hub.writes.open(&seat.shared(), &opening.filter, &begins);
     tracing::info!(
-        key = %seat.key_id, connection = seat.connection, peer = %seat.peer, after = opening.at, "stream opened"
+        key = %seat.key(), connection = seat.connection, peer = %seat.peer, after = opening.at, "stream opened"
     );
     let opened = Instant::now();
     if let Some(exit) = exit {
@@ -317,114 +330,6 @@ fn connection_limit(taken: &Taken) -> ApiError {
     ApiError::new(StatusCode::TOO_MANY_REQUESTS, "connection_limit", message)
         .details(json!({"connected_at": taken.connected_at, "address": taken.peer}))
         .retry_after(if taken.flapping { 30 } else { 5 })
-}
-
-fn too_many_connects(wait: std::time::Duration) -> ApiError {
-    let message = "This key's stream was opened too often within a minute: does the program reconnect in a loop?";
-    // rounded up: who comes back a moment too early is refused again
-    let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(60);
-    ApiError::rate_limited("connects", message.to_owned(), seconds)
-}
-
-fn ticket_hash(ticket: &str) -> KeyHash {
-    use sha2::{Digest, Sha256};
-    KeyHash(Sha256::digest(ticket.as_bytes()).into())
-}
-
-/// An opening by ticket. However it ends, refused and broken off included, the time to reopen runs from its drop.
-struct SpentTicket {
-    state: Arc<State>,
-    hash: KeyHash,
-    opened: Time,
-}
-
-impl Drop for SpentTicket {
-    fn drop(&mut self) {
-        // without a runtime the process ends: the next start closes all tickets
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            return;
-        };
-        let (state, hash, opened) = (self.state.clone(), self.hash, self.opened);
-        runtime.spawn(async move {
-            let closed = async {
-                let now = state.db.shared_time(state.clock.now()).await?;
-                state.db.close_ticket(&hash, opened, now).await
-            };
-            if let Err(error) = closed.await {
-                tracing::warn!(%error, "a ticket's end could not be noted");
-            }
-        });
-    }
-}
-
-async fn spend_ticket(
-    state: &Arc<State>,
-    hash: KeyHash,
-    resumes: bool,
-) -> ApiResult<(Holder, SpentTicket)> {
-    // tickets go from node to node: they live by the clock that all have in common
-    let opened = state.db.shared_time(state.clock.now()).await?;
-    let key_id = state.db.spend_ticket(&hash, resumes, opened).await?;
-    let key_id = key_id.ok_or_else(ApiError::invalid_key)?;
-    let spent = SpentTicket {
-        state: state.clone(),
-        hash,
-        opened,
-    };
-    let holder = state
-        .db
-        .holder_by_key_id(&key_id)
-        .await?
-        .ok_or_else(ApiError::invalid_key)?;
-    holder.check_key(state.clock.now())?;
-    Ok((holder, spent))
-}
-
-/// What opens a stream where no header can be sent.
-#[derive(Serialize, ToSchema)]
-pub struct NewTicket {
-    /// For `?ticket=`; it opens one stream.
-    ticket: String,
-    /// Seconds within which it must be used.
-    expires_in: u64,
-}
-
-/// Make a ticket for a stream
-///
-/// For `EventSource` in browsers, which can send no header: `?ticket=` opens one stream, within the time that is said.
-#[utoipa::path(
-    post, path = "/api/signals/stream/tickets", tag = "stream",
-    responses((status = 200, description = "The ticket", body = NewTicket)),
-)]
-pub async fn make_ticket(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> ApiResult {
-    let (Known { holder, .. }, _) = guard::opens(&state, &headers).await?;
-    let now = state.clock.now();
-    holder.check_stream(&state.plans, now)?;
-    let text = format!(
-        "{}{}",
-        state.random.uuid().simple(),
-        state.random.uuid().simple()
-    );
-    let seconds = state.config.ticket_seconds;
-    let now = state.db.shared_time(now).await?;
-    let expires_at = now.plus(
-        i64::try_from(seconds)
-            .unwrap_or(60)
-            .saturating_mul(Time::SECOND),
-    );
-    state
-        .db
-        .add_ticket(&ticket_hash(&text), &holder.key.id, expires_at, now)
-        .await?;
-    let mut response = reply::json(&NewTicket {
-        ticket: text,
-        expires_in: seconds,
-    });
-    response.headers_mut().insert(
-        header::CACHE_CONTROL,
-        header::HeaderValue::from_static("no-store"),
-    );
-    Ok(response)
 }
 
 #[cfg(test)]

@@ -39,6 +39,14 @@ impl Latency {
         }))
     }
 
+    /// The duration that such a share of all did not exceed, about; `None` while nothing is counted.
+    #[must_use]
+    pub fn quantile(&self, share: f64) -> Option<Duration> {
+        let counts = self.0.counts.iter();
+        let counts: Vec<u64> = counts.map(|count| count.load(Ordering::Relaxed)).collect();
+        quantile(&self.0.bounds, &counts, share)
+    }
+
     /// Counts `times` that each took so long.
     pub fn observe(&self, took: Duration, times: u64) {
         let took = nanos(took);
@@ -53,6 +61,25 @@ impl Latency {
         }
         sum.fetch_add(took.saturating_mul(times), Ordering::Relaxed);
     }
+}
+
+/// Where a share of all lies among durations that were counted between bounds, as if they were spread evenly there.
+fn quantile(bounds: &[u64], counts: &[u64], share: f64) -> Option<Duration> {
+    let all: u64 = counts.iter().sum();
+    let wanted = share.clamp(0.0, 1.0) * all as f64;
+    let (mut below, mut from) = (0.0, 0);
+    for (bound, count) in bounds.iter().zip(counts) {
+        let with = below + *count as f64;
+        if *count > 0 && with >= wanted {
+            // beyond the last bound nothing is known but that
+            let until = if *bound == u64::MAX { from } else { *bound };
+            let part = (wanted - below) / *count as f64;
+            let nanos = from as f64 + part * (until - from) as f64;
+            return Some(Duration::from_nanos(nanos as u64));
+        }
+        (below, from) = (with, *bound);
+    }
+    None
 }
 
 fn nanos(took: Duration) -> u64 {
@@ -91,6 +118,24 @@ mod tests {
     use prometheus_client::{encoding::text::encode, registry::Registry};
 
     use super::*;
+
+    #[test]
+    fn a_share_of_all_is_found_between_bounds() {
+        let latency = Latency::new(Duration::from_millis(1), 2.0, 4);
+        assert_eq!(latency.quantile(0.5), None);
+        latency.observe(Duration::from_micros(1_500), 50);
+        latency.observe(Duration::from_micros(3_000), 49);
+        let ms = |share: f64| latency.quantile(share).unwrap().as_secs_f64() * 1e3;
+        assert!((ms(0.0) - 1.0).abs() < 0.01 && (ms(1.0) - 4.0).abs() < 0.01);
+        assert!((1.9..2.0).contains(&ms(0.49)), "{}", ms(0.49));
+        latency.observe(Duration::from_secs(60), 1);
+        assert!(
+            (ms(1.0) - 8.0).abs() < 0.01,
+            "beyond the last bound: {}",
+            ms(1.0)
+        );
+        assert!(ms(0.98) < 4.0);
+    }
 
     #[test]
     fn it_is_written_as_a_histogram() {

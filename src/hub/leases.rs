@@ -185,11 +185,11 @@ impl Leases {
             self.within(self.store.own()).await?.into_iter().collect();
         for seat in seats {
             let Some(fence) = seat.fence() else {
-                // it is not granted yet: whoever grants it sees that a round has begun
+                // a view, which needs none; or it is not granted yet: whoever grants it sees that a round has begun
                 continue;
             };
-            if own.get(&*seat.key_id).is_none_or(|now| *now < fence) {
-                tracing::info!(key = %seat.key_id, connection = seat.connection, "another node has this key's stream by now");
+            if own.get(seat.key()).is_none_or(|now| *now < fence) {
+                tracing::info!(key = %seat.key(), connection = seat.connection, "another node has this key's stream by now");
                 self.seats.evict(&seat, End::Error(Ending::Superseded));
             }
         }
@@ -210,18 +210,18 @@ impl Leases {
             // read first: what is granted in one round and comes to be known in the next may be lost already
             let round = *self.tenure.round();
             let application = self.applications.make(Applicant {
-                key_id: seat.key_id.to_string(),
+                key_id: seat.key().to_owned(),
                 connection: seat.connection,
                 connected_at: seat.connected_at,
                 peer: seat.peer.to_string(),
-                takeovers: self.seats.takeovers(&seat.key_id),
+                takeovers: self.seats.takeovers(seat.key()),
                 claim,
                 asked,
             });
             let unknown = match application.await {
                 Ok(Application::Granted { fence, takeovers }) => {
                     if self.grant(seat, fence, round) {
-                        self.seats.set_takeovers(&seat.key_id, takeovers);
+                        self.seats.set_takeovers(seat.key(), takeovers);
                         return Ok(());
                     }
                     continue;

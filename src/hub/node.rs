@@ -114,6 +114,17 @@ impl Hub {
         Ok(seat)
     }
 
+    /// Takes a place for a view of a key: see [`Seats::take_view`]. It is nobody's rival, on whatever node, and needs no lease.
+    #[must_use]
+    pub fn take_view(
+        &self,
+        key_id: &str,
+        places: u8,
+        seat: impl Fn(Box<str>) -> Seat,
+    ) -> Option<SeatGuard> {
+        self.seats.take_view(key_id, places, seat)
+    }
+
     /// The log's name.
     #[must_use]
     pub fn epoch(&self) -> Arc<str> {

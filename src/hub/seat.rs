@@ -1,4 +1,4 @@
-//! A seat: one key's one live connection, and what may happen to it from outside.
+//! A seat: one key's one live connection, or a view that a page shows beside it; and what may happen to it from outside.
 
 use std::{
     fmt,
@@ -22,6 +22,8 @@ pub enum End {
     Drain,
     /// With a `bye`: the operator closed this one connection.
     Closed,
+    /// With a `bye`: of a view, whose session is over.
+    SignedOut,
     /// At once and without a word: another wanted the seat, and the peer is gone.
     Gone,
     /// At once and without a word: the peer answers nothing.
@@ -54,8 +56,8 @@ pub struct Place {
 
 /// One live stream, as its rivals, the operator and the access watcher see it.
 pub struct Seat {
-    /// The key's id.
-    pub key_id: Box<str>,
+    /// By which it is found: the key's id; of a view, that and its place among the key's views.
+    pub(super) name: Box<str>,
     /// The account's id.
     pub account_id: Box<str>,
     /// This connection, unlike any other of this process.
@@ -81,6 +83,14 @@ pub struct Seat {
 }
 
 const NEVER: i64 = i64::MAX;
+/// Between a key's id, which are letters, digits and hyphens, and the place of a view.
+const VIEW: char = '~';
+
+/// What the seat of a key's view is found by.
+#[must_use]
+pub fn view_name(key: &str, place: u8) -> Box<str> {
+    format!("{key}{VIEW}{place}").into()
+}
 
 /// Its lease is not known yet: it is nobody's holder, and nobody's rival takes it.
 const OPENING: u8 = 1;
@@ -94,7 +104,7 @@ fn moment(lapse: Option<Lapse>) -> i64 {
 impl fmt::Debug for Seat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Seat")
-            .field("key_id", &self.key_id)
+            .field("name", &self.name)
             .field("connection", &self.connection)
             .field("end", &self.end)
             .finish_non_exhaustive()
@@ -102,10 +112,10 @@ impl fmt::Debug for Seat {
 }
 
 impl Seat {
-    /// A seat for a connection.
+    /// A seat for a connection, by a key's id or as [`view_name`] says.
     #[must_use]
     pub fn new(
-        key_id: Box<str>,
+        name: Box<str>,
         account_id: Box<str>,
         connection: u64,
         connected_at: Time,
@@ -114,7 +124,7 @@ impl Seat {
         lapse: Option<Lapse>,
     ) -> Self {
         Seat {
-            key_id,
+            name,
             account_id,
             connection,
             connected_at,
@@ -131,6 +141,19 @@ impl Seat {
             probe: Notify::new(),
             watcher: Mutex::new(None),
         }
+    }
+
+    /// The key's id.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        let view = self.name.split_once(VIEW);
+        view.map_or(&self.name, |(key, _)| key)
+    }
+
+    /// Whether it is a view.
+    #[must_use]
+    pub fn is_view(&self) -> bool {
+        self.name.contains(VIEW)
     }
 
     fn set(&self, what: u8, is: bool) {

@@ -1,4 +1,4 @@
-//! Seats: at most one live stream of this node per key. A rival probes the holder first, then decides.
+//! Seats: at most one live stream of this node per key, and a few views beside it. A rival probes the holder first, then decides.
 
 use std::{
     borrow::Borrow,
@@ -18,7 +18,7 @@ use super::{
     config::Config,
     frame::Ending,
     releases::Releases,
-    seat::{End, Seat},
+    seat::{End, Seat, view_name},
 };
 use crate::model::{
     lease::{Answer, Claim, Fence},
@@ -36,25 +36,25 @@ pub struct Taken {
     pub flapping: bool,
 }
 
-/// A seat, to be found by its key's id, which it holds itself: at thousands of streams, a second copy of each is not small.
+/// A seat, to be found by its name, which it holds itself: at thousands of streams, a second copy of each is not small.
 #[derive(Debug)]
 struct ByKey(Arc<Seat>);
 
 impl Borrow<str> for ByKey {
     fn borrow(&self) -> &str {
-        &self.0.key_id
+        &self.0.name
     }
 }
 
 impl Hash for ByKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.key_id.hash(state);
+        self.0.name.hash(state);
     }
 }
 
 impl PartialEq for ByKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.key_id == other.0.key_id
+        self.0.name == other.0.name
     }
 }
 
@@ -101,7 +101,7 @@ impl Drop for SeatGuard {
         self.seats.remove(&self.seat);
         self.seat.leave_opening();
         if let (Some(releases), Some(fence)) = (&self.seats.releases, self.seat.fence()) {
-            releases.add(&self.seat.key_id, fence);
+            releases.add(&self.seat.name, fence);
         }
     }
 }
@@ -162,6 +162,13 @@ impl Seats {
         self.seats.get(key_id).map(|entry| entry.key().0.clone())
     }
 
+    /// The views of a key, which may have so many.
+    #[must_use]
+    pub fn views(&self, key_id: &str, places: u8) -> Vec<Arc<Seat>> {
+        let views = (0..places).filter_map(|place| self.of_key(&view_name(key_id, place)));
+        views.collect()
+    }
+
     /// How many are taken.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -201,6 +208,35 @@ impl Seats {
                     peer: holder.peer.to_string(),
                     flapping: answer == Answer::Flapping,
                 });
+            }
+        }
+    }
+
+    /// Takes a place for a view of a key, which may have so many; where all are taken, that of the view that is open the longest. `None` where it
+    /// may have none. `seat`: by its name.
+    pub fn take_view(
+        self: &Arc<Self>,
+        key_id: &str,
+        places: u8,
+        seat: impl Fn(Box<str>) -> Seat,
+    ) -> Option<SeatGuard> {
+        if places == 0 {
+            return None;
+        }
+        loop {
+            for place in 0..places {
+                let seat = Arc::new(seat(view_name(key_id, place)));
+                if let Entry::Vacant(free) = self.seats.entry(ByKey(seat.clone())) {
+                    free.insert(());
+                    return Some(SeatGuard {
+                        seat,
+                        seats: self.clone(),
+                    });
+                }
+            }
+            let views = self.views(key_id, places).into_iter();
+            if let Some(longest) = views.min_by_key(|view| view.connection) {
+                self.evict(&longest, End::Error(Ending::Superseded));
             }
         }
     }
@@ -274,7 +310,7 @@ impl Seats {
 
     fn holds(&self, seat: &Seat) -> bool {
         self.seats
-            .get(&*seat.key_id)
+            .get(&*seat.name)
             .is_some_and(|holder| holder.key().0.connection == seat.connection)
     }
 
@@ -291,7 +327,7 @@ impl Seats {
                     .is_some_and(|at| now.duration_since(*at) < MINUTE)
             });
         }
-        let mut times = self.takeovers.entry(holder.key_id.to_string()).or_default();
+        let mut times = self.takeovers.entry(holder.name.to_string()).or_default();
         while times
             .front()
             .is_some_and(|at| now.duration_since(*at) >= MINUTE)
@@ -339,9 +375,48 @@ impl Seats {
     /// Removes this seat if it is still the key's; an old connection's clean-up never frees a new one's.
     fn remove(&self, seat: &Arc<Seat>) -> bool {
         self.seats
-            .remove_if(&*seat.key_id, |holder, ()| {
+            .remove_if(&*seat.name, |holder, ()| {
                 holder.0.connection == seat.connection
             })
             .is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{
+        test_node::{self, Pipe, node},
+        transport::Transport,
+    };
+
+    #[tokio::test]
+    async fn views_take_places_of_their_own_and_the_longest_open_makes_room() {
+        let seats = Arc::new(Seats::new(&node().await.config, None));
+        let transport: Arc<dyn Transport> = Arc::new(Pipe::default());
+        let own = seats.take(test_node::seat(1, &transport, None), Claim::Fresh);
+        let own = own.await.unwrap();
+        let view = |connection| {
+            let seat = |name| test_node::named(name, connection, &transport);
+            seats.take_view("key 1", 2, seat)
+        };
+        let (first, second) = (view(2).unwrap(), view(3).unwrap());
+        assert_eq!((first.key(), first.is_view()), ("key 1", true));
+        assert_eq!((own.key(), own.is_view()), ("key 1", false));
+        let third = view(4).unwrap();
+        let superseded = Some(End::Error(Ending::Superseded));
+        assert_eq!((first.ending(), second.ending()), (superseded, None));
+        assert_eq!(own.ending(), None, "the key's own stream is nobody's rival");
+        let connections = || -> Vec<u64> {
+            let views = seats.views("key 1", 2);
+            views.iter().map(|view| view.connection).collect()
+        };
+        assert_eq!(connections(), [4, 3]);
+        // whoever goes frees no place but its own
+        drop(first);
+        assert_eq!(connections(), [4, 3]);
+        drop((second, third));
+        assert_eq!((connections(), seats.len()), (vec![], 1));
+        assert!(seats.take_view("key 1", 0, |_| unreachable!()).is_none());
     }
 }

@@ -43,6 +43,7 @@ impl Over {
             End::Gone => Over::Silent("holder_gone"),
             End::Unreachable => Over::Silent("unreachable"),
             End::Drain => Over::Say("drain", frame::bye("drain", retry_ms)),
+            End::SignedOut => Over::Say("signed_out", frame::bye("signed_out", retry_ms)),
             End::Closed => Over::Say(
                 "closed_by_operator",
                 frame::bye("closed_by_operator", retry_ms),
@@ -67,7 +68,7 @@ pub fn note_end(hub: &Hub, seat: &SeatGuard, reason: &'static str) {
         .closes
         .get_or_create(&CloseLabel { reason })
         .inc();
-    tracing::info!(key = %seat.key_id, connection = seat.connection, peer = %seat.peer, reason, "stream closed");
+    tracing::info!(key = %seat.key(), connection = seat.connection, peer = %seat.peer, reason, "stream closed");
 }
 
 /// Runs a stream until it ends; the seat is freed on return. `out` leads to the connection.

@@ -179,6 +179,21 @@ pub(super) fn seat(connection: u64, transport: &Arc<dyn Transport>, lapse: Optio
     )
 }
 
+/// The same by another name.
+pub(super) fn named(name: Box<str>, connection: u64, transport: &Arc<dyn Transport>) -> Seat {
+    let peer = transport.peer().into();
+    let socket = Arc::downgrade(transport);
+    Seat::new(
+        name,
+        "account".into(),
+        connection,
+        Time(0),
+        peer,
+        socket,
+        None,
+    )
+}
+
 thread_local! {
     /// What happens, as if in another thread, when the clock is looked at next.
     pub(super) static AT_NEXT_LOOK: std::cell::RefCell<Option<Box<dyn FnOnce()>>> = const { std::cell::RefCell::new(None) };

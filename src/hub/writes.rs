@@ -143,7 +143,7 @@ impl Writes {
         if are_more {
             // who opens a stream meanwhile has taken its seat first, and asks then
             for seat in seats.all() {
-                if !seat.notes_writes() && self.wants(&seat.account_id) {
+                if !seat.is_view() && !seat.notes_writes() && self.wants(&seat.account_id) {
                     seat.note_writes(true);
                     seat.tell();
                 }
@@ -151,9 +151,9 @@ impl Writes {
         }
     }
 
-    /// A stream begins behind a place.
+    /// A stream begins behind a place. Views are for people to look at, and nothing is noted of them.
     pub fn open(&self, seat: &Arc<Seat>, filter: &Filter, place: &Position) {
-        if self.wants(&seat.account_id) {
+        if !seat.is_view() && self.wants(&seat.account_id) {
             seat.note_writes(true);
             self.begin(seat, filter, place);
         }
@@ -174,7 +174,7 @@ impl Writes {
                 number: self.number(),
                 connection: seat.connection,
                 account_id: (*seat.account_id).into(),
-                key_id: (*seat.key_id).into(),
+                key_id: seat.key().into(),
                 epoch: place.epoch.clone(),
                 after: place.seq,
                 until: place.seq,
@@ -460,6 +460,17 @@ mod tests {
         assert_eq!(taken[0].filter.as_deref(), Some(r#"{"min_rank":"A"}"#));
         assert_eq!((taken[0].after, taken[0].until), (2, 3));
         assert_eq!((&*taken[0].key_id, taken[0].connection), ("key 3", 3));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_noted_of_views() {
+        let (seats, _guard, transport) = seated().await;
+        let view = |name| test_node::named(name, 4, &transport);
+        let view = seats.take_view("key 3", 1, view).unwrap();
+        let writes = Writes::default();
+        writes.set_accounts(accounts(["account"]), &seats);
+        writes.open(&view.shared(), &Filter::default(), &place("e", 0));
+        assert!(!view.notes_writes() && writes.streams.is_empty());
     }
 
     #[tokio::test]

@@ -114,6 +114,18 @@ impl Network {
         width == of && own == other & mask(self.prefix)
     }
 
+    /// Its first and its last address.
+    #[must_use]
+    pub fn ends(&self) -> (IpAddr, IpAddr) {
+        let rest = !mask(self.prefix);
+        let last = match self.address {
+            // proof of the cast: what is left of the upper 32 bits
+            IpAddr::V4(v4) => IpAddr::V4((v4.to_bits() | (rest >> 96) as u32).into()),
+            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() | rest).into()),
+        };
+        (self.address, last)
+    }
+
     /// Whether every address there is lies in it.
     #[must_use]
     pub fn is_everything(&self) -> bool {

@@ -345,7 +345,8 @@ impl Tx {
         Ok(())
     }
 
-    async fn bump_access(&mut self) -> StoreResult<()> {
+    /// Has every process look at its streams again.
+    pub(super) async fn bump_access(&mut self) -> StoreResult<()> {
         query("update access_version set version = version + 1")
             .execute(&mut *self)
             .await?;

@@ -103,6 +103,8 @@ pub enum Lane {
     Facts = 1,
     /// Filings, their companies and people, and what the insider engine made of them.
     Insiders = 2,
+    /// Calls without a key, which are counted.
+    Sandbox = 3,
 }
 
 /// Advisory locks of PostgreSQL are numbers that all programs on one database share: ours begin here, far from what one would choose.
@@ -116,7 +118,8 @@ pub(crate) const LEASES: &str = "sigcast_leases";
 /// A transaction that writes. Dropped without a commit, it leaves nothing behind.
 pub struct Tx {
     begun: Begun,
-    mark: Mark,
+    /// None where it only reads.
+    mark: Option<Mark>,
     lane: Option<Lane>,
     wakes: bool,
 }
@@ -155,6 +158,9 @@ impl<'a> From<&'a mut Tx> for Target<'a> {
         }
     }
 }
+
+/// Now, by PostgreSQL's clock.
+const NOW: &str = "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)";
 
 /// How long a trial may take, and its outcome counts.
 const TRIAL: Duration = Duration::from_secs(1);
@@ -241,10 +247,30 @@ impl Db {
         };
         Ok(Tx {
             begun,
-            mark,
+            mark: Some(mark),
             lane: None,
             wakes: false,
         })
+    }
+
+    /// Begins a transaction that reads, all of it at one moment, and may take as long as its process likes.
+    pub(crate) async fn begin_snapshot(&self) -> StoreResult<Tx> {
+        let begun = match &self.0.pools {
+            Pools::Sqlite { read, .. } => Begun::Sqlite(Box::pin(read.begin()).await?),
+            Pools::Postgres { pool, patience, .. } => {
+                let begin = "begin isolation level repeatable read, read only";
+                let begun = patience.of(Box::pin(pool.begin_with(begin))).await?;
+                Begun::Postgres(begun, patience.clone())
+            }
+        };
+        let mut tx = Tx {
+            begun,
+            mark: None,
+            lane: None,
+            wakes: false,
+        };
+        tx.waits_for_its_process().await?;
+        Ok(tx)
     }
 
     /// Begins a transaction that is alone in its lane to its end.
@@ -270,14 +296,14 @@ impl Db {
 
     /// Commits what nobody waits for.
     pub(crate) async fn commit_quietly(&self, tx: Tx) -> StoreResult<()> {
-        let Tx {
-            begun, mut mark, ..
-        } = tx;
+        let Tx { begun, mark, .. } = tx;
         match begun {
             Begun::Sqlite(begun) => begun.commit().await?,
             Begun::Postgres(begun, patience) => patience.of(begun.commit()).await?,
         }
-        mark.committed = true;
+        if let Some(mut mark) = mark {
+            mark.committed = true;
+        }
         Ok(())
     }
 
@@ -347,12 +373,7 @@ impl Db {
     pub async fn shared_time(&self, own: Time) -> StoreResult<Time> {
         match &self.0.pools {
             Pools::Sqlite { .. } => Ok(own),
-            Pools::Postgres { .. } => {
-                let now = query_scalar::<i64>(
-                    "select cast(extract(epoch from clock_timestamp()) * 1000000 as bigint)",
-                );
-                Ok(Time(now.fetch_one(self).await?))
-            }
+            Pools::Postgres { .. } => Ok(Time(query_scalar(NOW).fetch_one(self).await?)),
         }
     }
 
@@ -395,14 +416,34 @@ impl Tx {
         Ok(())
     }
 
+    /// It is not ended for being idle: it reads from or writes to something that may be slow, and no server waits for it.
+    pub(crate) async fn waits_for_its_process(&mut self) -> StoreResult<()> {
+        if self.is_shared() {
+            query("select set_config('idle_in_transaction_session_timeout', '0', true)")
+                .execute(self)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Whether other nodes may wait for what it holds.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self.begun, Begun::Postgres(..))
     }
 
+    /// Now, as [`Db::shared_time`] has it, within this transaction: after all that it has waited for.
+    pub(crate) async fn shared_time(&mut self, own: Time) -> StoreResult<Time> {
+        match self.begun {
+            Begun::Sqlite(_) => Ok(own),
+            Begun::Postgres(..) => Ok(Time(query_scalar(NOW).fetch_one(self).await?)),
+        }
+    }
+
     /// It writes the log: whether it comes to its end says whether publishing works.
     pub(crate) fn writes_log(&mut self) {
-        self.mark.log = true;
+        if let Some(mark) = &mut self.mark {
+            mark.log = true;
+        }
     }
 
     /// What it changed is for all nodes to know at once.

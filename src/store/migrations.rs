@@ -13,6 +13,12 @@ pub struct Migration {
     pub description: String,
 }
 
+/// The number of the last step.
+pub(crate) fn newest(migrator: &Migrator) -> i64 {
+    let numbers = migrator.iter().map(|step| step.version);
+    numbers.max().unwrap_or(0)
+}
+
 /// Takes all steps that were not taken yet, under the database's own lock: of two processes one waits, and finds them taken. Gives
 /// those that this call took.
 pub(crate) async fn run<C: Migrate>(

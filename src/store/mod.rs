@@ -35,9 +35,11 @@ pub mod accounts;
 
 pub mod issue;
 
+pub mod sessions;
+
 pub mod tickets;
 
-pub mod sessions;
+pub mod sandbox;
 
 pub mod hooks;
 
@@ -112,3 +114,9 @@ pub mod returns;
 pub mod track;
 
 pub mod data_version;
+
+pub mod tables;
+
+pub mod row_line;
+
+pub mod moving;

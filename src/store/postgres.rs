@@ -17,6 +17,11 @@ use super::{
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
+/// The last step that tables here take.
+pub(crate) fn newest() -> i64 {
+    migrations::newest(&MIGRATIONS)
+}
+
 /// Settings of the database where it is PostgreSQL.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -54,6 +54,12 @@ pub struct BacktestFilter {
 pub struct Excesses {
     /// Bought or sold: `BUY`, `SELL`.
     pub direction: String,
+    /// Code of its market.
+    pub market: String,
+    /// When it was published, in microseconds.
+    pub published_at: i64,
+    /// Its score, in tenths.
+    pub score: Option<i64>,
     /// After 30 days.
     pub excess_30: Option<i64>,
     /// After 60 days.
@@ -232,7 +238,7 @@ impl Db {
     /// The excesses of all backtests that a filter passes.
     pub async fn excesses(&self, filter: &BacktestFilter) -> StoreResult<Vec<Excesses>> {
         let mut query = QueryBuilder::new(
-            "select direction, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730
+            "select direction, market, published_at, score, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730
              from backtests where 1 = 1",
         );
         if let Some(direction) = &filter.direction {

@@ -2,11 +2,13 @@
 
 use super::{
     accounts::{hex, unhex},
-    db::Db,
+    db::{Db, Tx},
     error::StoreResult,
-    sql::{query, query_as, query_scalar},
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::model::{key::KeyHash, time::Time};
+
+const SESSIONS_PER_STATEMENT: usize = 500;
 
 #[derive(sqlx::FromRow)]
 struct SessionRow {
@@ -64,13 +66,35 @@ impl Db {
         }))
     }
 
-    /// Ends a session: its cookie stands for nobody from here on.
+    /// Of some sessions those that count now.
+    pub async fn sessions_that_count(
+        &self,
+        hashes: &[KeyHash],
+        now: Time,
+    ) -> StoreResult<Vec<KeyHash>> {
+        let mut found = Vec::with_capacity(hashes.len());
+        for some in hashes.chunks(SESSIONS_PER_STATEMENT) {
+            let mut query = QueryBuilder::new("select hash from sessions where expires_at > ");
+            query.push_bind(now.0).push(" and hash in (");
+            let mut list = query.separated(", ");
+            for hash in some {
+                list.push_bind(hex(&hash.0));
+            }
+            query.push(")");
+            let rows: Vec<String> = query.build_query_scalar().fetch_all(self).await?;
+            found.extend(rows.iter().filter_map(|hash| unhex(hash)));
+        }
+        Ok(found)
+    }
+
+    /// Ends a session: its cookie stands for nobody from here on, and its views end.
     pub async fn end_session(&self, hash: &KeyHash) -> StoreResult<()> {
         let mut tx = self.begin().await?;
         query("delete from sessions where hash = $1")
             .bind(hex(&hash.0))
             .execute(&mut tx)
             .await?;
+        tx.end_lost_views().await?;
         self.commit(tx).await
     }
 
@@ -83,6 +107,7 @@ impl Db {
         .bind(account)
         .execute(&mut tx)
         .await?;
+        tx.end_lost_views().await?;
         self.commit(tx).await?;
         Ok(ended)
     }
@@ -97,5 +122,21 @@ impl Db {
         .bind(now.0)
         .fetch_one(self)
         .await
+    }
+}
+
+impl Tx {
+    /// Has every process look for views whose sessions are over; to be called where sessions are ended. Their tickets open nothing any more.
+    async fn end_lost_views(&mut self) -> StoreResult<()> {
+        let lost = query(
+            "delete from stream_tickets where session is not null
+             and not exists (select 1 from sessions where sessions.hash = stream_tickets.session)",
+        )
+        .execute(&mut *self)
+        .await?;
+        match lost {
+            0 => Ok(()),
+            _ => self.bump_access().await,
+        }
     }
 }

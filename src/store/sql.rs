@@ -220,6 +220,10 @@ impl QueryBuilder {
     pub(crate) fn build_query_scalar<T>(&mut self) -> Query<First<T>> {
         self.take()
     }
+
+    pub(crate) fn build_shape<S: Shape>(&mut self) -> Query<S> {
+        self.take()
+    }
 }
 
 /// See [`QueryBuilder::separated`].

@@ -16,6 +16,11 @@ use super::{
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// The last step that tables here take.
+pub(crate) fn newest() -> i64 {
+    migrations::newest(&MIGRATIONS)
+}
+
 /// What the database is called in its data directory.
 pub const FILE: &str = "sigcast.db";
 

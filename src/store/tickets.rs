@@ -1,22 +1,37 @@
 //! One-time tickets that open a stream where no header can be sent.
 
 use super::{
-    accounts::hex,
+    accounts::{hex, unhex},
     db::{Db, Pools},
     error::StoreResult,
-    sql::{query, query_scalar},
+    sql::{query, query_as, query_scalar},
 };
 use crate::model::{key::KeyHash, time::Time};
 
 /// How long the stream that a ticket opened may be reopened by it after it closed, in microseconds.
 pub const REOPEN: i64 = 5 * 60 * Time::SECOND;
 
+#[derive(sqlx::FromRow)]
+struct TicketRow {
+    key_id: String,
+    session: Option<String>,
+}
+
+/// What a ticket opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// The id of the key that it stands for.
+    pub key_id: String,
+    /// The session whose page it opens a view for; `None`: it opens the key's own stream.
+    pub session: Option<KeyHash>,
+}
+
 impl Db {
     /// Stores a ticket by its digest; clears out those that can do nothing any more.
     pub async fn add_ticket(
         &self,
         hash: &KeyHash,
-        key_id: &str,
+        opens: &Ticket,
         expires_at: Time,
         now: Time,
     ) -> StoreResult<()> {
@@ -26,40 +41,41 @@ impl Db {
             .bind(now.0 - REOPEN)
             .execute(&mut tx)
             .await?;
-        query("insert into stream_tickets (hash, key_id, expires_at) values ($1, $2, $3)")
+        query("insert into stream_tickets (hash, key_id, session, expires_at) values ($1, $2, $3, $4)")
             .bind(hex(&hash.0))
-            .bind(key_id)
+            .bind(&opens.key_id)
+            .bind(opens.session.map(|session| hex(&session.0)))
             .bind(expires_at.0)
             .execute(&mut tx)
             .await?;
         self.commit(tx).await
     }
 
-    /// The id of the key behind a ticket, if the ticket opens a stream now: once; and again by a client that comes
+    /// What a ticket stands for, if it opens a stream now: once; and again by a client that comes
     /// back to the stream that it opened (`resumes`). `now` names this opening when it is closed.
     pub async fn spend_ticket(
         &self,
         hash: &KeyHash,
         resumes: bool,
         now: Time,
-    ) -> StoreResult<Option<String>> {
+    ) -> StoreResult<Option<Ticket>> {
         let mut tx = self.begin().await?;
         let hash = hex(&hash.0);
-        let fresh: Option<String> = query_scalar(
+        let fresh: Option<TicketRow> = query_as(
             "update stream_tickets set spent_at = $2, node = $3 where hash = $1 and spent_at is null and expires_at > $2
-             returning key_id",
+             returning key_id, session",
         )
         .bind(&hash)
         .bind(now.0)
         .bind(self.node())
         .fetch_optional(&mut tx)
         .await?;
-        let key_id = match fresh {
-            Some(key_id) => Some(key_id),
+        let opened = match fresh {
+            Some(row) => Some(row),
             None if resumes => {
-                query_scalar(
+                query_as(
                     "update stream_tickets set spent_at = $3, closed_at = null, node = $4 where hash = $1
-                     and spent_at is not null and (closed_at is null or closed_at > $2) returning key_id",
+                     and spent_at is not null and (closed_at is null or closed_at > $2) returning key_id, session",
                 )
                 .bind(&hash)
                 .bind(now.0 - REOPEN)
@@ -71,7 +87,17 @@ impl Db {
             None => None,
         };
         self.commit(tx).await?;
-        Ok(key_id)
+        let read = |row: TicketRow| {
+            let session = match row.session {
+                Some(text) => Some(unhex(&text)?),
+                None => None,
+            };
+            Some(Ticket {
+                key_id: row.key_id,
+                session,
+            })
+        };
+        Ok(opened.and_then(read))
     }
 
     /// The stream that the ticket opened at `opened` has ended. One that it was taken over by goes on.
@@ -161,8 +187,17 @@ mod tests {
             revoked_at: None,
         };
         db.create_key(&record, &key).await.unwrap();
-        db.add_ticket(&HASH, "k", after(60), BEGIN).await.unwrap();
+        db.add_ticket(&HASH, &opens(), after(60), BEGIN)
+            .await
+            .unwrap();
         db
+    }
+
+    fn opens() -> Ticket {
+        Ticket {
+            key_id: "k".to_owned(),
+            session: None,
+        }
     }
 
     fn after(seconds: i64) -> Time {
@@ -173,7 +208,7 @@ mod tests {
     async fn a_stream_taken_over_by_its_own_ticket_does_not_close_it() {
         let dir = tempfile::tempdir().unwrap();
         let db = with_ticket(dir.path()).await;
-        let known = Some("k".to_owned());
+        let known = Some(opens());
         assert_eq!(
             db.spend_ticket(&HASH, false, after(1)).await.unwrap(),
             known
@@ -183,7 +218,7 @@ mod tests {
         db.close_ticket(&HASH, after(1), after(10)).await.unwrap();
         // long after: the second lives, and others make tickets
         let other = KeyHash([8; 32]);
-        db.add_ticket(&other, "k", after(999), after(900))
+        db.add_ticket(&other, &opens(), after(999), after(900))
             .await
             .unwrap();
         assert_eq!(

@@ -48,7 +48,7 @@ impl House {
     }
 
     pub fn on_plan(plan: &str, settings: &[(&str, &str)]) -> Self {
-        let server = Server::on(filled().copy(), settings);
+        let server = Server::on(place(), settings);
         House {
             key: server.key(&server.account(plan)),
             server,
@@ -81,6 +81,11 @@ impl House {
         ids.map(|id| id.trim_start_matches("SEC:0000000000-00-0000").to_owned())
             .collect()
     }
+}
+
+/// A place with the data, for whoever has its own way to start there.
+pub fn place() -> Place {
+    filled().copy()
 }
 
 /// Made once for all tests; the clock of the data moves on while it is made.

@@ -32,6 +32,12 @@ mod webhook_owner;
 
 #[path = "site.rs"]
 mod site;
+#[path = "visitor.rs"]
+#[expect(
+    dead_code,
+    reason = "not all that visitors can do is asked of them here"
+)]
+mod visitor;
 
 #[path = "access.rs"]
 mod access;
@@ -59,12 +65,16 @@ mod mcp_guard;
 mod nodes;
 #[path = "pages_account.rs"]
 mod pages_account;
+#[path = "pages_across.rs"]
+mod pages_across;
 #[path = "pages_admin.rs"]
 mod pages_admin;
 #[path = "pages_hooks.rs"]
 mod pages_hooks;
 #[path = "pages_nodes.rs"]
 mod pages_nodes;
+#[path = "pages_views.rs"]
+mod pages_views;
 #[path = "quota.rs"]
 mod quota;
 #[path = "rest.rs"]
@@ -73,6 +83,10 @@ mod rest;
 mod resume;
 #[path = "retention.rs"]
 mod retention;
+#[path = "sandbox.rs"]
+mod sandbox;
+#[path = "sandbox_nodes.rs"]
+mod sandbox_nodes;
 #[path = "seat.rs"]
 mod seat;
 #[path = "stream.rs"]

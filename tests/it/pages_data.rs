@@ -1,4 +1,4 @@
-//! Pages of insider data over HTTP: they say what the API says, escape what others wrote, and count as one request each.
+//! Pages of insider data over HTTP: they ask what they were asked, say what the API says, and escape what others wrote.
 
 use std::process::Command;
 
@@ -6,101 +6,11 @@ use serde_json::{Value, json};
 
 use super::{
     clients::{skip, succeed},
+    data_visitor::{Visitor, transferred},
     insider_data::{House, noon},
-    server::until,
-    wire::{PATIENCE, Reply, request},
+    server::{now, until},
+    wire::PATIENCE,
 };
-
-/// Somebody with a browser, signed in.
-struct Visitor<'a> {
-    house: &'a House,
-    cookie: String,
-}
-
-impl<'a> Visitor<'a> {
-    fn at(house: &'a House) -> Self {
-        let reply = sign_in(house, "");
-        assert_eq!(reply.head.status, 303, "{}", reply.text());
-        let cookie = reply.head.header("set-cookie").expect("a cookie");
-        let cookie = cookie.split(';').next().unwrap().to_owned();
-        Visitor { house, cookie }
-    }
-
-    fn ask(&self, path: &str, more: &[(&str, &str)]) -> Reply {
-        let mut headers = vec![("cookie", self.cookie.as_str())];
-        headers.extend(more);
-        request(self.house.server.main, "GET", path, &headers, b"")
-    }
-
-    /// The page, which must be one.
-    fn page(&self, path: &str) -> String {
-        let reply = self.ask(path, &[]);
-        assert_eq!(
-            reply.head.status,
-            200,
-            "{path}: {}{}",
-            reply.head.raw,
-            reply.text()
-        );
-        let page = reply.text();
-        assert!(!page.contains(&self.house.key.text), "{path} shows the key");
-        page
-    }
-
-    /// The part of it that htmx asks for.
-    fn part(&self, path: &str) -> Reply {
-        self.ask(path, &[("hx-request", "true")])
-    }
-
-    /// The amfIds of the filings on a page, in their order, without what all of them begin with.
-    fn ids(&self, path: &str) -> Vec<String> {
-        let page = self.page(path);
-        let rows = page
-            .split("<th scope=\"row\"><a href=\"/declarations/")
-            .skip(1);
-        rows.map(|row| {
-            let id = row.split('"').next().unwrap();
-            id.trim_start_matches("SEC:0000000000-00-0000").to_owned()
-        })
-        .collect()
-    }
-
-    /// What is left of the key's day.
-    fn left(&self) -> i64 {
-        let reply = self.house.ask("/health");
-        let left = reply.head.header("x-ratelimit-remaining");
-        left.and_then(|left| left.parse().ok()).expect("a number")
-    }
-}
-
-fn sign_in(house: &House, next: &str) -> Reply {
-    let headers = [
-        ("origin", "http://localhost"),
-        ("content-type", "application/x-www-form-urlencoded"),
-    ];
-    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    let form = format!("key={}&next={next}", house.key.text);
-    request(
-        house.server.main,
-        "POST",
-        "/account/sign-in",
-        &headers,
-        form.as_bytes(),
-    )
-}
-
-/// Every page of data of the two companies.
-const PAGES: [&str; 9] = [
-    "/screener",
-    "/screener/top?minScore=0&lookbackDays=90",
-    "/screener/winning?lookbackDays=365",
-    "/screener/search?q=owner",
-    "/companies/otter-works-inc-1",
-    "/companies/l-etoile-fils-2",
-    "/insiders/owner-11-1",
-    "/insiders/hyperlink-x-zoe-4",
-    "/declarations/SEC:0000000000-00-000007:P",
-];
 
 #[test]
 fn filters_arrive_at_the_api_unchanged() {
@@ -339,99 +249,6 @@ fn what_there_is_not_is_a_page_that_says_so() {
 }
 
 #[test]
-fn signing_in_leads_back() {
-    let house = House::start();
-    let path = "/screener?market=us&company=a%26b";
-    let reply = request(house.server.main, "GET", path, &[], b"");
-    assert_eq!(reply.head.status, 303);
-    let to = reply.head.header("location").unwrap().to_owned();
-    assert_eq!(
-        to,
-        "/account?next=%2Fscreener%3Fmarket%3Dus%26company%3Da%2526b"
-    );
-    let form = request(house.server.main, "GET", &to, &[], b"").text();
-    assert!(
-        form.contains("name=\"next\" value=\"/screener?market=us&amp;company=a%26b\""),
-        "{form}"
-    );
-    let back = sign_in(&house, path);
-    assert_eq!(
-        (back.head.status, back.head.header("location")),
-        (303, Some(path))
-    );
-    // a part of a page sends the whole page there
-    let part = request(
-        house.server.main,
-        "GET",
-        path,
-        &[("hx-request", "true")],
-        b"",
-    );
-    assert_eq!(
-        (part.head.status, part.head.header("hx-redirect")),
-        (401, Some(to.as_str()))
-    );
-    for path in PAGES
-        .iter()
-        .chain(&["/screener/all.csv", "/screener/search"])
-    {
-        let reply = request(house.server.main, "GET", path, &[], b"");
-        assert_eq!(reply.head.status, 303, "{path}");
-    }
-}
-
-#[test]
-fn a_page_counts_as_one_request() {
-    let house = House::start();
-    let visitor = Visitor::at(&house);
-    for path in PAGES
-        .iter()
-        .chain(&["/screener/top.csv", "/screener?minScore=x"])
-    {
-        let before = visitor.left();
-        visitor.ask(path, &[]);
-        assert_eq!(
-            before - visitor.left(),
-            2,
-            "itself, and the question what is left: {path}"
-        );
-    }
-    for free in ["/screener?market=", "/screener/search"] {
-        let before = visitor.left();
-        visitor.ask(free, &[]);
-        assert_eq!(before - visitor.left(), 1, "{free}");
-    }
-}
-
-#[test]
-fn who_has_used_all_up_is_told_in_a_page() {
-    let house = House::on_plan("free", &[("SIGCAST_PLANS__FREE__REQUESTS_PER_DAY", "2")]);
-    let visitor = Visitor::at(&house);
-    visitor.page("/screener");
-    visitor.page("/screener?market=us");
-    let stopped = visitor.ask("/screener?market=fr", &[]);
-    assert_eq!(stopped.head.status, 429);
-    assert!(
-        stopped.head.header("retry-after").is_some(),
-        "{}",
-        stopped.head.raw
-    );
-    let page = stopped.text();
-    assert!(
-        page.contains("<h1>Too many requests</h1>") && page.contains("rate_limited"),
-        "{page}"
-    );
-    // the form stays where it is: the words come where the list was
-    let part = visitor.part("/screener?market=fr");
-    assert_eq!(
-        (part.head.status, part.head.header("hx-retarget")),
-        (429, Some("#found"))
-    );
-    let file = visitor.ask("/screener/all.csv", &[]);
-    assert_eq!(file.head.status, 429);
-}
-
-#[test]
 fn a_file_is_the_apis_own() {
     let house = House::start();
     let visitor = Visitor::at(&house);
@@ -546,11 +363,31 @@ fn pages_say_what_the_api_says() {
     );
 }
 
-/// Bytes of an answer as a browser takes it.
-fn transferred(visitor: &Visitor<'_>, path: &str) -> usize {
-    let reply = visitor.ask(path, &[("accept-encoding", "gzip, deflate, br, zstd")]);
-    assert_eq!(reply.head.status, 200, "{path}");
-    reply.head.raw.len() + reply.body.len()
+#[test]
+fn a_filing_leads_to_the_signal_that_it_became() {
+    let house = House::start();
+    let visitor = Visitor::at(&house);
+    let at = now();
+    let filing = json!({
+        "v": 1, "type": "declaration", "id": "SEC:0000000000-00-000077", "market": "us", "form": "4", "published_at": at.unix_ms(),
+        "issuer": {"id": "0000000007", "name": "Otter Works, Inc.", "symbol": "OTTR", "isin": null},
+        "insider": {"id": "0000000011", "name": "Owner 11", "officer": true, "title": "Chief Financial Officer"},
+        "code": "P", "date": &at.to_string()[..10], "instrument": "Common Stock", "shares": 1_000, "price": "8", "direct": true,
+    });
+    let answer = (house.server)
+        .admin("POST", "/v1/filings", &filing.to_string())
+        .ok_json();
+    assert_eq!(answer["accepted"], 1, "{answer}");
+    let fired = || {
+        let log = house.server.get("/api/signals", &house.key).ok_json();
+        let id = log["items"][0]["id"].as_str();
+        id.map(str::to_owned)
+    };
+    let id = until(PATIENCE, fired).expect("it becomes a signal");
+    let page = visitor.page("/declarations/SEC:0000000000-00-000077");
+    assert!(page.contains(&format!("href=\"/signals/{id}\"")), "{page}");
+    let other = visitor.page("/declarations/SEC:0000000000-00-000010");
+    assert!(!other.contains("href=\"/signals/"), "{other}");
 }
 
 #[test]

@@ -1,54 +1,55 @@
-//! `/account` and `/admin` where several nodes share the database: one node's page knows of the others' streams, and changes them.
+//! Views where several nodes share a database: each node shows its own, whichever has the key's stream; and what ends them reaches all.
 
 use std::sync::Arc;
 
-use super::{
-    place::Place,
-    server::{Server, until},
-    site::Visitor,
-    wire::PATIENCE,
-};
+use super::{place::Place, server::Server, visitor::Visitor, wire::Stream};
 
 #[test]
-fn a_page_of_one_node_sees_and_ends_what_is_on_another() {
+fn views_need_no_lease_and_end_on_all_nodes() {
     let place = Arc::new(Place::new());
-    let (here, there) = (
-        Server::on(place.clone(), &[]),
-        Server::on(place.beside(), &[]),
-    );
-    let account = here.account("alpha");
-    let (own, streaming) = (here.key(&account), here.key(&account));
-    let mut stream = there.listen(&streaming, "", &[]);
-    let mut visitor = Visitor::of(&here, &own);
-    let page = visitor.page("/account");
-    assert!(page.contains("on another node, <code>"), "{page}");
-    assert!(page.contains("127.0.0.1:"), "from where: {page}");
-    assert!(!page.contains("/close\""), "not closed from here");
-    // the cookie is good on both, until it is signed out on one
-    let cookie = visitor.cookie.clone();
-    let mut beside = Visitor::new(&there);
-    beside.cookie = cookie;
-    let page = beside.page("/account");
-    assert!(
-        page.contains("has all that was sent") || page.contains("on their way"),
-        "{page}"
-    );
-
-    let mut operator = Visitor::operator(&here);
-    let overview = operator.page("/admin");
-    assert_eq!(overview.matches("lives</span>").count(), 2, "{overview}");
-    for duty in ["engines", "this one"] {
-        assert!(overview.contains(duty), "{duty}: {overview}");
+    let one = Server::on(place.clone(), &[]);
+    let other = Server::on(place.beside(), &[]);
+    let key = one.alpha_key();
+    let mut bot = one.listen(&key, "", &[]);
+    let here = Visitor::signed_in(&one, &key);
+    let there = here.at(&other);
+    let another = Visitor::signed_in(&other, &key);
+    // a ticket that one node made opens a view on another
+    let ticket = here.ticket();
+    let mut far = there.open(&ticket, &[]);
+    let mut near = here.view();
+    let mut stays = another.view();
+    let id = other.publish_sample(1);
+    let place = far.expect_signal(&id).id;
+    for stream in [&mut bot, &mut near, &mut stays] {
+        stream.expect_signal(&id);
+    }
+    // the key's stream moves to the other node, past its views there
+    let mut moved = other.listen(&key, "?takeover=true", &[]);
+    assert_eq!(bot.expect("error").json()["code"], "superseded");
+    let id = one.publish_sample(2);
+    for stream in [&mut moved, &mut far, &mut near, &mut stays] {
+        stream.expect_signal(&id);
     }
 
-    let path = format!("/account/keys/{}/revoke", streaming.id);
-    assert_eq!(visitor.post(&path, &[]).head.status, 303);
-    assert_eq!(stream.expect("error").json()["code"], "key_revoked");
-    let refused = until(PATIENCE, || {
-        let reply = there.get("/api/v1/me", &streaming);
-        (reply.head.status == 401).then_some(())
-    });
-    assert!(refused.is_some(), "the other node still takes the key");
-    assert_eq!(visitor.post("/account/sign-out", &[]).head.status, 303);
-    assert!(beside.page("/account").contains("Your API key"));
+    assert_eq!(here.post("/account/sign-out").head.status, 303);
+    for view in [&mut far, &mut near] {
+        assert_eq!(view.expect("bye").json()["reason"], "signed_out");
+        view.expect_end();
+    }
+    let again = Stream::open(
+        other.main,
+        &format!("?ticket={ticket}"),
+        &[("last-event-id", &place)],
+    );
+    again.refusal().expect_error(401, "invalid_api_key");
+    let id = one.publish_sample(3);
+    moved.expect_signal(&id);
+    stays.expect_signal(&id);
+
+    let revoked = one.admin("DELETE", &format!("/v1/keys/{}", key.id), "");
+    assert_eq!(revoked.head.status, 200);
+    for stream in [&mut moved, &mut stays] {
+        assert_eq!(stream.expect("error").json()["code"], "key_revoked");
+    }
 }

@@ -5,7 +5,7 @@ use sigcast::{
         account::{Account, KeyRecord},
         key::{KeyHash, KeyKind, KeyText},
     },
-    store::db::Db,
+    store::{db::Db, sessions::Session, tickets::Ticket},
 };
 
 use crate::backend::{Fresh, at, promises};
@@ -17,6 +17,7 @@ promises!(
     its_stream_may_be_reopened_for_five_minutes,
     a_restart_closes_what_was_open,
     racing_clients_spend_a_ticket_once,
+    a_session_that_ends_has_its_views_looked_at,
 );
 
 const FIVE_MINUTES: i64 = 300;
@@ -53,18 +54,27 @@ async fn with_key(fresh: &Fresh) -> Db {
 /// Ticket `n`, made at second 0, to be spent before second 60.
 async fn with_ticket(fresh: &Fresh, n: u8) -> Db {
     let db = with_key(fresh).await;
-    db.add_ticket(&hash(n), "key", at(60), at(0)).await.unwrap();
+    db.add_ticket(&hash(n), &opens_key(), at(60), at(0))
+        .await
+        .unwrap();
     db
+}
+
+fn opens_key() -> Ticket {
+    Ticket {
+        key_id: "key".to_owned(),
+        session: None,
+    }
 }
 
 /// Whether the ticket opens a stream at this second.
 async fn opens(db: &Db, n: u8, resumes: bool, second: i64) -> bool {
-    let key = db
+    let spent = db
         .spend_ticket(&hash(n), resumes, at(second))
         .await
         .unwrap();
-    assert!(key.as_deref().is_none_or(|key| key == "key"));
-    key.is_some()
+    assert!(spent.as_ref().is_none_or(|opens| *opens == opens_key()));
+    spent.is_some()
 }
 
 async fn a_ticket_is_spent_once(fresh: Fresh) {
@@ -112,14 +122,14 @@ async fn its_stream_may_be_reopened_for_five_minutes(fresh: Fresh) {
         .unwrap();
     assert!(!opens(&db, 1, true, 10_000 + FIVE_MINUTES).await);
     // clearing out leaves what can still be used
-    db.add_ticket(&hash(2), "key", at(20_000), at(10_100))
+    db.add_ticket(&hash(2), &opens_key(), at(20_000), at(10_100))
         .await
         .unwrap();
     assert!(opens(&db, 1, true, 10_200).await);
     db.close_ticket(&hash(1), at(10_200), at(10_300))
         .await
         .unwrap();
-    db.add_ticket(&hash(3), "key", at(20_000), at(11_000))
+    db.add_ticket(&hash(3), &opens_key(), at(20_000), at(11_000))
         .await
         .unwrap();
     assert!(!opens(&db, 1, true, 10_301).await, "cleared out");
@@ -128,7 +138,9 @@ async fn its_stream_may_be_reopened_for_five_minutes(fresh: Fresh) {
 
 async fn a_restart_closes_what_was_open(fresh: Fresh) {
     let db = with_ticket(&fresh, 1).await;
-    db.add_ticket(&hash(2), "key", at(60), at(0)).await.unwrap();
+    db.add_ticket(&hash(2), &opens_key(), at(60), at(0))
+        .await
+        .unwrap();
     assert!(opens(&db, 1, false, 1).await);
     let restarted = fresh.open().await;
     restarted.close_lost_tickets(at(1_000)).await.unwrap();
@@ -170,4 +182,45 @@ async fn nodes_have_one_clock_in_common(fresh: Fresh) {
         true => assert!((0.0..60.0).contains(&other.seconds_since(one))),
         false => assert_eq!((one, other), (at(5), at(95))),
     }
+}
+
+async fn a_session_that_ends_has_its_views_looked_at(fresh: Fresh) {
+    let db = with_key(&fresh).await;
+    let session = |second| Session {
+        holder: hash(9),
+        expires_at: at(second),
+    };
+    for n in [1, 2] {
+        db.add_session(&hash(n), &session(100), at(0))
+            .await
+            .unwrap();
+    }
+    let opens = Ticket {
+        session: Some(hash(1)),
+        ..opens_key()
+    };
+    db.add_ticket(&hash(5), &opens, at(60), at(0))
+        .await
+        .unwrap();
+    let spent = db.spend_ticket(&hash(5), false, at(1)).await.unwrap();
+    assert_eq!(spent, Some(opens));
+    let counting = async |second| {
+        let mut found = db
+            .sessions_that_count(&[hash(1), hash(2), hash(3)], at(second))
+            .await
+            .unwrap();
+        found.sort_by_key(|hash| hash.0);
+        found
+    };
+    assert_eq!(counting(1).await, [hash(1), hash(2)]);
+    // one without views is nobody else's business
+    let before = db.access_version().await.unwrap();
+    db.end_session(&hash(2)).await.unwrap();
+    assert_eq!(db.access_version().await.unwrap(), before);
+    assert_eq!(counting(1).await, [hash(1)]);
+    assert_eq!(counting(100).await, []);
+    db.end_session(&hash(1)).await.unwrap();
+    assert!(db.access_version().await.unwrap() > before);
+    assert_eq!(counting(1).await, []);
+    assert_eq!(db.session(&hash(1), at(1)).await.unwrap(), None);
 }

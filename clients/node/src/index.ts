@@ -41,5 +41,5 @@ export type * from "./payloads/stream.js";
 export { parsePlace, type Place } from "./place.js";
 export { type ReceiverOptions, type Reply, WebhookReceiver } from "./receiver.js";
 export { type Frame, SseParser } from "./sse.js";
-export { fileState, readState, type State, type StateStore } from "./state.js";
+export { fileState, type FileStateOptions, readState, type State, type StateStore } from "./state.js";
 export { type HeadersLike, type Verified, type VerifyOptions, verifySigmate, verifyWebhook } from "./webhook.js";

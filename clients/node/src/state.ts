@@ -1,6 +1,8 @@
 /** Where a client stands, kept where it survives the process. */
 
-import { open, readFile, rename } from "node:fs/promises";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { performance } from "node:perf_hooks";
 import { type DigestState, readDigest } from "./digest.js";
 import { describe, StateError } from "./errors.js";
 
@@ -28,33 +30,36 @@ export function readState(value: unknown): State | null {
   return { id, filter, digest: readDigest(digest) };
 }
 
-/** Keeps the state in a file, replaced whole each time: after a crash it is the old or the new one, never half of one. */
-export function fileState(path: string): StateStore {
-  const written = `${path}.new`;
+export interface FileStateOptions {
+  /** How often it is made sure that the disk has it, in milliseconds; 0: each time. */
+  syncMs?: number;
+}
+
+/**
+ * Keeps the state in a file, replaced whole after each signal: whatever ends the process, it is exact. What ends the machine may take the last
+ * second: a copy beside it (`….synced`) is known to be on the disk, and is read where the file itself was lost with the power.
+ */
+export function fileState(path: string, { syncMs = 1_000 }: FileStateOptions = {}): StateStore {
+  const copy = `${path}.synced`;
+  let syncedAt = -Infinity;
   return {
     async load() {
-      let text: string;
-      try {
-        text = await readFile(path, "utf8");
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === "ENOENT") return null;
-        throw new StateError(`${path}: ${describe(error)}`, { cause: error });
-      }
-      const state = readState(parsed(text));
+      const [state, before] = [read(path), read(copy)];
+      if (state === undefined && before === undefined) return null;
+      const kept = state ?? before;
       // beginning afresh in its place would be a silent hole
-      if (!state) throw new StateError(`${path} holds no position`);
-      return state;
+      if (!kept) throw new StateError(`${path} holds no position`);
+      return kept;
     },
     async save(state) {
+      const text = `${JSON.stringify(state)}\n`;
       try {
-        const file = await open(written, "w", 0o600);
-        try {
-          await file.writeFile(`${JSON.stringify(state)}\n`);
-          await file.datasync();
-        } finally {
-          await file.close();
-        }
-        await rename(written, path);
+        // at once, in the page cache: quicker than a thread could be asked
+        writeFileSync(`${path}.new`, text, { mode: 0o600 });
+        renameSync(`${path}.new`, path);
+        if (performance.now() - syncedAt < syncMs) return;
+        await writeSynced(copy, text);
+        syncedAt = performance.now();
       } catch (error) {
         throw new StateError(`${path}: ${describe(error)}`, { cause: error });
       }
@@ -62,10 +67,24 @@ export function fileState(path: string): StateStore {
   };
 }
 
-function parsed(text: string): unknown {
+/** What a file holds: undefined where there is none, null where it holds no state. */
+function read(path: string): State | null | undefined {
   try {
-    return JSON.parse(text);
-  } catch {
-    return null;
+    return readState(JSON.parse(readFileSync(path, "utf8")));
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw new StateError(`${path}: ${describe(error)}`, { cause: error });
   }
+}
+
+async function writeSynced(path: string, text: string): Promise<void> {
+  const file = await open(`${path}.new`, "w", 0o600);
+  try {
+    await file.writeFile(text);
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+  renameSync(`${path}.new`, path);
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal as signals
 import socket
 import threading
 import time
@@ -110,6 +111,37 @@ class Streams(unittest.TestCase):
             else:
                 one.run(acknowledged)
             self.assertEqual(seen, [2], "again")
+
+    def test_a_loop_that_is_left_holds_nothing(self):
+        first = signal(1)["id"]
+
+        def ended(over):
+            def say(wire, _):
+                wire.sendall(HEAD + chunk(hello(0)) + chunk(frame(1)))
+                over.append(wire.recv(1))
+
+            return say
+
+        over = []
+        client = Client(Script(self, [ended(over)]).url, KEY)
+        for _ in client:
+            break
+        client.once.try_claim(first).release()
+
+        async def left():
+            client = AsyncClient(Script(self, [ended(over)]).url, KEY)
+            async for _ in client:
+                break
+            for _ in range(10):
+                await asyncio.sleep(0.01)
+            client.once.try_claim(first).release()
+
+        asyncio.run(left())
+        for _ in range(100):
+            if len(over) == 2:
+                break
+            time.sleep(0.02)
+        self.assertEqual(over, [b"", b""], "the server is told")
 
     def test_run_takes_what_its_function_has_done(self):
         for one, _ in self.each([stream(hello(0), frame(1), frame(2), OPEN)]):
@@ -332,14 +364,22 @@ class Streams(unittest.TestCase):
         threading.Timer(0.1, gone.client.close).start()
         self.assertEqual(gone.drain(), ([], None))
 
+        # also a signal's handler, which runs where the client waits
+        for url in [Script(self, [stream(hello(0), OPEN)]).url, "http://127.0.0.1:9"]:
+            one = Driven(Client, url, first_delay=60, longest_delay=60)
+            before = signals.signal(signals.SIGALRM, lambda *_, client=one.client: client.close())
+            signals.setitimer(signals.ITIMER_REAL, 0.1)
+            self.assertEqual(one.drain(), ([], None))
+            signals.signal(signals.SIGALRM, before)
+
         async def closed(url, **more):
             client = AsyncClient(url, KEY, **more)
             asyncio.get_running_loop().call_later(0.1, client.close)
             return [event async for event in client]
 
         server = Script(self, [stream(hello(0), OPEN)])
-        self.assertEqual(asyncio.run(closed(server.url)), [])
-        self.assertEqual(asyncio.run(closed("http://127.0.0.1:9", first_delay=60)), [])
+        for waiting in [closed(server.url), closed("http://127.0.0.1:9", first_delay=60)]:
+            self.assertEqual(asyncio.run(asyncio.wait_for(waiting, 5)), [])
 
         async def cancelled():
             client = AsyncClient("http://127.0.0.1:9", KEY, first_delay=60)
@@ -351,8 +391,8 @@ class Streams(unittest.TestCase):
     def test_a_key_is_read_once_at_a_time(self):
         server = Script(self, [stream(hello(0), frame(1), OPEN)])
         client = Client(server.url, KEY)
-        for _ in client:
-            reading = client._reading
+        reading = iter(client)
+        for _ in reading:
             thread = threading.Thread(target=lambda: [None for _ in reading])
             break
         thread.start()

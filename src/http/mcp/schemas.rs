@@ -20,7 +20,7 @@ pub struct Taken {
     pub schema: Value,
 }
 
-/// Files, and another word for `from`: nothing that a model needs.
+/// Files are for programs.
 const LEFT_OUT: [&str; 1] = ["format"];
 const OF_COMPONENTS: &str = "#/components/schemas/";
 

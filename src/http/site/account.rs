@@ -116,10 +116,12 @@ async fn streams(visit: &Visit, session: &Session) -> Result<Markup, Problem> {
         let key = keys.iter().find(|key| key.id == id);
         key.map_or("", |key| key.prefix.as_str())
     };
-    let here: Vec<Arc<Seat>> = keys
-        .iter()
-        .filter_map(|key| state.hub.seats.of_key(&key.id))
-        .collect();
+    let seats = &state.hub.seats;
+    let of_key = |id: &str| {
+        let views = seats.views(id, state.config.views_per_key);
+        seats.of_key(id).into_iter().chain(views)
+    };
+    let here: Vec<Arc<Seat>> = keys.iter().flat_map(|key| of_key(&key.id)).collect();
     let node = state.db.node();
     let others = |lease: &&LeaseOf| node != Some(lease.node.as_str());
     let elsewhere: Vec<&LeaseOf> = elsewhere.iter().filter(others).collect();
@@ -136,7 +138,7 @@ async fn streams(visit: &Visit, session: &Session) -> Result<Markup, Problem> {
                             th scope="col" { "Change" }
                         } }
                         tbody {
-                            @for seat in &here { (live(prefix(&seat.key_id), seat)) }
+                            @for seat in &here { (live(prefix(seat.key()), seat)) }
                             @for lease in elsewhere {
                                 tr {
                                     th scope="row" { code { (prefix(&lease.key_id)) "…" } }
@@ -165,7 +167,7 @@ fn live(prefix: &str, seat: &Seat) -> Markup {
     };
     html! {
         tr {
-            th scope="row" { code { (prefix) "…" } }
+            th scope="row" { code { (prefix) "…" } @if seat.is_view() { " " span.tag { "in a page" } } }
             td { (seat.peer) }
             td { (moment(seat.connected_at)) }
             td { (stands(seat)) }

@@ -39,7 +39,7 @@ async fn streams(admin: &AdminVisit) -> Result<Markup, Problem> {
     let all = state.hub.seats.all();
     // the latest first
     let some: Vec<&Arc<Seat>> = all.iter().rev().take(MOST).collect();
-    let ids: Vec<String> = some.iter().map(|seat| seat.key_id.to_string()).collect();
+    let ids: Vec<String> = some.iter().map(|seat| seat.key().to_owned()).collect();
     let holders = state
         .db
         .holders(&ids)
@@ -62,7 +62,7 @@ async fn streams(admin: &AdminVisit) -> Result<Markup, Problem> {
 }
 
 fn row(seat: &Seat, holders: &HashMap<String, Holder>) -> Markup {
-    let holder = holders.get(&*seat.key_id);
+    let holder = holders.get(seat.key());
     let number = seat.connection.to_string();
     let close = format!("/admin/connections/{number}/close");
     let button = Button {
@@ -80,7 +80,7 @@ fn row(seat: &Seat, holders: &HashMap<String, Holder>) -> Markup {
                     @match holder { Some(holder) => (holder.account.name), None => (seat.account_id) }
                 }
             }
-            td { code { @match holder { Some(holder) => { (holder.key.prefix) "…" } None => (seat.key_id) } } }
+            td { code { @match holder { Some(holder) => { (holder.key.prefix) "…" } None => (seat.key()) } } }
             td { (seat.peer) }
             td { (moment(seat.connected_at)) }
             td { (stands(seat)) }

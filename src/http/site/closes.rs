@@ -7,8 +7,11 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
+    asked::Asked,
     cells::{self, list, number, text},
     filings, flow,
+    problem::Problem,
+    reader::Reader,
 };
 use crate::score::insider::days;
 
@@ -154,17 +157,40 @@ fn matured_at(backtest: &Value, name: &str) -> Markup {
     }
 }
 
-/// Those of a list whose company or insider is the one of this slug: names are shared.
+/// Filings of whom a slug names, with what became of their prices; and how many of that name were looked at, where there are more. The list
+/// that has both is found by names, and others may be called the same, also `among` those: whom each is of says `pointer`.
+pub async fn dealt(
+    reader: &Reader<'_>,
+    among: &Asked,
+    (parameter, name): (&str, &str),
+    pointer: &str,
+    slug: &str,
+) -> Result<(Vec<Value>, Option<i64>), Problem> {
+    let name = to_look_for(name);
+    if name.is_empty() {
+        return Ok((Vec::new(), None));
+    }
+    let asked = among.with(&[
+        (parameter, &name),
+        ("include", "backtest"),
+        ("limit", "200"),
+    ]);
+    let found = reader.read(&asked.at("/api/v1/declarations")).await?;
+    let own = list(&found, "/items").iter();
+    let own = own.filter(|filing| text(filing, pointer) == Some(slug));
+    let limit = cells::count(&found, "/limit");
+    let is_part = cells::count(&found, "/total") > limit;
+    Ok((own.cloned().collect(), is_part.then_some(limit)))
+}
+
+/// That there are more.
 #[must_use]
-pub fn only_of(answer: &Value, pointer: &str, slug: &str) -> Vec<Value> {
-    let all = list(answer, "/items").iter();
-    let own = all.filter(|filing| text(filing, pointer) == Some(slug));
-    own.cloned().collect()
+pub fn looked_at(part: Option<i64>) -> Markup {
+    html! { @if let Some(limit) = part { p.hint { "Of the latest " (limit) " filings of this name." } } }
 }
 
 /// A name as the API looks for it: its beginning, without what no text may hold.
-#[must_use]
-pub fn to_look_for(name: &str) -> String {
+fn to_look_for(name: &str) -> String {
     const MOST_CHARS: usize = 100;
     let plain = name.chars().filter(|c| !c.is_control());
     let cut: String = plain.take(MOST_CHARS).collect();

@@ -1,9 +1,6 @@
 //! `/companies/{slug}`: what is known of a company, what its insiders did by month, at which prices, and what such filings came to.
 
-use axum::{
-    http::{HeaderName, HeaderValue, StatusCode},
-    response::Response,
-};
+use axum::response::Response;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -13,7 +10,7 @@ use super::{
     cells::{self, number, or_unknown, text},
     closes, curl, figures,
     filings::{Filings, Of},
-    filters::Filters,
+    filters::{self, Filters},
     flow,
     frame::{self, Page, Place},
     intervals,
@@ -33,7 +30,7 @@ pub const FILINGS: &str = "#filings";
 /// `/companies/{slug}`
 pub async fn page(visit: Visit) -> Response {
     let shown = show(&visit).await;
-    or_problem(&visit, shown).await
+    filters::beside_form(&visit, or_problem(&visit, shown).await)
 }
 
 async fn show(visit: &Visit) -> PageResult {
@@ -54,15 +51,18 @@ async fn show(visit: &Visit) -> PageResult {
     let of_flow = asked.only(|name| OF_FLOW.contains(&name));
     let flow_path = of_flow.at(&format!("/api/v1{path}/net-flow"));
     let (flow, refused) = answered(reader.read(&flow_path).await).await?;
-    let dealt = dealt(&reader, &company).await?;
-    let code = text(&company, "/market").unwrap_or_default();
-    let past = reader
-        .read(
-            &Asked::default()
-                .with(&[("market", code)])
-                .at("/api/v1/backtest"),
-        )
-        .await?;
+    let name = text(&company, "/isin").or(text(&company, "/name"));
+    let slug = text(&company, "/slug").unwrap_or_default();
+    let (dealt, part) = closes::dealt(
+        &reader,
+        &of_market(&company),
+        ("company", name.unwrap_or_default()),
+        "/company/slug",
+        slug,
+    )
+    .await?;
+    let all = of_market(&company).at("/api/v1/backtest");
+    let past = reader.read(&all).await?;
     let clusters = flow::clusters(&dealt, &zone, flow::Width::of(&asked));
     let currency = text(&market, "/currency").unwrap_or_default();
     let body = html! {
@@ -76,6 +76,7 @@ async fn show(visit: &Visit) -> PageResult {
         }
         h2 { "Price around filings" }
         (closes::chart(&dealt, &company, &zone))
+        (closes::looked_at(part))
         h2 { "Filings" }
         (own.section(visit, &asked))
         h2 { "What such filings came to" }
@@ -91,38 +92,22 @@ async fn show(visit: &Visit) -> PageResult {
         scripts: &["charts.js"],
         body,
     };
-    let mut response = page.show(visit);
-    if let Some(refused) = refused.as_ref().or(own.refused.as_ref()) {
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        response.extensions_mut().extend(refused.counted());
-    }
-    Ok(response)
+    let refused = refused.as_ref().or(own.refused.as_ref());
+    Ok(filters::answer(page.show(visit), &asked.at(path), refused))
+}
+
+/// What is asked of a company's market.
+fn of_market(company: &Value) -> Asked {
+    let code = text(company, "/market").unwrap_or_default();
+    Asked::default().with(&[("market", code)])
 }
 
 /// What `/api/v1/markets` says of a company's market.
 async fn market(reader: &Reader<'_>, company: &Value) -> Result<Value, Problem> {
-    let code = text(company, "/market").unwrap_or_default();
-    let asked = Asked::default().with(&[("market", code)]);
-    let markets = reader.read(&asked.at("/api/v1/markets")).await?;
+    let markets = reader
+        .read(&of_market(company).at("/api/v1/markets"))
+        .await?;
     Ok(markets.pointer("/items/0").cloned().unwrap_or_default())
-}
-
-/// Its latest filings with what became of their prices: that list is found by what the company is called, and others may be called so.
-async fn dealt(reader: &Reader<'_>, company: &Value) -> Result<Vec<Value>, Problem> {
-    let name = text(company, "/isin").or(text(company, "/name"));
-    let name = closes::to_look_for(name.unwrap_or_default());
-    if name.is_empty() {
-        return Ok(Vec::new());
-    }
-    let asked = Asked::default().with(&[
-        ("company", &name),
-        ("market", text(company, "/market").unwrap_or_default()),
-        ("include", "backtest"),
-        ("limit", "200"),
-    ]);
-    let found = reader.read(&asked.at("/api/v1/declarations")).await?;
-    let slug = text(company, "/slug").unwrap_or_default();
-    Ok(closes::only_of(&found, "/company/slug", slug))
 }
 
 fn facts(company: &Value, market: &Value) -> Markup {
@@ -229,15 +214,7 @@ impl Own {
     /// The same as what htmx asks for.
     #[must_use]
     pub fn part(&self, visit: &Visit, asked: &Asked) -> Response {
-        const PUSH: HeaderName = HeaderName::from_static("hx-push-url");
-        let mut response = frame::part(&self.section(visit, asked));
-        if let Ok(address) = HeaderValue::from_str(&asked.at(visit.uri.path())) {
-            response.headers_mut().insert(PUSH, address);
-        }
-        if let Some(refused) = &self.refused {
-            *response.status_mut() = StatusCode::BAD_REQUEST;
-            response.extensions_mut().extend(refused.counted());
-        }
-        response
+        let part = frame::part(&self.section(visit, asked));
+        filters::answer(part, &asked.at(visit.uri.path()), self.refused.as_ref())
     }
 }

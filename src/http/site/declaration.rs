@@ -116,7 +116,9 @@ fn exact(amount: Option<f64>, currency: &str) -> Markup {
     }
 }
 
-fn rows(one: &Value) -> Markup {
+/// Each row as filed: of a declaration, or of the signal that it became.
+#[must_use]
+pub fn rows(one: &Value) -> Markup {
     html! {
         div.scrolls tabindex="0" role="region" aria-label="Rows as filed" {
             table {
@@ -147,7 +149,9 @@ fn rows(one: &Value) -> Markup {
     }
 }
 
-fn owners(one: &Value) -> Markup {
+/// Everybody who reports.
+#[must_use]
+pub fn owners(one: &Value) -> Markup {
     let is = |owner: &Value, name: &str| owner[name] == Value::Bool(true);
     html! {
         h3 { "Who reports" }

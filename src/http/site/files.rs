@@ -28,10 +28,11 @@ macro_rules! sources {
     };
 }
 
-const SOURCES: [Source; 6] = sources! {
+const SOURCES: [Source; 7] = sources! {
     "site.css": STYLE, "site.css";
     "site.js": SCRIPT, "site.js";
     "charts.js": SCRIPT, "charts.js";
+    "live.js": SCRIPT, "live.js";
     // htmx 2.0.11 and uPlot 1.6.32, as their packages have them; their licences stand beside them
     "htmx.js": SCRIPT, "vendor/htmx.min.js";
     "uplot.js": SCRIPT, "vendor/uplot.min.js";

@@ -115,7 +115,9 @@ impl Filings<'_> {
     }
 
     fn head(&self, words: &str, sort: Option<&str>, is_number: bool) -> Markup {
-        let or = |said, default| if said == "" { default } else { said };
+        fn or<'a>(said: &'a str, default: &'a str) -> &'a str {
+            if said.is_empty() { default } else { said }
+        }
         let now = (
             or(self.asked.get("sort"), LATEST.0),
             or(self.asked.get("order"), LATEST.1),

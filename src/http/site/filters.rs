@@ -1,11 +1,16 @@
 //! Filters as a form, made of the very tables that the API reads its queries by; what it refuses is shown where it was entered.
 
+use axum::{
+    http::{HeaderName, HeaderValue, StatusCode},
+    response::Response,
+};
 use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
     asked::{Asked, Refused},
     cells,
+    visit::Visit,
 };
 use crate::gate::parameter::{Kind, Parameter};
 
@@ -122,6 +127,37 @@ impl Filters<'_> {
             _ => Vec::new(),
         }
     }
+}
+
+/// Where the address of what an answer shows is told to htmx.
+const HX_PUSH_URL: HeaderName = HeaderName::from_static("hx-push-url");
+
+/// A page or a part with such a form: its short address, and 400 where a value was refused.
+#[must_use]
+pub fn answer(mut response: Response, address: &str, refused: Option<&Refused>) -> Response {
+    if let Ok(address) = HeaderValue::from_str(address) {
+        response.headers_mut().insert(HX_PUSH_URL, address);
+    }
+    if let Some(refused) = refused {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.extensions_mut().extend(refused.counted());
+    }
+    response
+}
+
+/// A refusal of the whole takes the place of what was found alone: the form stays, and what was entered.
+#[must_use]
+pub fn beside_form(visit: &Visit, mut response: Response) -> Response {
+    let fields = response.headers();
+    if visit.wants_part()
+        && response.status() != StatusCode::OK
+        && !fields.contains_key(HX_PUSH_URL)
+    {
+        let fields = response.headers_mut();
+        fields.insert("hx-retarget", HeaderValue::from_static("#found"));
+        fields.insert("hx-reswap", HeaderValue::from_static("innerHTML"));
+    }
+    response
 }
 
 /// A calendar, unless what is there is no day.

@@ -1,6 +1,6 @@
 //! `/insiders/{slug}`: who somebody is, to which companies, what was filed, and what became of the prices since.
 
-use axum::{http::StatusCode, response::Response};
+use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -11,8 +11,9 @@ use super::{
     company::Own,
     figures,
     filings::Of,
+    filters,
     frame::{self, Page, Place},
-    problem::{PageResult, Problem, or_problem},
+    problem::{PageResult, or_problem},
     reader::Reader,
     visit::Visit,
     ways::ways,
@@ -21,7 +22,7 @@ use super::{
 /// `/insiders/{slug}`
 pub async fn page(visit: Visit) -> Response {
     let shown = show(&visit).await;
-    or_problem(&visit, shown).await
+    filters::beside_form(&visit, or_problem(&visit, shown).await)
 }
 
 async fn show(visit: &Visit) -> PageResult {
@@ -36,7 +37,16 @@ async fn show(visit: &Visit) -> PageResult {
         return Ok(own.part(visit, &asked));
     }
     let insider = reader.read(&format!("/api/v1{path}")).await?;
-    let (dealt, is_part) = dealt(&reader, &insider).await?;
+    let name = text(&insider, "/name").unwrap_or_default();
+    let slug = text(&insider, "/slug").unwrap_or_default();
+    let (dealt, part) = closes::dealt(
+        &reader,
+        &Asked::default(),
+        ("insider", name),
+        "/insider/slug",
+        slug,
+    )
+    .await?;
     let body = html! {
         (ways(""))
         (who(&insider))
@@ -44,7 +54,7 @@ async fn show(visit: &Visit) -> PageResult {
         (own.section(visit, &asked))
         h2 { "Returns since" }
         (closes::returns(&dealt))
-        @if is_part { p.hint { "Of the latest 200 filings under this name." } }
+        (closes::looked_at(part))
     };
     let page = Page {
         title: text(&insider, "/name").unwrap_or("An insider"),
@@ -52,29 +62,12 @@ async fn show(visit: &Visit) -> PageResult {
         scripts: &[],
         body,
     };
-    let mut response = page.show(visit);
-    if let Some(refused) = &own.refused {
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        response.extensions_mut().extend(refused.counted());
-    }
-    Ok(response)
-}
-
-/// The latest filings with what became of their prices, and whether there are more: that list is found by names, which several people share.
-async fn dealt(reader: &Reader<'_>, insider: &Value) -> Result<(Vec<Value>, bool), Problem> {
-    let name = closes::to_look_for(text(insider, "/name").unwrap_or_default());
-    if name.is_empty() {
-        return Ok((Vec::new(), false));
-    }
-    let asked = Asked::default().with(&[
-        ("insider", &name),
-        ("include", "backtest"),
-        ("limit", "200"),
-    ]);
-    let found = reader.read(&asked.at("/api/v1/declarations")).await?;
-    let slug = text(insider, "/slug").unwrap_or_default();
-    let is_part = cells::count(&found, "/total") > cells::count(&found, "/limit");
-    Ok((closes::only_of(&found, "/insider/slug", slug), is_part))
+    let response = page.show(visit);
+    Ok(filters::answer(
+        response,
+        &asked.at(path),
+        own.refused.as_ref(),
+    ))
 }
 
 fn who(insider: &Value) -> Markup {

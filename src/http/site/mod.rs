@@ -2,6 +2,8 @@
 
 pub mod files;
 
+mod kept;
+
 pub mod visit;
 
 pub mod frame;
@@ -17,6 +19,14 @@ pub mod problem;
 pub mod reader;
 
 pub mod session;
+
+mod told;
+
+mod log_part;
+
+mod address;
+
+pub mod live;
 
 pub mod asked;
 
@@ -43,6 +53,10 @@ pub mod company;
 pub mod insider;
 
 pub mod declaration;
+
+mod why;
+
+pub mod signal;
 
 pub mod home;
 

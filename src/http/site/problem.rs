@@ -89,11 +89,13 @@ fn sign_in(visit: &Visit) -> Response {
     let behind = start.len();
     let mut path = url::form_urlencoded::Serializer::for_suffix(start, behind);
     let path = path.append_pair("next", &visit.page()).finish();
-    match visit.wants_part() {
-        // the whole page goes there, not the part alone
-        true => frame::redirect(&path),
-        false => frame::lead_to(&path),
+    if !visit.wants_part() {
+        return frame::lead_to(&path);
     }
+    // the whole page goes there, not the part alone
+    let mut response = frame::redirect(&path);
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    response
 }
 
 /// The refusal, readable; its status and its fields stay.

@@ -5,7 +5,12 @@ use serde_json::Value;
 
 use super::{problem::Problem, visit::Visit};
 use crate::{
-    http::{caller::Known, error::ApiError, guard, reads::Question},
+    http::{
+        caller::Known,
+        error::{ApiError, ApiResult},
+        guard,
+        reads::Question,
+    },
     model::account::Plan,
 };
 
@@ -37,7 +42,7 @@ impl<'a> Reader<'a> {
         Ok(self.visit.site.reads.answer(question).await)
     }
 
-    fn question(&self, path: &str) -> Result<Question, Problem> {
+    fn question(&self, path: &str) -> ApiResult<Question> {
         let uri: Uri = path.parse().map_err(|_| ApiError::not_found())?;
         Ok(Question {
             uri,

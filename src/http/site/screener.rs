@@ -1,9 +1,6 @@
 //! `/screener`: filings by all that the API filters by, the best of late, and those whose kind did best; each as a page, a file and a command.
 
-use axum::{
-    http::{HeaderName, HeaderValue, StatusCode},
-    response::Response,
-};
+use axum::{http::StatusCode, response::Response};
 use maud::{Markup, html};
 use serde_json::Value;
 
@@ -11,7 +8,7 @@ use super::{
     asked::{Asked, Refused, answered},
     curl,
     filings::{Filings, Of},
-    filters::Filters,
+    filters::{self, Filters},
     frame::{self, Page, Place},
     problem::{PageResult, Problem, or_problem},
     reader::Reader,
@@ -89,8 +86,6 @@ const WINNING: View = View {
     with_records: true,
 };
 
-const HX_PUSH_URL: HeaderName = HeaderName::from_static("hx-push-url");
-
 /// `/screener`
 pub async fn all(visit: Visit) -> Response {
     page(&visit, &ALL).await
@@ -108,20 +103,7 @@ pub async fn winning(visit: Visit) -> Response {
 
 async fn page(visit: &Visit, view: &View) -> Response {
     let shown = show(visit, view).await;
-    within(visit, or_problem(visit, shown).await)
-}
-
-/// A refusal of the whole takes the place of the list alone: the form stays, and what was entered.
-fn within(visit: &Visit, mut response: Response) -> Response {
-    if visit.wants_part()
-        && response.status() != StatusCode::OK
-        && !response.headers().contains_key(HX_PUSH_URL)
-    {
-        let fields = response.headers_mut();
-        fields.insert("hx-retarget", HeaderValue::from_static("#found"));
-        fields.insert("hx-reswap", HeaderValue::from_static("innerHTML"));
-    }
-    response
+    filters::beside_form(visit, or_problem(visit, shown).await)
 }
 
 async fn show(visit: &Visit, view: &View) -> PageResult {
@@ -141,7 +123,7 @@ async fn show(visit: &Visit, view: &View) -> PageResult {
         answer.as_ref(),
         refused.as_ref(),
     );
-    let mut response = match visit.wants_part() {
+    let response = match visit.wants_part() {
         true => frame::part(&screen),
         false => {
             let body = html! { (ways(view.path)) (screen) };
@@ -154,14 +136,11 @@ async fn show(visit: &Visit, view: &View) -> PageResult {
             page.show(visit)
         }
     };
-    if let Ok(address) = HeaderValue::from_str(&asked.at(view.path)) {
-        response.headers_mut().insert(HX_PUSH_URL, address);
-    }
-    if let Some(refused) = refused {
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        response.extensions_mut().extend(refused.counted());
-    }
-    Ok(response)
+    Ok(filters::answer(
+        response,
+        &asked.at(view.path),
+        refused.as_ref(),
+    ))
 }
 
 fn screen(

@@ -8,6 +8,7 @@ use axum::{
 };
 use sha2::{Digest as _, Sha256};
 
+use super::kept::Kept;
 use crate::{
     http::{
         call::Arrival,
@@ -25,6 +26,23 @@ pub struct Site {
     pub state: Arc<State>,
     /// What the API answers.
     pub reads: Reads,
+    /// The signals that everybody may see.
+    pub public_feed: Kept,
+    /// How the server does, for everybody.
+    pub standing: Kept,
+}
+
+impl Site {
+    /// Of a listener.
+    #[must_use]
+    pub fn new(state: Arc<State>, reads: Reads) -> Arc<Self> {
+        Arc::new(Site {
+            state,
+            reads,
+            public_feed: Kept::default(),
+            standing: Kept::default(),
+        })
+    }
 }
 
 /// The cookie of who is signed in by a key; browsers take it from this very host alone, and only over what they trust.
@@ -34,6 +52,8 @@ pub const ADMIN_COOKIE: &str = "__Host-sigcast-admin";
 
 const HTMX: HeaderName = HeaderName::from_static("hx-request");
 const CURRENT_URL: HeaderName = HeaderName::from_static("hx-current-url");
+/// It goes back to a page that was there before, and wants all of it.
+const RESTORES: HeaderName = HeaderName::from_static("hx-history-restore-request");
 
 /// Who is signed in.
 #[derive(Clone)]
@@ -88,7 +108,7 @@ impl Visit {
     /// Whether a part of a page is asked for, by htmx, rather than a page.
     #[must_use]
     pub fn wants_part(&self) -> bool {
-        self.headers.contains_key(HTMX)
+        self.headers.contains_key(HTMX) && !self.headers.contains_key(RESTORES)
     }
 
     /// The page that is seen: where a part of it is asked for, that is not what is asked for.

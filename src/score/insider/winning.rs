@@ -183,7 +183,8 @@ mod tests {
             let outcomes = all.iter().map(|(known, excess)| outcome(Direction::Buy, *known, *excess));
             let standing = Tracks::new(outcomes.collect()).before("us", kind(Direction::Buy), Time(at));
             let known = all.iter().filter(|(known, _)| *known < at);
-            let summary = backtest::summary(Direction::Buy, known.map(|(_, excess)| Decimal::new(*excess, 2)));
+            let mut millionths: Vec<i64> = known.map(|(_, excess)| excess * 10_000).collect();
+            let summary = backtest::summary(Direction::Buy, &mut millionths);
             prop_assert_eq!(standing.map(|one| (one.n, one.wins, one.win_rate, one.win_rate_low, one.winsorised_mean)),
                 summary.map(|one| (one.n, one.wins, one.win_rate, one.win_rate_low, one.winsorised_mean)));
         }

@@ -130,6 +130,9 @@ tell(async (open) => {
   expect(closes.some(([, close, bought]) => bought !== "" && bought === close), "purchases are marked on the line");
   expect(closes.every(([day], n) => n === 0 || Number(closes[n - 1][0]) < Number(day)), "by day");
   await reader.shoot("company");
+  await page.emulateMedia({ colorScheme: "dark" });
+  expectEqual(await expectChart(page, "bars"), bars, "drawn anew by night");
+  await page.emulateMedia({ colorScheme: "light" });
   await page.getByRole("link", { name: "By week" }).click();
   await until(() => query(page).bucket === "week", "by week");
   expect((await expectChart(page, "bars"))[0][0].includes("-W"), "weeks");

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import ssl
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from datetime import datetime
 from types import TracebackType
@@ -86,7 +87,8 @@ class AsyncClient:
         self._tls: ssl.SSLContext | None = None
         self._closed = False
         self._waiting: asyncio.Future[Any] | None = None
-        self._reading: AsyncGenerator[SignalEvent, None] | None = None
+        # whoever leaves a loop lets go of its events, and so of its connection
+        self._reading: weakref.ref[AsyncGenerator[SignalEvent, None]] | None = None
         self.log = AsyncLog(self._core.flows, self._run)
         """The server's log, by the same filter and key."""
 
@@ -98,8 +100,9 @@ class AsyncClient:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-        if self._reading is not None and not self._reading.ag_running:  # type: ignore[attr-defined]
-            await self._reading.aclose()
+        reading = self._reading() if self._reading is not None else None
+        if reading is not None and not reading.ag_running:  # type: ignore[attr-defined]
+            await reading.aclose()
 
     @property
     def once(self) -> Once:
@@ -147,16 +150,17 @@ class AsyncClient:
         return await self._run(self._core.verify(restart))
 
     def __aiter__(self) -> AsyncIterator[SignalEvent]:
-        before, self._reading = self._reading, self._events(self._reading)
+        before = self._reading() if self._reading is not None else None
         if before is not None and before.ag_running:  # type: ignore[attr-defined]
-            self._reading = before
             raise SigcastError("this client is read already: a key has one stream")
-        return self._reading
+        events = self._events(before)
+        self._reading = weakref.ref(events)
+        return events
 
     async def _events(self, before: AsyncGenerator[SignalEvent, None] | None) -> AsyncGenerator[SignalEvent, None]:
         if before is not None:
-            # one that was left by `break` may still be waiting for its end
             await before.aclose()
+            before = None
         flow = self._core.run()
         value: Any = None
         error: SigcastError | None = None

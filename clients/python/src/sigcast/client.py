@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 import socket
 import ssl
-import threading
+import time
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from datetime import datetime
 from types import TracebackType
@@ -33,16 +34,22 @@ class _Closed(Exception):
     """The client was closed meanwhile."""
 
 
+LOOK = 0.1
+"""Seconds between looks, in a pause, at whether the client was closed."""
+
+
 class _Socket:
     def __init__(self, raw: socket.socket) -> None:
         self.raw = raw
 
-    def close(self) -> None:
+    def wake(self) -> None:
+        """Whoever waits in it finds its end. It stays whose it is: another thread's number for it must not become another socket's."""
         try:
-            # wakes a thread that waits in it
-            self.raw.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self.raw, socket.SHUT_RDWR)
         except OSError:
             pass  # it is not connected any more
+
+    def close(self) -> None:
         self.raw.close()
 
 
@@ -106,9 +113,11 @@ class Client:
         )
         self._ca = ca
         self._tls: ssl.SSLContext | None = None
-        self._closed = threading.Event()
+        # no lock: a signal's handler may close it while it waits
+        self._closed = False
         self._socket: _Socket | None = None
-        self._reading: Generator[SignalEvent, None, None] | None = None
+        # whoever leaves a loop lets go of its events, and so of its connection
+        self._reading: weakref.ref[Generator[SignalEvent, None, None]] | None = None
         self.log = Log(self._core.flows, self._run)
         """The server's log, by the same filter and key."""
 
@@ -138,9 +147,9 @@ class Client:
 
     def close(self) -> None:
         """Ends the stream, and with it whoever waits for the next signal; from any thread."""
-        self._closed.set()
+        self._closed = True
         if (waiting := self._socket) is not None:
-            waiting.close()
+            waiting.wake()
 
     def ack(self) -> None:
         """Says that the signal in hand was handled, before the next one is asked for."""
@@ -165,14 +174,14 @@ class Client:
         return self._run(self._core.verify(restart))
 
     def __iter__(self) -> Iterator[SignalEvent]:
-        if self._reading is not None:
+        if self._reading is not None and (before := self._reading()) is not None:
             try:
-                # one that was left by `break` may still be waiting for its end
-                self._reading.close()
+                before.close()
             except ValueError:
                 raise SigcastError("this client is read already: a key has one stream") from None
-        self._reading = self._events()
-        return self._reading
+        events = self._events()
+        self._reading = weakref.ref(events)
+        return events
 
     def _events(self) -> Generator[SignalEvent, None, None]:
         flow = self._core.run()
@@ -224,21 +233,19 @@ class Client:
                 result.close()
                 raise TypeError("a coroutine: use AsyncClient")
             return result
-        if closes and self._closed.is_set():
+        if closes and self._closed:
             raise _Closed
         try:
             return self._transfer(step, closes)
         except SigcastError:
-            if closes and self._closed.is_set():
+            if closes and self._closed:
                 raise _Closed from None
             raise
 
     def _transfer(self, step: Step, closes: bool) -> Any:
         try:
             if isinstance(step, Sleep):
-                if closes and self._closed.wait(step.seconds):
-                    raise _Closed
-                return None
+                return self._sleep(step.seconds)
             if isinstance(step, Connect):
                 made = self._connect(step)
                 if closes:
@@ -252,6 +259,11 @@ class Client:
             raise SilenceError(f"nothing was heard for {step.timeout:g} s") from error  # type: ignore[union-attr]
         except OSError as error:
             raise ConnectionLost(str(error) or type(error).__name__) from error
+
+    def _sleep(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._closed and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, LOOK))
 
     def _connect(self, step: Connect) -> _Socket:
         raw = socket.create_connection((step.host, step.port), step.timeout)

@@ -21,6 +21,9 @@ function read(table) {
   return { names, columns: names.map((_, n) => rows.map((row) => number(row.cells[n]))), labels: rows.map((row) => row.cells[0].textContent.trim()) };
 }
 
+/** Few figures, however small or large a number is. */
+const rough = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
+
 const bars = () => uPlot.paths.bars({ size: [0.7, 60] });
 
 function draw(figure) {
@@ -50,7 +53,7 @@ function draw(figure) {
     width: place.clientWidth || 300,
     height: 260,
     scales: { x: { time: isTime, ...(isTime ? {} : { range: [-0.6, x.length - 0.4] }) } },
-    axes: [{ ...axis, ...(isTime ? {} : named) }, { ...axis, size: 70 }],
+    axes: [{ ...axis, ...(isTime ? {} : named) }, { ...axis, size: 90, values: (_, at) => at.map((n) => (n === null ? "" : rough.format(n))) }],
     series: [{ label: names[0], ...(isTime ? {} : { value: (_, n) => labels[n] ?? "" }) }, ...series],
   }, [x, ...drawn.map((column) => columns[column])], place);
   const widths = new ResizeObserver(() => place.clientWidth && chart.setSize({ width: place.clientWidth, height: 260 }));
