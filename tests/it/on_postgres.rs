@@ -65,6 +65,8 @@ mod mcp_guard;
 mod nodes;
 #[path = "pages_account.rs"]
 mod pages_account;
+#[path = "pages_across.rs"]
+mod pages_across;
 #[path = "pages_admin.rs"]
 mod pages_admin;
 #[path = "pages_hooks.rs"]

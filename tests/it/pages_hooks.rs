@@ -61,7 +61,7 @@ fn a_webhook_lives_its_life_in_a_page() {
     receiver.wait_for(1, PATIENCE).expect("a delivery");
     let seen = until(PATIENCE, || {
         let page = visitor.page(&base);
-        page.contains("200 acknowledged").then_some(page)
+        page.contains(" acknowledged</span>").then_some(page)
     });
     assert!(seen.is_some_and(|page| page.contains(&id)), "the attempt");
     let again = visitor.part(&format!("{base}/resend"), &[("signal_id", &id)]);

@@ -1,6 +1,13 @@
 //! Sessions of the pages: each stands for who opened it, until it ends, on every node.
 
-use sigcast::{model::key::KeyHash, store::sessions::Session};
+use sigcast::{
+    model::{
+        account::{Account, KeyRecord},
+        key::{KeyHash, KeyKind, KeyText},
+    },
+    store::sessions::Session,
+};
+use uuid::Uuid;
 
 use crate::backend::{Fresh, at, promises};
 
@@ -8,6 +15,7 @@ promises!(
     a_session_stands_for_who_opened_it_until_its_end,
     a_session_that_is_ended_stands_for_nobody,
     what_is_over_is_cleared_out,
+    an_account_ends_all_of_its_own,
 );
 
 fn hash(n: u8) -> KeyHash {
@@ -81,4 +89,40 @@ async fn what_is_over_is_cleared_out(fresh: Fresh) {
         db.session(&hash(2), at(150)).await.unwrap(),
         Some(until(9, 200))
     );
+}
+
+async fn an_account_ends_all_of_its_own(fresh: Fresh) {
+    let db = fresh.open().await;
+    let mut holders = Vec::new();
+    for (n, account) in [(0, "a"), (1, "b")] {
+        let account = Account {
+            id: account.into(),
+            name: "somebody".into(),
+            plan: "free".into(),
+            expires_at: None,
+            suspended_at: None,
+            created_at: at(0),
+        };
+        db.create_account(&account).await.unwrap();
+        for n in [2 * n, 2 * n + 1] {
+            let key = KeyText::generate(KeyKind::Data, || n);
+            let id = Uuid::from_u128(u128::from(n));
+            let record = KeyRecord::new(id, &account.id, KeyKind::Data, &key, at(0), None);
+            db.create_key(&record, &key).await.unwrap();
+            holders.push(key.hash());
+        }
+    }
+    for (n, holder) in (0..).zip(&holders) {
+        let session = Session {
+            holder: *holder,
+            expires_at: at(60),
+        };
+        db.add_session(&hash(n), &session, at(0)).await.unwrap();
+    }
+    assert_eq!(db.count_sessions("a", at(1)).await.unwrap(), 2);
+    assert_eq!(db.count_sessions("a", at(60)).await.unwrap(), 0);
+    assert_eq!(db.end_sessions_of_account("a").await.unwrap(), 2);
+    assert_eq!(db.count_sessions("a", at(1)).await.unwrap(), 0);
+    assert_eq!(db.session(&hash(0), at(1)).await.unwrap(), None);
+    assert_eq!(db.count_sessions("b", at(1)).await.unwrap(), 2);
 }

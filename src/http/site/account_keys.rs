@@ -21,10 +21,10 @@ const MOST_OLD: usize = 20;
 const HOUR: i64 = 3_600 * Time::SECOND;
 /// For how long a rotated key works on.
 const OVERLAPS: [(&str, i64, &str); 4] = [
-    ("24h", Time::DAY, "for 24 hours"),
-    ("7d", 7 * Time::DAY, "for 7 days"),
-    ("1h", HOUR, "for an hour"),
-    ("0", 0, "not at all"),
+    ("24h", Time::DAY, "24 hours"),
+    ("7d", 7 * Time::DAY, "7 days"),
+    ("1h", HOUR, "an hour"),
+    ("0", 0, "no overlap"),
 ];
 
 /// Which pages list keys: an account's own, or an operator's.
@@ -98,7 +98,7 @@ pub fn list(
                 }
             }
             p.hint {
-                (active.len()) " of " (MAX_ACTIVE_KEYS) " keys are active. Any active key may sign in here and manage all of them. "
+                (active.len()) " of " (MAX_ACTIVE_KEYS) " keys are active. Any active key may sign in to the account's page and manage all of them. "
                 "Changes count within a second, and end the streams of keys that are revoked."
             }
             (create_form(desk))
@@ -116,7 +116,7 @@ pub fn day_name(day: i64) -> String {
 fn shown_once(made: &Issued) -> Markup {
     html! {
         div.card.fresh.made {
-            p { strong { "Your new key, shown this once. " } "Copy it now: only its digest is kept." }
+            p { strong { "The new key, shown this once. " } "Copy it now: only its digest is kept." }
             p { code #new-key { (made.key.reveal()) } }
             p { button type="button" data-copy="new-key" { "Copy the key" } }
         }
@@ -137,9 +137,9 @@ fn actions(desk: Desk, key: &KeyRecord) -> Markup {
     html! {
         div.actions {
             form.actions method="post" action=(rotate) hx-post=(rotate) hx-target=(desk.target) hx-swap="outerHTML" {
-                label.unseen for=(field) { "How long " (of) " works on" }
+                label.unseen for=(field) { "For how long " (of) " works on beside its successor" }
                 select id=(field) name="overlap" {
-                    @for (value, _, name) in OVERLAPS { option value=(value) { "old one works on " (name) } }
+                    @for (value, _, name) in OVERLAPS { option value=(value) { (name) } }
                 }
                 button.plain type="submit" { "Rotate" span.unseen { " " (of) } }
             }

@@ -122,7 +122,8 @@ impl Refused {
         let body = body.unwrap_or_default();
         let told: Value = serde_json::from_slice(&body).unwrap_or_default();
         if cells::text(&told, "/error/code") != Some("invalid_parameter") {
-            return Err(Problem::Answered(Response::from_parts(parts, body.into())));
+            let response = Response::from_parts(parts, body.into());
+            return Err(Problem::Answered(Box::new(response)));
         }
         let of = |pointer| cells::text(&told, pointer).unwrap_or_default().to_owned();
         Ok(Refused {

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use maud::{Markup, html};
+use serde_json::Value;
 
 use super::{
     act::{self, Button},
@@ -63,13 +64,31 @@ async fn body(
     })
 }
 
+/// `consensus_buy; rank A or better`: what passes a filter.
+fn filter_words(filter: &Value) -> String {
+    let text = |name: &str| filter[name].as_str();
+    let types = filter["types"].as_array().map(|types| {
+        let names: Vec<&str> = types.iter().filter_map(Value::as_str).collect();
+        names.join(", ")
+    });
+    let rank = text("min_rank").map(|rank| format!("rank {rank} or better"));
+    let score = filter["min_score"].as_f64();
+    let score = score.map(|score| format!("a score of {score} or more"));
+    let market = text("market").map(|market| format!("market {market}"));
+    let all: Vec<String> = [types, rank, score, market].into_iter().flatten().collect();
+    match all.is_empty() {
+        true => "everything".to_owned(),
+        false => all.join("; "),
+    }
+}
+
 fn facts(hook: &Webhook) -> Markup {
     html! {
         dl.facts {
             dt { "Address" } dd { code { (hook.url) } }
             @if !hook.description.is_empty() { dt { "Words" } dd { (hook.description) } }
             dt { "State" } dd { (hooks::state(hook)) }
-            dt { "Filter" } dd { code { (hook.filter) } }
+            dt { "Filter" } dd { (filter_words(&hook.filter)) }
             dt { "Order" } dd { @if hook.ordered { "each only once the one before is answered or failed" } @else { "several at once" } }
             @if let Some(compat) = hook.compat { dt { "Headers" } dd { "those of " (compat) ", too" } }
             dt { "Stands at" } dd {
@@ -226,4 +245,22 @@ pub async fn one(visit: Visit, id: ApiResult<WebhookPath>) -> Response {
     };
     let shown = shown.await;
     or_problem(&visit, shown).await
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_filter_is_said_in_words() {
+        let none = json!({"types": null, "min_rank": null, "min_score": null, "market": null});
+        assert_eq!(filter_words(&none), "everything");
+        let all = json!({"types": ["a", "b"], "min_rank": "A", "min_score": 40.5, "market": "us"});
+        assert_eq!(
+            filter_words(&all),
+            "a, b; rank A or better; a score of 40.5 or more; market us"
+        );
+    }
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Whatever failed, whenever that was.
-const EVER: &str = "1970-01-01T00:00:00Z";
+const EVER: &str = "2000-01-01T00:00:00Z";
 
 type Named = ApiResult<WebhookPath>;
 

@@ -32,7 +32,7 @@ pub async fn read(visit: &Visit, known: Option<&Known>, path: &str) -> Result<Va
         arrival: visit.arrival.clone(),
     };
     let told = visit.site.reads.value(question).await?;
-    told.map_err(Problem::Answered)
+    told.map_err(|told| Problem::Answered(Box::new(told)))
 }
 
 /// The latest signals that pass. `filter`: a query as the API takes it, or nothing.

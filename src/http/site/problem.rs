@@ -22,7 +22,7 @@ pub enum Problem {
     /// As the API says it.
     Refused(Box<ApiError>),
     /// As an answer of the API said it.
-    Answered(Response),
+    Answered(Box<Response>),
     /// Nobody is signed in, and somebody has to be.
     SignIn,
 }
@@ -79,7 +79,7 @@ pub async fn or_problem_in(
         Ok(response) => response,
         Err(Problem::SignIn) => sign_in(),
         Err(Problem::Refused(error)) => tell(visit, error.into_response(), page).await,
-        Err(Problem::Answered(response)) => tell(visit, response, page).await,
+        Err(Problem::Answered(response)) => tell(visit, *response, page).await,
     }
 }
 

@@ -33,7 +33,7 @@ impl<'a> Reader<'a> {
     pub async fn read(&self, path: &str) -> Result<Value, Problem> {
         let question = self.question(path)?;
         let told = self.visit.site.reads.value(question).await?;
-        told.map_err(Problem::Answered)
+        told.map_err(|told| Problem::Answered(Box::new(told)))
     }
 
     /// The answer itself, whatever it is: to be sent on as it comes.

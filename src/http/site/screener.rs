@@ -226,7 +226,7 @@ async fn file(visit: &Visit, view: &View) -> Response {
         let response = reader.answer(&path).await?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            _ => Err(Problem::Answered(response)),
+            _ => Err(Problem::Answered(Box::new(response))),
         }
     };
     let read = read.await;

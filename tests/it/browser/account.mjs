@@ -13,6 +13,7 @@ tell(async (open) => {
   const reader = await open();
   const { page } = reader;
   page.on("dialog", (dialog) => dialog.accept());
+  expectEqual(await status(server.key), 200, "the key");
   await reader.signIn();
   await page.locator("#usage canvas").waitFor();
   await reader.measure();
@@ -40,7 +41,7 @@ tell(async (open) => {
   await reader.go("/account");
   expect(!(await page.content()).includes(made), "the key is not shown again");
   expectEqual(await page.locator("#usage tbody tr").first().locator("td").first().innerText(), "1 of 100\u202f000", "requests today");
-  expectEqual(await page.locator("#usage figure tbody tr").last().locator("td").last().getAttribute("data-v"), "1", "requests of this day");
+  expectEqual(await page.locator("#usage figure tbody tr").last().locator("td").last().getAttribute("data-v"), "2", "requests of this day");
 
   // rotated: the old one works on for a day
   const row = (prefix) => page.locator("#keys tbody tr", { hasText: prefix });
