@@ -11,6 +11,7 @@
 mod cases;
 mod data;
 mod measure;
+#[expect(dead_code, reason = "signals are published by others alone")]
 mod server;
 
 use std::path::PathBuf;

@@ -82,17 +82,17 @@ pub fn all(connection: &mut Connection) -> Vec<Tool> {
             json!({"lookbackDays": 1 + n % 89, "minScore": 5 * (n / 89)})
         }),
         tool("recent_signals", "the latest, by five least ranks", u64::MAX, |n| {
-            json!({"min_rank": ["S", "A", "B", "C", "D"][(n % 5) as usize], "limit": 10 + n % 40})
+            json!({"min_rank": (["S", "A", "B", "C", "D"][(n % 5) as usize]), "limit": 10 + n % 40})
         }),
         tool("recent_signals", "earlier ones", u64::MAX, |n| {
             json!({"before": id(SIGNALS - n), "limit": 50})
         }),
         tool("get_signal", "one after the other", u64::MAX, |n| json!({"id": id(1 + n % SIGNALS)})),
         tool("backtest_summary", "least scores, both directions", 200, |n| {
-            json!({"minScore": n / 2, "direction": ["BUY", "SELL"][(n % 2) as usize]})
+            json!({"minScore": n / 2, "direction": (["BUY", "SELL"][(n % 2) as usize])})
         }),
         tool("backtest_summary", "the same again", 200, |n| {
-            json!({"minScore": n / 2, "direction": ["BUY", "SELL"][(n % 2) as usize]})
+            json!({"minScore": n / 2, "direction": (["BUY", "SELL"][(n % 2) as usize])})
         }),
         tool("list_markets", "all", u64::MAX, |_| json!({})),
         tool("my_usage", "", u64::MAX, |_| json!({})),

@@ -9,6 +9,7 @@
 
 mod calls;
 #[path = "../listings/data.rs"]
+#[expect(dead_code, reason = "not all that is known of it is asked for here")]
 mod data;
 #[path = "../listings/server.rs"]
 #[expect(dead_code, reason = "not all that it can do is asked of it here")]

@@ -116,8 +116,11 @@ fn pypi() -> Result<PathBuf, String> {
     ready.clone()
 }
 
+/// What is asked, and what holds of the answer.
+type Other = (Value, fn(&Value));
+
 /// Questions beside the tools', and what each has to be answered.
-fn others(slug: &str) -> Vec<(Value, fn(&Value))> {
+fn others(slug: &str) -> Vec<Other> {
     vec![
         (json!({"do": "tools"}), |said| {
             let tools = said["ok"]["tools"]

@@ -328,7 +328,7 @@ async fn check_access(node: &Node) -> Result<(), &'static str> {
     let revoked = tokio::time::timeout(Duration::from_secs(1), node.line.revoked());
     let revoked = revoked.await.unwrap_or(Err("no answer"))?;
     for seat in node.hub.seats.all() {
-        if revoked.contains(&*seat.key_id) {
+        if revoked.contains(seat.key()) {
             seat.end(End::Error(Ending::KeyRevoked));
         }
     }
