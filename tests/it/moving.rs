@@ -167,6 +167,12 @@ fn full() -> Full {
     let odd = r#"{"signal_type":"odd","id":"00000000-0000-4000-8000-00000000abcd","rank_score":1.50,"z":"é\u0041","token":{"address":"a\u0000b"}}"#;
     server.admin("POST", "/v1/signals", odd).ok_json();
     server.publish(&sample(1));
+    // saved some seconds after it was written: here at once, for a stream of the past
+    server.sql(&format!(
+        "insert into stream_writes select 'a node', 1, 1, account_id, id, epoch, 0, 1, null, created_at, created_at, created_at
+         from api_keys cross join log_head where id = '{}'",
+        key.id
+    ));
     Full {
         place,
         server,
