@@ -100,7 +100,9 @@ class Reader {
   async shoot(name) {
     const file = path.join(process.env.SIGCAST_SCREENSHOTS, `${story}-${name}.png`);
     // carets stay: to hide them, the driver writes on the page's own elements
-    await this.page.screenshot({ path: file, fullPage: true, caret: "initial" });
+    const take = () => this.page.screenshot({ path: file, fullPage: true, caret: "initial" });
+    // a busy machine's browser may not manage it at once, which is no fault of the page
+    await take().catch(take);
   }
 
   /** Nothing keeps people out: no serious finding of axe; and the page is no wider than its window. */
