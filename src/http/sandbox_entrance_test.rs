@@ -56,8 +56,11 @@ fn draw(bytes: &mut [u8]) {
     static DRAWN: AtomicU64 = AtomicU64::new(1);
     for part in bytes.chunks_mut(8) {
         let next = DRAWN.fetch_add(1, Ordering::Relaxed);
-        let next = next.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes();
-        part.copy_from_slice(&next[..part.len()]);
+        // SplitMix64: each of its bytes alone is as good as any other, and single bytes are asked for
+        let mixed = next.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        part.copy_from_slice(&(mixed ^ (mixed >> 31)).to_le_bytes()[..part.len()]);
     }
 }
 

@@ -57,19 +57,19 @@ fn packages() -> &'static Path {
 }
 
 fn chromium() -> PathBuf {
-    let named = env::var_os("SIGCAST_CHROMIUM").map(PathBuf::from);
+    let named = env::var_os("PAGES_CHROMIUM").map(PathBuf::from);
     let path = env::var_os("PATH").unwrap_or_default();
     let mut found = env::split_paths(&path)
         .flat_map(|folder| NAMES.map(|name| folder.join(name)))
         .filter(|file| file.is_file());
     named.or_else(|| found.next()).expect(
-        "no Chromium: install the package `chromium`, or name the program in SIGCAST_CHROMIUM",
+        "no Chromium: install the package `chromium`, or name the program in PAGES_CHROMIUM",
     )
 }
 
 /// Where screenshots go: never into the repository.
 fn screenshots() -> PathBuf {
-    let named = env::var_os("SIGCAST_SCREENSHOTS").map(PathBuf::from);
+    let named = env::var_os("PAGES_SCREENSHOTS").map(PathBuf::from);
     let folder = named.unwrap_or_else(|| env::temp_dir().join("sigcast-screenshots"));
     fs::create_dir_all(&folder).unwrap();
     folder
@@ -92,8 +92,8 @@ pub fn tell(
         .env("SIGCAST_KEY", &key.text)
         .env("SIGCAST_ADMIN_URL", format!("http://{}", server.admin))
         .env("SIGCAST_ADMIN_TOKEN", Server::TOKEN)
-        .env("SIGCAST_CHROMIUM", chromium())
-        .env("SIGCAST_SCREENSHOTS", screenshots())
+        .env("PAGES_CHROMIUM", chromium())
+        .env("PAGES_SCREENSHOTS", screenshots())
         .envs(settings.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -98,7 +98,7 @@ class Reader {
 
   /** The page as it is seen, in the folder of screenshots. */
   async shoot(name) {
-    const file = path.join(process.env.SIGCAST_SCREENSHOTS, `${story}-${name}.png`);
+    const file = path.join(process.env.PAGES_SCREENSHOTS, `${story}-${name}.png`);
     // carets stay: to hide them, the driver writes on the page's own elements
     const take = () => this.page.screenshot({ path: file, fullPage: true, caret: "initial" });
     // a busy machine's browser may not manage it at once, which is no fault of the page
@@ -146,7 +146,7 @@ class Reader {
 /** Tells a story: `open({ phone, dark })` opens a page of a new visitor, who knows nothing of the others. */
 export async function tell(what) {
   const browser = await chromium.launch({
-    executablePath: process.env.SIGCAST_CHROMIUM,
+    executablePath: process.env.PAGES_CHROMIUM,
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
   });
   const readers = [];
