@@ -183,7 +183,7 @@ pub fn read_end(text: &str, now: Time) -> ApiResult<Option<Time>> {
     }
 }
 
-/// The one of [`OVERLAPS`] that a form says, in microseconds.
+/// The one of `OVERLAPS` that a form says, in microseconds.
 pub fn read_overlap(text: &str) -> ApiResult<i64> {
     let found = OVERLAPS.iter().find(|(value, ..)| *value == text);
     let known = OVERLAPS.map(|(value, ..)| value).join(", ");
