@@ -139,18 +139,7 @@ struct Summary {
 /// chosen as that of `/api/signals` is.
 #[utoipa::path(
     get, path = "/api/v1/deliveries", tag = "signals",
-    params(
-        ("types" = Option<String>, Query, description = "Any of these signal types, separated by commas"),
-        ("min_rank" = Option<String>, Query, pattern = "^[SABCD]$", description = "At least this rank"),
-        ("min_score" = Option<f64>, Query, minimum = 0, maximum = 1_000_000, description = "At least this score"),
-        ("token" = Option<String>, Query, max_length = 128, description = "Of this token's address"),
-        ("market" = Option<String>, Query, max_length = 64, description = "Of this market"),
-        ("after" = Option<String>, Query, description = "The rows next after this signal: its UUID, or `<epoch>-<seq>`"),
-        ("before" = Option<String>, Query, description = "The nearest rows before this signal"),
-        ("since" = Option<String>, Query, description = "Not published before this ISO 8601 time"),
-        ("until" = Option<String>, Query, description = "Not published after this ISO 8601 time"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "Items at most; 50 where nothing is said"),
-    ),
+    params(super::schema::FilterParams, super::schema::LogPartParams),
     responses((status = 200, description = "What became of them", body = Answer<Deliveries>)),
 )]
 pub async fn list(call: Call, uri: Uri) -> ApiResult {

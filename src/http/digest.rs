@@ -48,11 +48,7 @@ pub struct StretchDigest {
 #[utoipa::path(
     get, path = "/api/signals/digest", tag = "signals",
     params(
-        ("types" = Option<String>, Query, description = "Any of these signal types, separated by commas"),
-        ("min_rank" = Option<String>, Query, pattern = "^[SABCD]$", description = "At least this rank"),
-        ("min_score" = Option<f64>, Query, minimum = 0, maximum = 1_000_000, description = "At least this score"),
-        ("token" = Option<String>, Query, max_length = 128, description = "Of this token's address"),
-        ("market" = Option<String>, Query, max_length = 64, description = "Of this market"),
+        super::schema::FilterParams,
         ("from" = Option<String>, Query, description = "The first signal, `<epoch>-<seq>`; the first that is kept where nothing is said"),
         ("to" = Option<String>, Query, description = "The last signal, `<epoch>-<seq>`; the last there is where nothing is said"),
     ),

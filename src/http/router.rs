@@ -73,17 +73,18 @@ pub fn main(state: Arc<State>) -> Router {
     let guarded = middleware::from_fn_with_state(state.clone(), guard::channels);
     let fresh = middleware::from_fn_with_state(state.clone(), guard::fresh_data);
     let channels = channels().layer(fresh).layer(guarded);
+    let reads = reads(state.clone());
     let sandbox = Router::new()
         .route("/api/v1/sandbox/challenge", post(sandbox::challenge))
         .route("/api/v1/sandbox/{*path}", get(sandbox::read))
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(Extension(reads(state.clone())));
+        .layer(Extension(reads.clone()));
     let description = Router::new()
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs/", get(docs::page));
-    let pages = pages(state.clone());
-    let models = Arc::new(Endpoint::new(state.clone(), reads(state.clone())));
+    let pages = pages(state.clone(), reads.clone());
+    let models = Arc::new(Endpoint::new(state.clone(), reads));
     let ask = async move |request: Request| models.answer(request).await;
     let models = Router::new()
         .route(guard::MCP, post(ask))
@@ -110,11 +111,10 @@ pub fn main(state: Arc<State>) -> Router {
 }
 
 /// Pages for people.
-fn pages(state: Arc<State>) -> Router {
+fn pages(state: Arc<State>, reads: Reads) -> Router {
     if !state.config.pages {
         return Router::new();
     }
-    let reads = reads(state.clone());
     Router::new()
         .route("/", get(home::home))
         .route("/live", get(live::live))

@@ -60,6 +60,45 @@ pub struct ErrorDetail {
     details: Option<Value>,
 }
 
+/// What signals are to pass, on the stream and in all that is asked of the log.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `gate::pairs` reads")]
+pub struct FilterParams {
+    /// Any of these signal types, separated by commas
+    types: Option<String>,
+    /// At least this rank
+    #[param(pattern = "^[SABCD]$")]
+    min_rank: Option<String>,
+    /// At least this score
+    #[param(minimum = 0, maximum = 1_000_000)]
+    min_score: Option<f64>,
+    /// Of this token's address
+    #[param(max_length = 128)]
+    token: Option<String>,
+    /// Of this market
+    #[param(max_length = 64)]
+    market: Option<String>,
+}
+
+/// Which part of the log.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `gate::list_query` reads")]
+pub struct LogPartParams {
+    /// The rows next after this signal: its UUID, or `<epoch>-<seq>`
+    after: Option<String>,
+    /// The nearest rows before this signal
+    before: Option<String>,
+    /// Not published before this ISO 8601 time
+    since: Option<String>,
+    /// Not published after this ISO 8601 time
+    until: Option<String>,
+    /// Items at most; 50 where nothing is said
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
 impl<Q: InsiderQuery> IntoParams for Asked<Q> {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Documented> {
         Q::PARAMETERS.iter().map(documented).collect()

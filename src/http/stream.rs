@@ -58,11 +58,7 @@ pub const TAKEOVER: HeaderName = HeaderName::from_static("x-stream-takeover");
 #[utoipa::path(
     get, path = "/api/signals/stream", tag = "stream",
     params(
-        ("types" = Option<String>, Query, description = "Any of these signal types, separated by commas"),
-        ("min_rank" = Option<String>, Query, pattern = "^[SABCD]$", description = "At least this rank"),
-        ("min_score" = Option<f64>, Query, minimum = 0, maximum = 1_000_000, description = "At least this score"),
-        ("token" = Option<String>, Query, max_length = 128, description = "Of this token's address"),
-        ("market" = Option<String>, Query, max_length = 64, description = "Of this market"),
+        super::schema::FilterParams,
         ("last_event_id" = Option<String>, Query, description = "Go on after this frame; the header `Last-Event-ID` goes before it"),
         ("since" = Option<String>, Query, description = "Begin at this ISO 8601 time"),
         ("replay_until" = Option<String>, Query, description = "Replay what was until this ISO 8601 time, and end"),
