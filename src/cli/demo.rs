@@ -161,6 +161,9 @@ fn introduce(node: &Node, key: &str, args: &DemoArgs, facts: usize, began: Insta
     say(format!(
         "  or    SIGCAST_KEY={key} sigcast tail --url {url}"
     ));
+    say(format!(
+        "  see   {url}/live in a browser, signed in by the key"
+    ));
     say("  stop  Ctrl-C");
     say("");
 }

@@ -1,29 +1,26 @@
 //! Somebody with a browser who is signed in to a server with insider data.
 
-use super::{
-    insider_data::House,
-    wire::{Reply, request},
-};
+use std::cell::RefCell;
+
+use super::{insider_data::House, visitor, wire::Reply};
 
 /// Somebody with a browser, signed in.
 pub struct Visitor<'a> {
     pub house: &'a House,
-    cookie: String,
+    browser: RefCell<visitor::Visitor>,
 }
 
 impl<'a> Visitor<'a> {
     pub fn at(house: &'a House) -> Self {
-        let reply = sign_in(house, "");
-        assert_eq!(reply.head.status, 303, "{}", reply.text());
-        let cookie = reply.head.header("set-cookie").expect("a cookie");
-        let cookie = cookie.split(';').next().unwrap().to_owned();
-        Visitor { house, cookie }
+        let browser = visitor::Visitor::of(&house.server, &house.key);
+        Visitor {
+            house,
+            browser: RefCell::new(browser),
+        }
     }
 
     pub fn ask(&self, path: &str, more: &[(&str, &str)]) -> Reply {
-        let mut headers = vec![("cookie", self.cookie.as_str())];
-        headers.extend(more);
-        request(self.house.server.main, "GET", path, &headers, b"")
+        self.browser.borrow_mut().get_with(path, more)
     }
 
     /// The page, which must be one.
@@ -69,19 +66,8 @@ impl<'a> Visitor<'a> {
 
 /// The form that signs in, sent; with where to go on.
 pub fn sign_in(house: &House, next: &str) -> Reply {
-    let headers = [
-        ("origin", "http://localhost"),
-        ("content-type", "application/x-www-form-urlencoded"),
-    ];
-    let next: String = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
-    let form = format!("key={}&next={next}", house.key.text);
-    request(
-        house.server.main,
-        "POST",
-        "/account/sign-in",
-        &headers,
-        form.as_bytes(),
-    )
+    let fields = [("key", house.key.text.as_str()), ("next", next)];
+    visitor::Visitor::new(&house.server).post("/account/sign-in", &fields)
 }
 
 /// Bytes of an answer as a browser takes it.

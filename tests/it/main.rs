@@ -83,7 +83,6 @@ mod sandbox;
 mod sandbox_captcha;
 mod sandbox_examples;
 mod seat;
-mod site;
 mod slow;
 mod splits;
 mod start;

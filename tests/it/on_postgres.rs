@@ -30,13 +30,7 @@ mod register;
 #[path = "webhook_owner.rs"]
 mod webhook_owner;
 
-#[path = "site.rs"]
-mod site;
 #[path = "visitor.rs"]
-#[expect(
-    dead_code,
-    reason = "not all that visitors can do is asked of them here"
-)]
 mod visitor;
 
 #[path = "access.rs"]

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     server::{Key, Server, from_now, until},
-    site::Visitor,
+    visitor::Visitor,
     wire::{PATIENCE, request},
 };
 

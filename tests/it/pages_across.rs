@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     place::Place,
     server::{Server, until},
-    site::Visitor,
+    visitor::Visitor,
     wire::PATIENCE,
 };
 

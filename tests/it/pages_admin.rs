@@ -2,7 +2,7 @@
 
 use super::{
     server::{Key, Server},
-    site::{Visitor, form},
+    visitor::{Visitor, form},
     wire::request,
 };
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     receiver::{Manner, Receiver},
     server::{Server, until},
-    site::Visitor,
+    visitor::Visitor,
     webhooks::{HERE, api, hook},
     wire::PATIENCE,
 };
@@ -128,7 +128,7 @@ fn webhooks_are_their_owners_and_counted_as_over_rest() {
     assert_eq!(visitor.get("/account/webhooks/nothing").head.status, 404);
     let url = receiver.url("/x");
     let foreign = [("origin", "https://evil.example")];
-    let form = super::site::form(&[("url", &url)]);
+    let form = super::visitor::form(&[("url", &url)]);
     let reply = visitor.ask("POST", "/account/webhooks", &foreign, &form);
     assert_eq!(reply.head.status, 403);
     let list = api(&server, &own, "GET", "", &Value::Null).ok_json();

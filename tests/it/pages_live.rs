@@ -66,7 +66,7 @@ fn the_feed_of_who_is_signed_in_begins_with_the_latest_and_says_where_to_go_on()
     let key = server.alpha_key();
     server.publish_all((1..=120).map(sample));
     server.publish(&hostile(121));
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     let text = page(&visitor.get("/live"));
     assert_eq!(rows(&text), 101, "the latest hundred, and a blank one");
     let place = format!("data-after=\"{}-121\"", server.epoch(&key));
@@ -159,7 +159,7 @@ fn a_page_counts_as_one_request_and_the_feed_behind_it_as_none() {
     let server = Server::start();
     let key = server.alpha_key();
     server.publish_sample(1);
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     let before = used_today(&server, &key);
     page(&visitor.get("/live"));
     let mut view = visitor.view();
@@ -198,7 +198,7 @@ fn a_signal_is_explained_with_what_is_around_it() {
     let mut exit = buy(3, 0, 0.02);
     exit["signal_type"] = json!("consensus_exit");
     server.publish_all([buy(1, 0, 0.01), buy(2, 1, 0.015), exit, sample(4)].into_iter());
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     let by_place = format!("/signals/{}-1", server.epoch(&key));
     for path in [path(1), by_place] {
         let text = page(&visitor.get(&path));
@@ -242,7 +242,7 @@ fn hostile_signals_are_text_on_every_page() {
     insider["signal_type"] = json!("insider_buy");
     insider["amfId"] = json!("../../me");
     server.publish(&insider);
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     for n in 1..=3 {
         page(&visitor.get(&path(n)));
     }

@@ -11,9 +11,9 @@ fn views_need_no_lease_and_end_on_all_nodes() {
     let other = Server::on(place.beside(), &[]);
     let key = one.alpha_key();
     let mut bot = one.listen(&key, "", &[]);
-    let here = Visitor::signed_in(&one, &key);
+    let mut here = Visitor::of(&one, &key);
     let there = here.at(&other);
-    let another = Visitor::signed_in(&other, &key);
+    let mut another = Visitor::of(&other, &key);
     // a ticket that one node made opens a view on another
     let ticket = here.ticket();
     let mut far = there.open(&ticket, &[]);
@@ -32,7 +32,7 @@ fn views_need_no_lease_and_end_on_all_nodes() {
         stream.expect_signal(&id);
     }
 
-    assert_eq!(here.post("/account/sign-out").head.status, 303);
+    assert_eq!(here.post("/account/sign-out", &[]).head.status, 303);
     for view in [&mut far, &mut near] {
         assert_eq!(view.expect("bye").json()["reason"], "signed_out");
         view.expect_end();

@@ -24,7 +24,7 @@ fn views_leave_the_keys_own_stream_alone() {
     let server = Server::start();
     let key = server.alpha_key();
     let mut bot = server.listen(&key, "", &[]);
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     let mut views: Vec<Stream> = (0..3).map(|_| visitor.view()).collect();
     let id = server.publish_sample(1);
     let told = bot.expect_signal(&id).raw;
@@ -65,7 +65,7 @@ fn views_leave_the_keys_own_stream_alone() {
 fn a_view_comes_back_by_its_ticket_to_where_it_stood() {
     let server = Server::start();
     let key = server.alpha_key();
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     let (ticket, mut others) = (visitor.ticket(), [visitor.view(), visitor.view()]);
     let mut view = visitor.open(&ticket, &[]);
     let id = server.publish_sample(1);
@@ -96,18 +96,15 @@ fn a_view_comes_back_by_its_ticket_to_where_it_stood() {
 fn views_end_with_their_session_and_with_their_key() {
     let server = Server::start();
     let (key, other) = (server.alpha_key(), server.alpha_key());
-    let (leaving, staying) = (
-        Visitor::signed_in(&server, &key),
-        Visitor::signed_in(&server, &key),
-    );
-    let stranger = Visitor::signed_in(&server, &other);
+    let (mut leaving, mut staying) = (Visitor::of(&server, &key), Visitor::of(&server, &key));
+    let mut stranger = Visitor::of(&server, &other);
     let mut bot = server.listen(&key, "", &[]);
     let (ticket, unspent) = (leaving.ticket(), leaving.ticket());
     let mut left = leaving.open(&ticket, &[]);
     let mut stays = staying.view();
     let mut elsewhere = stranger.view();
 
-    assert_eq!(leaving.post("/account/sign-out").head.status, 303);
+    assert_eq!(leaving.post("/account/sign-out", &[]).head.status, 303);
     assert_eq!(left.expect("bye").json()["reason"], "signed_out");
     left.expect_end();
     for (ticket, header) in [
@@ -118,16 +115,19 @@ fn views_end_with_their_session_and_with_their_key() {
         opened.refusal().expect_error(401, "invalid_api_key");
     }
     leaving
-        .post("/live/ticket")
+        .post("/live/ticket", &[])
         .expect_error(401, "missing_api_key");
     let id = server.publish_sample(1);
     for stream in [&mut bot, &mut stays, &mut elsewhere] {
         stream.expect_signal(&id);
     }
 
-    let mut third = Visitor::signed_in(&server, &key).view();
+    let mut third = Visitor::of(&server, &key).view();
     assert_eq!(
-        stranger.post("/account/sign-out-everywhere").head.status,
+        stranger
+            .post("/account/sign-out-everywhere", &[])
+            .head
+            .status,
         303
     );
     assert_eq!(elsewhere.expect("bye").json()["reason"], "signed_out");
@@ -141,7 +141,7 @@ fn views_end_with_their_session_and_with_their_key() {
     assert_eq!(error_code(&mut stays), "key_revoked");
     assert_eq!(error_code(&mut bot), "key_revoked");
     staying
-        .post("/live/ticket")
+        .post("/live/ticket", &[])
         .expect_error(401, "missing_api_key");
 }
 
@@ -150,12 +150,12 @@ fn a_view_lapses_with_the_subscription() {
     let server = Server::start();
     let account = server.account("alpha");
     let key = server.key(&account);
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     let mut view = visitor.view();
     server.command(&["accounts", "set-expiry", &account, &from_now(1.5)]);
     assert_eq!(error_code(&mut view), "subscription_expired");
     visitor
-        .post("/live/ticket")
+        .post("/live/ticket", &[])
         .expect_error(403, "subscription_expired");
 }
 
@@ -163,9 +163,10 @@ fn a_view_lapses_with_the_subscription() {
 fn a_ticket_is_for_pages_of_this_server_and_plans_with_the_stream() {
     let server = Server::start();
     let key = server.alpha_key();
-    let visitor = Visitor::signed_in(&server, &key);
+    let visitor = Visitor::of(&server, &key);
     for origin in [None, Some("http://evil.example"), Some("null")] {
-        let mut headers = vec![("cookie", visitor.cookie.as_str())];
+        let cookie = visitor.cookie.as_deref().expect("a cookie");
+        let mut headers = vec![("cookie", cookie)];
         headers.extend(origin.map(|origin| ("origin", origin)));
         let reply = request(server.main, "POST", "/live/ticket", &headers, b"");
         reply.expect_error(403, "foreign_origin");
@@ -179,24 +180,26 @@ fn a_ticket_is_for_pages_of_this_server_and_plans_with_the_stream() {
     let by_key = request(server.main, "POST", "/live/ticket", &by_key, b"");
     by_key.expect_error(401, "missing_api_key");
     let free = server.key(&server.account("free"));
-    let free = Visitor::signed_in(&server, &free);
-    free.post("/live/ticket")
+    let mut free = Visitor::of(&server, &free);
+    free.post("/live/ticket", &[])
         .expect_error(403, "subscription_required");
 
     let none = Server::with(&[("SIGCAST_HTTP__VIEWS_PER_KEY", "0")]);
     let key = none.alpha_key();
-    let visitor = Visitor::signed_in(&none, &key);
-    visitor.post("/live/ticket").expect_error(403, "no_views");
+    let mut visitor = Visitor::of(&none, &key);
+    visitor
+        .post("/live/ticket", &[])
+        .expect_error(403, "no_views");
 }
 
 #[test]
 fn views_are_counted_for_themselves_where_openings_are_limited() {
     let server = Server::with(&[("SIGCAST_HTTP__CONNECTS_PER_MINUTE", "2")]);
     let key = server.alpha_key();
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     let _views = [visitor.view(), visitor.view()];
     let details = visitor
-        .post("/live/ticket")
+        .post("/live/ticket", &[])
         .expect_error(429, "rate_limited");
     assert_eq!(details["limit"], "connects");
     server.listen(&key, "", &[]);
@@ -207,7 +210,7 @@ fn a_view_says_gap_where_its_place_cannot_be_had() {
     let server = Server::start();
     let key = server.alpha_key();
     server.publish(&sample(1));
-    let visitor = Visitor::signed_in(&server, &key);
+    let mut visitor = Visitor::of(&server, &key);
     let query = format!("?ticket={}&last_event_id=ffffffff-1", visitor.ticket());
     let mut view = Stream::open(server.main, &query, &[]);
     view.expect_hello();
