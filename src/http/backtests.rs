@@ -1,7 +1,5 @@
 //! `GET /api/v1/backtest`: what became of the price after many declarations, by direction and horizon, and never a bare mean.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -9,9 +7,8 @@ use super::{
     call::{Asked, Call},
     data::PageKey,
     error::{ApiError, ApiResult},
-    excesses::{self, Kept, Lists, Wanted, gathered},
+    excesses::{self, BacktestFilter, Lists},
     schema::Answer,
-    state::State,
 };
 use crate::{
     gate::{insider_query::at_least, insider_view::BacktestQuery},
@@ -20,7 +17,7 @@ use crate::{
         backtest::{HORIZONS, Summary, summary},
         record::Direction,
     },
-    store::returns::{BacktestFilter, Excesses, read_direction},
+    store::returns::read_direction,
 };
 
 /// Summaries of excess returns.
@@ -86,60 +83,24 @@ impl OfHorizon {
 )]
 pub async fn backtest(call: Call, Asked(query): Asked<BacktestQuery>) -> ApiResult {
     let filter = BacktestFilter {
-        direction: query.direction.map(|one| one.word().to_owned()),
+        direction: query.direction.and_then(|one| read_direction(one.word())),
         min_score: query.min_score.map(|score| at_least(score, 1)),
         market: query.market,
         from: query.period.from,
         before: query.period.before,
     };
     let made = async {
-        let found = found(&call.state, &filter).await?;
-        let asked = filter.direction.as_deref().and_then(read_direction);
-        let passed = filter.clone();
+        let kept = call.state.data.excesses.now(&call.state.db).await?;
+        let filter = filter.clone();
         // many returns take a while: not on a thread that serves others
         let text = tokio::task::spawn_blocking(move || {
-            let lists = match found {
-                Found::Rows(all) => gathered(all.iter().filter_map(|one| {
-                    let direction = read_direction(&one.direction)?;
-                    Some((direction, one.by_horizon()))
-                })),
-                Found::Kept(kept) => kept.gathered(&passed),
-            };
-            serde_json::to_vec(&summed(lists, asked))
+            serde_json::to_vec(&summed(kept.gathered(&filter), filter.direction))
         });
         text.await
             .map_err(|error| ApiError::internal(&error))?
             .map_err(|error| ApiError::internal(&error))
     };
     call.page(PageKey::Backtest(filter.clone()), made).await
-}
-
-/// Where the excesses of a question are.
-enum Found {
-    /// Those that pass.
-    Rows(Vec<Excesses>),
-    /// All of them.
-    Kept(Arc<Kept>),
-}
-
-async fn found(state: &State, filter: &BacktestFilter) -> ApiResult<Found> {
-    let known = &state.data.excesses;
-    // before anything is read: what changes meanwhile may be in what is kept, but it is never older than its version
-    let version = state.data.version();
-    match known.get(version, &()) {
-        Some(Wanted::Again(kept)) => Ok(Found::Kept(kept)),
-        Some(Wanted::Once) => {
-            let all = state.db.excesses(&BacktestFilter::default()).await?;
-            let kept = tokio::task::spawn_blocking(move || Arc::new(Kept::new(&all))).await;
-            let kept = kept.map_err(|error| ApiError::internal(&error))?;
-            known.put(version, (), Wanted::Again(kept.clone()));
-            Ok(Found::Kept(kept))
-        }
-        None => {
-            known.put(version, (), Wanted::Once);
-            Ok(Found::Rows(state.db.excesses(filter).await?))
-        }
-    }
 }
 
 fn summed(mut lists: Lists, asked: Option<Direction>) -> Backtest {

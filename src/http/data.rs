@@ -11,10 +11,16 @@ use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::{excesses, pages::Pages};
+use super::{
+    excesses::{self, BacktestFilter},
+    pages::Pages,
+};
 use crate::{
     model::time::Time,
-    score::insider::{flow::Question, winning::Tracks},
+    score::insider::{
+        flow::{Dealings, Question},
+        winning::Tracks,
+    },
     store::{
         company_list::CompanyFilter,
         data_version::DataVersion,
@@ -22,7 +28,6 @@ use crate::{
         declaration_filter::Filter,
         error::StoreResult,
         overview::{KindCount, MarketOverview},
-        returns::BacktestFilter,
     },
 };
 
@@ -31,6 +36,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(2);
 /// Of all finished pages together.
 const MOST_PAGE_BYTES: usize = 32 << 20;
 const MOST_COUNTS: usize = 10_000;
+/// Companies whose dealings are kept: of the largest it is some megabytes each.
+const MOST_DEALINGS: usize = 16;
 
 /// When each kind of data last changed; `None` while there is none of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -161,8 +168,10 @@ pub struct Data {
     pub pages: Pages<PageKey>,
     /// Totals of lists.
     pub counts: PerVersion<Counted, u64>,
-    /// Excesses of all backtests, where they are asked for again and again.
-    pub excesses: PerVersion<(), excesses::Wanted>,
+    /// Excesses of all backtests.
+    pub excesses: excesses::Known,
+    /// What the net flows of a company are made of, by its number.
+    pub dealings: PerVersion<i64, Arc<Dealings>>,
     /// How each kind of signal did.
     pub tracks: PerVersion<(), Arc<Tracks>>,
     /// What there is on the whole.
@@ -179,7 +188,8 @@ impl Data {
             look: tokio::sync::Mutex::default(),
             pages: Pages::holding(MOST_PAGE_BYTES),
             counts: PerVersion::holding(MOST_COUNTS),
-            excesses: PerVersion::holding(1),
+            excesses: excesses::Known::default(),
+            dealings: PerVersion::holding(MOST_DEALINGS),
             tracks: PerVersion::holding(1),
             overview: PerVersion::holding(1),
         }

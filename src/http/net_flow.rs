@@ -25,8 +25,7 @@ use crate::{
         company::{Company, Series},
         days,
         elsewhere::Nothing,
-        flow::{Basis, Bucket, Item, NetFlow, Question, Signal90, State, net_flow},
-        record::PersonKey,
+        flow::{Basis, Bucket, Dealings, Item, Question, Signal90, State, net_flow},
     },
     store::company_list,
 };
@@ -151,11 +150,17 @@ async fn made(
     question: Question,
 ) -> ApiResult<Vec<u8>> {
     let db = &call.state.db;
-    let (flow, keys) = counted(call, company, market, question).await?;
-    let wanted: Vec<&str> = keys.iter().flatten().map(|key| key.0.as_str()).collect();
+    let dealings = dealings(call, company, market).await?;
+    let counted = dealings.clone();
+    // many trades take a while: not on a thread that serves others
+    let flow = tokio::task::spawn_blocking(move || net_flow(&counted.trades, &question));
+    let flow = flow.await.map_err(|error| ApiError::internal(&error))?;
+    let people = |insider| dealings.people.get(&insider).into_iter().flatten();
+    let keys = flow.insiders.iter().flat_map(|one| people(one.insider));
+    let wanted: Vec<&str> = keys.map(|key| key.0.as_str()).collect();
     let known = db.insiders_known_by(&wanted).await?;
-    let insiders = flow.insiders.iter().zip(&keys).filter_map(|(one, keys)| {
-        let known = keys.iter().find_map(|key| known.get(&key.0))?;
+    let insiders = flow.insiders.iter().filter_map(|one| {
+        let known = people(one.insider).find_map(|key| known.get(&key.0))?;
         Some(FlowInsider {
             slug: known.slug.clone(),
             name: known.name.clone(),
@@ -191,30 +196,32 @@ fn question(query: &NetFlowQuery, now: Time, zone: &TimeZone) -> Question {
     }
 }
 
-/// The flow, and for each of its insiders all that this insider is known by.
-async fn counted(
+/// What the flows of a company are made of: the same for all questions while the data is as it is.
+async fn dealings(
     call: &Call,
     company: &company_list::Company,
     market: &Market,
-    question: Question,
-) -> ApiResult<(NetFlow, Vec<Vec<PersonKey>>)> {
+) -> ApiResult<Arc<Dealings>> {
+    let known = &call.state.data.dealings;
+    // before anything is read: what is kept is never older than its version
+    let version = call.state.data.version();
+    if let Some(dealings) = known.get(version, &company.number) {
+        return Ok(dealings);
+    }
     let db = &call.state.db;
-    let mut known = Company::unknown(&market.currency, days::zone(market));
+    let mut about = Company::unknown(&market.currency, days::zone(market));
     if let Some(symbol) = &company.symbol {
-        known.closes = Series::new(db.closes_of(&company.market, symbol).await?);
+        about.closes = Series::new(db.closes_of(&company.market, symbol).await?);
     }
     let records = db.records_of(company.number).await?;
     // a long history takes a while: not on a thread that serves others
-    let counted = tokio::task::spawn_blocking(move || {
-        let (_, sweep) = assess(Arc::new(known), &records, Time(i64::MAX), &Nothing);
-        let flow = net_flow(&sweep.trades(), &question);
-        let keys = flow.insiders.iter();
-        let keys = keys
-            .map(|one| sweep.members(one.insider).to_vec())
-            .collect();
-        (flow, keys)
+    let dealings = tokio::task::spawn_blocking(move || {
+        let (_, sweep) = assess(Arc::new(about), &records, Time(i64::MAX), &Nothing);
+        Arc::new(sweep.dealings())
     });
-    counted.await.map_err(|error| ApiError::internal(&error))
+    let dealings = dealings.await.map_err(|error| ApiError::internal(&error))?;
+    known.put(version, company.number, dealings.clone());
+    Ok(dealings)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::{
     db::{Db, Tx},
     error::{StoreError, StoreResult},
-    sql::{QueryBuilder, query, query_as},
+    sql::{QueryBuilder, query, query_as, query_scalar},
 };
 use crate::{
     model::time::Time,
@@ -34,24 +34,11 @@ pub struct Backtest {
     pub body: String,
 }
 
-/// Which backtests are summed up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct BacktestFilter {
-    /// `BUY` or `SELL`.
-    pub direction: Option<String>,
-    /// Least score, in tenths.
-    pub min_score: Option<i64>,
-    /// Code of a market.
-    pub market: Option<String>,
-    /// Published at or after.
-    pub from: Option<Time>,
-    /// Published before.
-    pub before: Option<Time>,
-}
-
 /// Excesses by horizon, in millionths, of one declaration.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Excesses {
+    /// Number of its company.
+    pub company: i64,
     /// Bought or sold: `BUY`, `SELL`.
     pub direction: String,
     /// Code of its market.
@@ -192,18 +179,37 @@ impl Tx {
         Ok(())
     }
 
-    /// Forgets the backtests of a company's declarations from a moment on: what has a score no more, or stands no more, has none.
-    pub async fn forget_backtests(&mut self, company: i64, since: Time) -> StoreResult<()> {
-        query("delete from backtests where company = $1 and published_at >= $2")
+    /// Makes a company's backtests from a moment on these: what has a score no more, or stands no more, has none.
+    pub async fn replace_backtests(
+        &mut self,
+        company: i64,
+        since: Time,
+        backtests: &[Backtest],
+        now: Time,
+    ) -> StoreResult<()> {
+        let forgotten = query("delete from backtests where company = $1 and published_at >= $2")
             .bind(company)
             .bind(since.0)
             .execute(&mut *self)
             .await?;
+        self.put_backtests(backtests, now).await?;
+        if forgotten == 0 && backtests.is_empty() {
+            return Ok(());
+        }
+        query("update data_version set backtests_version = backtests_version + 1")
+            .execute(&mut *self)
+            .await?;
+        query(
+            "update companies set backtests_version = (select backtests_version from data_version)
+             where number = $1",
+        )
+        .bind(company)
+        .execute(&mut *self)
+        .await?;
         Ok(())
     }
 
-    /// Puts backtests, each in the place of the one before.
-    pub async fn put_backtests(&mut self, backtests: &[Backtest], now: Time) -> StoreResult<()> {
+    async fn put_backtests(&mut self, backtests: &[Backtest], now: Time) -> StoreResult<()> {
         for chunk in backtests.chunks(ROWS_PER_STATEMENT) {
             let mut query = QueryBuilder::new(
                 "insert into backtests (declaration, company, direction, published_at, score, market, computed_at,
@@ -235,27 +241,41 @@ impl Tx {
 }
 
 impl Db {
-    /// The excesses of all backtests that a filter passes.
-    pub async fn excesses(&self, filter: &BacktestFilter) -> StoreResult<Vec<Excesses>> {
-        let mut query = QueryBuilder::new(
-            "select direction, market, published_at, score, excess_30, excess_60, excess_90, excess_160, excess_180, excess_365, excess_730
-             from backtests where 1 = 1",
-        );
-        if let Some(direction) = &filter.direction {
-            query.push(" and direction = ").push_bind(direction.clone());
-        }
-        if let Some(score) = filter.min_score {
-            query.push(" and score >= ").push_bind(score);
-        }
-        if let Some(market) = &filter.market {
-            query.push(" and market = ").push_bind(market.clone());
-        }
-        if let Some(from) = filter.from {
-            query.push(" and published_at >= ").push_bind(from.0);
-        }
-        if let Some(before) = filter.before {
-            query.push(" and published_at < ").push_bind(before.0);
-        }
-        query.build_query_as().fetch_all(self).await
+    /// Grows with every change of a backtest.
+    pub async fn backtests_version(&self) -> StoreResult<i64> {
+        query_scalar("select backtests_version from data_version")
+            .fetch_one(self)
+            .await
+    }
+
+    /// The companies whose backtests changed after a version.
+    pub async fn backtests_changed_since(&self, version: i64) -> StoreResult<Vec<i64>> {
+        query_scalar(
+            "select number from companies where backtests_version > 0 and backtests_version > $1",
+        )
+        .bind(version)
+        .fetch_all(self)
+        .await
+    }
+
+    /// The excesses of all backtests.
+    pub async fn excesses(&self) -> StoreResult<Vec<Excesses>> {
+        query_as(
+            "select company, direction, market, published_at, score, excess_30, excess_60, excess_90, excess_160, excess_180,
+             excess_365, excess_730 from backtests",
+        )
+        .fetch_all(self)
+        .await
+    }
+
+    /// Those of a company.
+    pub async fn excesses_of(&self, company: i64) -> StoreResult<Vec<Excesses>> {
+        query_as(
+            "select company, direction, market, published_at, score, excess_30, excess_60, excess_90, excess_160, excess_180,
+             excess_365, excess_730 from backtests where company = $1",
+        )
+        .bind(company)
+        .fetch_all(self)
+        .await
     }
 }

@@ -144,11 +144,13 @@ pub const TABLES: &[Table] = tables! {
     // what the insider engine knows of companies and people
     markets (code text) { regulator text, name text, currency text, time_zone text, prefix text, benchmarks text } Begun;
     data_version (only_row int) {
-        version int, returns_version int, prices_version int, declarations_at int, prices_at int, companies_at int, scores_at int
+        version int, returns_version int, prices_version int, backtests_version int, declarations_at int, prices_at int, companies_at int,
+        scores_at int
     } Begun;
     companies (number int) {
         key text, market text, name text, named_at int, slug text, symbol text, isin text, description text, market_cap text,
-        market_cap_micros int, declarations int, insiders int, symbol_at int, isin_at int, latest_at int
+        market_cap_micros int, declarations int, insiders int, symbol_at int, isin_at int, latest_at int,
+        backtests_version int
     } Given;
     market_caps (company int, day int) { amount text } Given;
     company_briefs (company int, since int) { name text, slug text, symbol text, market_cap text } Given;

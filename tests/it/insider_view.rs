@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::insider_data::House;
+use super::{
+    insider_data::{House, noon},
+    server::until,
+    wire::PATIENCE,
+};
 
 #[test]
 fn totals_leave_out_what_cannot_be() {
@@ -110,6 +114,79 @@ fn backtests_are_summed_with_their_uncertainty() {
         0,
         "no closes there"
     );
+}
+
+/// How many outcomes each summary should have, by what is said of each declaration.
+fn outcomes(house: &House) -> Vec<(String, i64, usize)> {
+    let all = house.get("/declarations?include=backtest&limit=200");
+    let items = all["items"].as_array().unwrap();
+    let mut counted = Vec::new();
+    for direction in ["BUY", "SELL"] {
+        for days in [30, 60, 90, 160, 180, 365, 730] {
+            let matured = items.iter().filter(|item| {
+                let backtest = &item["backtest"];
+                backtest["direction"] == direction
+                    && backtest["excess"][format!("{days}d")].is_number()
+            });
+            counted.push((direction.to_owned(), days, matured.count()));
+        }
+    }
+    counted
+}
+
+fn summed(house: &House) -> Vec<(String, i64, usize)> {
+    let body = house.get("/backtest");
+    let mut told = Vec::new();
+    for one in body["directions"].as_array().unwrap() {
+        for horizon in one["horizons"].as_array().unwrap() {
+            let n = horizon["n"].as_u64().unwrap() as usize;
+            let direction = one["direction"].as_str().unwrap();
+            told.push((direction.to_owned(), horizon["days"].as_i64().unwrap(), n));
+        }
+    }
+    told
+}
+
+#[test]
+fn summaries_follow_each_change() {
+    let house = House::start();
+    let before = summed(&house);
+    assert_eq!(before, outcomes(&house));
+    let path = "/companies/otter-works-inc-1/net-flow";
+    let bought = |flow: &Value| -> f64 {
+        let items = flow["items"].as_array().unwrap().iter();
+        items.map(|item| item["buy"].as_f64().unwrap()).sum()
+    };
+    let flow = bought(&house.get(path));
+    // an old purchase that comes late, then what takes its place
+    let at = noon(300);
+    for (n, shares) in [(78, 100), (79, 300)] {
+        let id = format!("SEC:0000000000-00-{n:06}");
+        let mut filing = json!({
+            "v": 1, "type": "declaration", "id": id, "market": "us", "form": "4", "published_at": at.plus(n).unix_ms(),
+            "issuer": {"id": "0000000007", "name": "Otter Works, Inc.", "symbol": "OTTR", "isin": null},
+            "insider": {"id": "0000000015", "name": "Owner 15", "officer": true, "title": "Chief Executive Officer"},
+            "code": "P", "date": &at.to_string()[..10], "instrument": "Common Stock", "shares": shares, "price": "10", "direct": true,
+        });
+        if n == 79 {
+            filing["form"] = json!("4/A");
+            filing["published_at"] = json!(at.unix_ms() + 86_400_000);
+            filing["amends"] = json!("SEC:0000000000-00-000078");
+        }
+        let answer = (house.server).admin("POST", "/v1/filings", &filing.to_string());
+        assert_eq!(answer.ok_json()["accepted"], 1, "{}", answer.text());
+        let found = || {
+            let one = house.get(&format!("/declarations/{id}"));
+            let change = bought(&house.get(path)) - flow;
+            let is_judged = one["signal"]["reason"] != "pending";
+            (is_judged && change == f64::from(shares) * 10.0).then_some(())
+        };
+        until(PATIENCE, found).expect("it counts");
+        let after = summed(&house);
+        assert_eq!(after, outcomes(&house), "{id}");
+        let of = |told: &[(String, i64, usize)]| told[2].2;
+        assert_eq!(of(&after), of(&before) + 1, "{id}");
+    }
 }
 
 #[test]

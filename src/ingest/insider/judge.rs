@@ -383,8 +383,8 @@ impl Judge {
             now,
         )?;
         judged.backtests += backtests.len() as u64;
-        tx.forget_backtests(case.row.number, case.since).await?;
-        tx.put_backtests(&backtests, now).await
+        tx.replace_backtests(case.row.number, case.since, &backtests, now)
+            .await
     }
 
     /// What the assessments say that was not said before.

@@ -21,7 +21,7 @@ use super::{
     exact,
     exercise::Exercises,
     factors::audit,
-    flow::Trade as FlowTrade,
+    flow::{Dealings, Trade as FlowTrade},
     inputs::{Known, gather},
     ledger::{Counted, Ledger},
     people::{Groups, Joined},
@@ -162,10 +162,16 @@ impl Sweep {
         trades
     }
 
-    /// Everyone who is known to be the same insider, by [`FlowTrade::insider`].
+    /// Those trades, and who is who in them.
     #[must_use]
-    pub fn members(&self, insider: usize) -> &[PersonKey] {
-        self.groups.members(insider)
+    pub fn dealings(&self) -> Dealings {
+        let trades = self.trades();
+        let insiders = trades.iter().map(|trade| trade.insider);
+        let people = insiders.map(|one| (one, self.groups.members(one).to_vec()));
+        Dealings {
+            people: people.collect(),
+            trades,
+        }
     }
 
     /// Decides what counts, and counts it. Each step looks at all declarations of the instant before the next begins: what was published

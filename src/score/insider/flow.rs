@@ -1,6 +1,6 @@
 //! Net flow: what a company's insiders bought and sold, by month or week, by insider, and over the last 90 days.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::civil::Date;
 use rust_decimal::Decimal;
@@ -8,7 +8,12 @@ use serde::Serialize;
 
 use crate::model::money::Exact;
 
-use super::{days, exact, inputs::FLOW_DAYS, ledger::Flow, record::Direction};
+use super::{
+    days, exact,
+    inputs::FLOW_DAYS,
+    ledger::Flow,
+    record::{Direction, PersonKey},
+};
 
 /// A row that counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +30,15 @@ pub struct Trade {
     pub published: Date,
     /// What it came to in the company's currency; a trade of unknown amount is a trade of 0.
     pub amount: Option<Decimal>,
+}
+
+/// What a company's net flows are made of, whatever is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Dealings {
+    /// The rows that count.
+    pub trades: Vec<Trade>,
+    /// All that each [`Trade::insider`] is known by.
+    pub people: HashMap<usize, Vec<PersonKey>>,
 }
 
 /// Which of a trade's days counts.
@@ -147,46 +161,56 @@ pub fn net_flow(trades: &[Trade], question: &Question) -> NetFlow {
         let day = day(trade);
         question.from.is_none_or(|from| from <= day) && question.to.is_none_or(|to| day <= to)
     });
-    let mut buckets: BTreeMap<String, BTreeMap<usize, Flow>> = BTreeMap::new();
+    let mut periods: BTreeMap<(i16, i8), Period> = BTreeMap::new();
     let mut insiders: BTreeMap<usize, Flow> = BTreeMap::new();
-    let mut dealt: BTreeMap<(String, bool), Vec<usize>> = BTreeMap::new();
     for trade in asked {
+        let day = day(trade);
         let period = match question.bucket {
-            Bucket::Month => days::month(day(trade)),
-            Bucket::Week => days::week(day(trade)),
+            Bucket::Month => (day.year(), day.month()),
+            Bucket::Week => {
+                let week = day.iso_week_date();
+                (week.year(), week.week())
+            }
         };
-        let amount = trade.amount.unwrap_or_default();
-        let bucket = buckets.entry(period.clone()).or_default();
-        for flows in [bucket, &mut insiders] {
-            let flow = flows.entry(trade.insider).or_default();
-            flow.add(trade.direction, amount);
-        }
-        let bought = trade.direction == Direction::Buy;
-        let who = dealt.entry((period, bought)).or_default();
-        if !who.contains(&trade.insider) {
-            who.push(trade.insider);
+        let period = periods.entry(period).or_insert_with(|| Period {
+            name: match question.bucket {
+                Bucket::Month => days::month(day),
+                Bucket::Week => days::week(day),
+            },
+            ..Period::default()
+        });
+        let who = match trade.direction {
+            Direction::Buy => &mut period.buyers,
+            Direction::Sell => &mut period.sellers,
+        };
+        who.insert(trade.insider);
+        let insider = insiders.entry(trade.insider).or_default();
+        for flow in [&mut period.flow, insider] {
+            flow.add(trade.direction, trade.amount.unwrap_or_default());
         }
     }
-    let who = |period: &str, bought: bool| {
-        let who = dealt.get(&(period.to_owned(), bought));
-        who.map_or(0, Vec::len)
-    };
-    let items = buckets.iter().map(|(period, flows)| {
-        let all = all(flows);
-        Item {
-            period: period.clone(),
-            buy: Exact(all.buy),
-            sell: Exact(all.sell),
-            net: Exact(all.net()),
-            n_buyers: who(period, true),
-            n_sellers: who(period, false),
-        }
+    let items = periods.into_values().map(|period| Item {
+        period: period.name,
+        buy: Exact(period.flow.buy),
+        sell: Exact(period.flow.sell),
+        net: Exact(period.flow.net()),
+        n_buyers: period.buyers.len(),
+        n_sellers: period.sellers.len(),
     });
     NetFlow {
         items: items.collect(),
         insiders: roll_up(&insiders),
         signal90: signal90(trades, day, question.to.unwrap_or(question.today)),
     }
+}
+
+/// A bucket that is being filled.
+#[derive(Default)]
+struct Period {
+    name: String,
+    flow: Flow,
+    buyers: HashSet<usize>,
+    sellers: HashSet<usize>,
 }
 
 fn all(flows: &BTreeMap<usize, Flow>) -> Flow {
