@@ -27,7 +27,7 @@ use crate::{
         elsewhere::Nothing,
         flow::{Basis, Bucket, Dealings, Item, Question, Signal90, State, net_flow},
     },
-    store::company_list,
+    store::{company_list, error::StoreError},
 };
 
 /// Net flow by period, by insider, and over the last 90 days. Amounts are in the market's currency.
@@ -216,10 +216,13 @@ async fn dealings(
     let records = db.records_of(company.number).await?;
     // a long history takes a while: not on a thread that serves others
     let dealings = tokio::task::spawn_blocking(move || {
+        let records = records.read()?;
         let (_, sweep) = assess(Arc::new(about), &records, Time(i64::MAX), &Nothing);
-        Arc::new(sweep.dealings())
+        Ok::<_, StoreError>(Arc::new(sweep.dealings()))
     });
-    let dealings = dealings.await.map_err(|error| ApiError::internal(&error))?;
+    let dealings = dealings
+        .await
+        .map_err(|error| ApiError::internal(&error))??;
     known.put(version, company.number, dealings.clone());
     Ok(dealings)
 }

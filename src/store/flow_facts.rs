@@ -25,18 +25,29 @@ pub struct InsiderBrief {
     pub name: String,
 }
 
+/// Records as they are stored. Thousands take a while to read: that is done where it holds nobody up.
+#[derive(Debug)]
+pub struct Records(Vec<(String, String)>);
+
+impl Records {
+    /// Reads them, in their order.
+    pub fn read(&self) -> StoreResult<Vec<DeclarationRecord>> {
+        let rows = self.0.iter();
+        rows.map(|(amf_id, record)| {
+            serde_json::from_str(record)
+                .map_err(|e| StoreError::corrupt(format!("declaration {amf_id}"), e))
+        })
+        .collect()
+    }
+}
+
 impl Db {
     /// What the engine knows of all declarations of a company, by publication.
-    pub async fn records_of(&self, company: i64) -> StoreResult<Vec<DeclarationRecord>> {
-        let rows: Vec<(String, String)> =  query_as(
-            "select amf_id, record from declarations where company = $1 order by published_at, amf_id")
-            .bind(company).fetch_all(self).await?;
-        rows.into_iter()
-            .map(|(amf_id, record)| {
-                serde_json::from_str(&record)
-                    .map_err(|e| StoreError::corrupt(format!("declaration {amf_id}"), e))
-            })
-            .collect()
+    pub async fn records_of(&self, company: i64) -> StoreResult<Records> {
+        let rows = query_as(
+            "select amf_id, record from declarations where company = $1 order by published_at, amf_id",
+        );
+        Ok(Records(rows.bind(company).fetch_all(self).await?))
     }
 
     /// All closes of a symbol, by day.
