@@ -16,6 +16,7 @@ use crate::{
     model::time::Time,
     score::insider::{flow::Question, winning::Tracks},
     store::{
+        close_list::Stretch,
         company_list::CompanyFilter,
         data_version::DataVersion,
         db::Db,
@@ -70,6 +71,8 @@ pub enum Counted {
     Companies(CompanyFilter),
     /// Insiders: words of the name, market.
     Insiders(Option<String>, Option<String>),
+    /// Closes of a company.
+    Closes(i64, Stretch),
 }
 
 /// Which page, by all that its object depends on beside the data.
@@ -89,6 +92,8 @@ pub enum PageKey {
     Backtest(BacktestFilter),
     /// Net flow of a company.
     NetFlow(i64, Question),
+    /// Closes of a company.
+    Closes(i64, Stretch, Place),
 }
 
 /// Limit and offset.

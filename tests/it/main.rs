@@ -45,6 +45,7 @@ mod http2;
 mod http2_client;
 mod ingest;
 mod insider_api;
+mod insider_closes;
 mod insider_pages;
 mod insider_samples;
 mod insider_view;
