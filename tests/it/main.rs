@@ -73,6 +73,7 @@ mod pages_data_browser;
 mod pages_data_reader;
 mod pages_hooks;
 mod pages_live;
+mod pages_prices;
 mod pages_views;
 mod quota;
 mod real_clients;
