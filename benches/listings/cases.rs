@@ -190,6 +190,12 @@ fn named(connection: &mut Connection) -> Vec<Case> {
         let path = format!("/companies/{company}/net-flow?to={{q}}");
         cases.push(single(&path, most, &years));
     }
+    for company in [&large, &small] {
+        for bucket in ["day", "week", "month"] {
+            let path = format!("/companies/{company}/closes?bucket={bucket}&limit=1000&to={{q}}");
+            cases.push(single(&path, FIRST, &years));
+        }
+    }
     let hits = connection.json("/api/v1/search?q=ada&limit=1");
     let insider = slug(&hits["items"][0]);
     cases.push(single(&format!("/insiders/{insider}"), FIRST, &[]));

@@ -44,6 +44,7 @@ macro_rules! words {
         }
     };
 }
+pub(super) use words;
 
 words!(
     /// Bought or sold: eligible dealings only.

@@ -39,6 +39,8 @@ pub mod insider_query;
 
 pub mod insider_view;
 
+pub mod closes_query;
+
 pub mod usage_query;
 
 pub mod webhook_query;

@@ -1,6 +1,7 @@
 //! Which reads are answered without a key, and in which portions.
 
 use super::{
+    closes_query::ClosesQuery,
     insider_query::{
         CompaniesQuery, DeclarationsQuery, InsiderQuery, InsidersQuery, MarketsQuery, NoQuery,
         OwnDeclarationsQuery,
@@ -43,6 +44,7 @@ fn parameters(path: &str) -> Result<&'static [Parameter], NoRead> {
         ["companies" | "insiders", _] => NoQuery::PARAMETERS,
         ["companies" | "insiders", _, "declarations"] => OwnDeclarationsQuery::PARAMETERS,
         ["companies", _, "net-flow"] => NetFlowQuery::PARAMETERS,
+        ["companies", _, "closes"] => ClosesQuery::PARAMETERS,
         ["insiders"] => InsidersQuery::PARAMETERS,
         ["declarations"] => DeclarationsQuery::PARAMETERS,
         ["declarations", _] => DeclarationQuery::PARAMETERS,
@@ -128,6 +130,11 @@ mod tests {
                 "companies/a-1/net-flow",
                 "",
                 "/api/v1/companies/a-1/net-flow",
+            ),
+            (
+                "companies/a-1/closes",
+                "bucket=week",
+                "/api/v1/companies/a-1/closes?bucket=week&limit=10",
             ),
         ] {
             assert_eq!(ask(path, query).as_deref(), Ok(asked), "{path}?{query}");

@@ -22,6 +22,7 @@ use crate::{
         winning::Tracks,
     },
     store::{
+        close_list::Stretch,
         company_list::CompanyFilter,
         data_version::DataVersion,
         db::Db,
@@ -77,6 +78,8 @@ pub enum Counted {
     Companies(CompanyFilter),
     /// Insiders: words of the name, market.
     Insiders(Option<String>, Option<String>),
+    /// Closes of a company.
+    Closes(i64, Stretch),
 }
 
 /// Which page, by all that its object depends on beside the data.
@@ -96,6 +99,8 @@ pub enum PageKey {
     Backtest(BacktestFilter),
     /// Net flow of a company.
     NetFlow(i64, Question),
+    /// Closes of a company.
+    Closes(i64, Stretch, Place),
 }
 
 /// Limit and offset.

@@ -134,6 +134,8 @@ pub mod sandbox;
 
 pub mod net_flow;
 
+pub mod closes;
+
 pub mod webhooks;
 
 pub mod openapi;

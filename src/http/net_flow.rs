@@ -176,11 +176,16 @@ async fn made(
     })
 }
 
-fn question(query: &NetFlowQuery, now: Time, zone: &TimeZone) -> Question {
-    let day = |moment: &Moment| match moment.is_day {
+/// The day that is named; of a time, the one that it falls on there.
+pub fn day_of(moment: &Moment, zone: &TimeZone) -> Date {
+    match moment.is_day {
         true => days::local_day(moment.at, &TimeZone::UTC),
         false => days::local_day(moment.at, zone),
-    };
+    }
+}
+
+fn question(query: &NetFlowQuery, now: Time, zone: &TimeZone) -> Question {
+    let day = |moment: &Moment| day_of(moment, zone);
     Question {
         basis: match query.basis {
             FlowBasis::Publication => Basis::Publication,

@@ -15,8 +15,8 @@ use utoipa::{
 };
 
 use super::{
-    account, audits, backtests, companies, declarations, deliveries, digest, insiders, net_flow,
-    ops, overview, sandbox, schema, search, signals, stream, tickets, webhooks, winning,
+    account, audits, backtests, closes, companies, declarations, deliveries, digest, insiders,
+    net_flow, ops, overview, sandbox, schema, search, signals, stream, tickets, webhooks, winning,
 };
 
 #[derive(OpenApi)]
@@ -55,6 +55,7 @@ use super::{
         companies::one,
         declarations::of_company,
         net_flow::flow,
+        closes::list,
         insiders::list,
         insiders::one,
         declarations::of_insider,

@@ -20,7 +20,7 @@ use tower_http::{
 };
 
 use super::{
-    account, admin, audits, backtests, companies, declarations, deliveries, digest, docs,
+    account, admin, audits, backtests, closes, companies, declarations, deliveries, digest, docs,
     error::ApiError,
     guard, insiders, intake, limits,
     mcp::{endpoint::Endpoint, head},
@@ -188,6 +188,7 @@ fn data() -> Router<Arc<State>> {
             get(declarations::of_company),
         )
         .route("/api/v1/companies/{slug}/net-flow", get(net_flow::flow))
+        .route("/api/v1/companies/{slug}/closes", get(closes::list))
         .route("/api/v1/insiders", get(insiders::list))
         .route("/api/v1/insiders/{slug}", get(insiders::one))
         .route(

@@ -107,6 +107,8 @@ mod search_test;
 
 pub mod flow_facts;
 
+pub mod close_list;
+
 pub mod overview;
 
 pub mod returns;

@@ -387,6 +387,7 @@ fn what_has_not_changed_is_not_sent_again() {
         "/stats",
         "/backtest",
         "/companies/otter-works-inc-1/net-flow",
+        "/companies/otter-works-inc-1/closes",
     ] {
         let first = house.ask(path);
         assert_eq!(first.head.status, 200, "{path}: {}", first.text());

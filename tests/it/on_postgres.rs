@@ -45,6 +45,8 @@ mod digests;
 mod filings;
 #[path = "insider_api.rs"]
 mod insider_api;
+#[path = "insider_closes.rs"]
+mod insider_closes;
 #[path = "insider_view.rs"]
 mod insider_view;
 #[path = "intake.rs"]

@@ -105,6 +105,7 @@ fn each_read_is_answered_as_with_a_key() {
         (&format!("companies/{company}"), ""),
         (&format!("companies/{company}/declarations"), "?limit=10"),
         (&format!("companies/{company}/net-flow"), ""),
+        (&format!("companies/{company}/closes"), "?limit=10"),
         ("insiders", "?limit=10"),
         (&format!("insiders/{insider}"), ""),
         (&format!("insiders/{insider}/declarations"), "?limit=10"),

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::{
     asked::{Asked, Refused, answered},
     cells::{self, number, or_unknown, text},
-    closes, curl, figures,
+    closes,
+    course::Course,
+    curl, figures,
     filings::{Filings, Of},
     filters::{self, Filters},
     flow,
@@ -16,6 +18,7 @@ use super::{
     intervals,
     problem::{PageResult, Problem, or_problem},
     reader::Reader,
+    returns,
     visit::Visit,
     ways::ways,
 };
@@ -53,7 +56,7 @@ async fn show(visit: &Visit) -> PageResult {
     let (flow, refused) = answered(reader.read(&flow_path).await).await?;
     let name = text(&company, "/isin").or(text(&company, "/name"));
     let slug = text(&company, "/slug").unwrap_or_default();
-    let (dealt, part) = closes::dealt(
+    let (dealt, part) = returns::dealt(
         &reader,
         &of_market(&company),
         ("company", name.unwrap_or_default()),
@@ -61,6 +64,14 @@ async fn show(visit: &Visit) -> PageResult {
         slug,
     )
     .await?;
+    let latest = closes::latest(&company);
+    let course = match latest {
+        Some((day, _)) => {
+            Course::read(&reader, slug, closes::span_of_company(&dealt, &zone, day)).await
+        }
+        // no closes are known: there is nothing to ask for
+        None => Course::default(),
+    };
     let all = of_market(&company).at("/api/v1/backtest");
     let past = reader.read(&all).await?;
     let clusters = flow::clusters(&dealt, &zone, flow::Width::of(&asked));
@@ -75,8 +86,9 @@ async fn show(visit: &Visit) -> PageResult {
             (curl::shown(visit, "curl-flow", &flow_path))
         }
         h2 { "Price around filings" }
-        (closes::chart(&dealt, &company, &zone))
-        (closes::looked_at(part))
+        (closes::Shown { filings: &dealt, zone: Some(&zone), latest, course: &course, currency }.chart())
+        (returns::looked_at(part))
+        @if let Some(api) = &course.api { (curl::shown(visit, "curl-closes", api)) }
         h2 { "Filings" }
         (own.section(visit, &asked))
         h2 { "What such filings came to" }

@@ -7,10 +7,11 @@ use serde_json::Value;
 use super::{
     asked::Asked,
     cells::{self, list, number, or_unknown, text},
-    closes, curl, factors, filings,
+    curl, factors, filings,
     frame::{Page, Place},
     problem::{PageResult, Problem, or_problem},
     reader::Reader,
+    returns,
     visit::Visit,
     ways::ways,
 };
@@ -43,7 +44,7 @@ async fn show(visit: &Visit) -> PageResult {
         (owners(&one))
         (curl::shown(visit, "curl", &asked.at(&path)))
         h2 { "What became of the price" }
-        (closes::returns(std::slice::from_ref(&one)))
+        (returns::returns(std::slice::from_ref(&one)))
     };
     let title = format!("{company}: filing {amf_id}");
     let page = Page {

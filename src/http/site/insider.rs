@@ -7,7 +7,6 @@ use serde_json::Value;
 use super::{
     asked::Asked,
     cells::{self, list, number, or_unknown, text},
-    closes,
     company::Own,
     figures,
     filings::Of,
@@ -15,6 +14,7 @@ use super::{
     frame::{self, Page, Place},
     problem::{PageResult, or_problem},
     reader::Reader,
+    returns,
     visit::Visit,
     ways::ways,
 };
@@ -39,7 +39,7 @@ async fn show(visit: &Visit) -> PageResult {
     let insider = reader.read(&format!("/api/v1{path}")).await?;
     let name = text(&insider, "/name").unwrap_or_default();
     let slug = text(&insider, "/slug").unwrap_or_default();
-    let (dealt, part) = closes::dealt(
+    let (dealt, part) = returns::dealt(
         &reader,
         &Asked::default(),
         ("insider", name),
@@ -53,8 +53,8 @@ async fn show(visit: &Visit) -> PageResult {
         h2 { "Filings" }
         (own.section(visit, &asked))
         h2 { "Returns since" }
-        (closes::returns(&dealt))
-        (closes::looked_at(part))
+        (returns::returns(&dealt))
+        (returns::looked_at(part))
     };
     let page = Page {
         title: text(&insider, "/name").unwrap_or("An insider"),

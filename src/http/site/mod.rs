@@ -46,6 +46,10 @@ pub mod screener;
 
 pub mod flow;
 
+pub mod returns;
+
+pub mod course;
+
 pub mod closes;
 
 pub mod company;

@@ -9,16 +9,19 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
-    cells, closes, curl, figures,
+    cells, closes,
+    course::Course,
+    curl, figures,
     frame::{Page, Place},
     log_part::{self, includes_log},
     problem::{PageResult, Problem, or_problem},
     reader::Reader,
+    returns,
     told::{self, Told},
     visit::Visit,
     why,
 };
-use crate::{http::error::ApiError, model::time::Time};
+use crate::{http::error::ApiError, model::time::Time, score::insider::days};
 
 /// What else is known of it, to who is signed in.
 #[derive(Default)]
@@ -29,6 +32,8 @@ struct Around {
     delivery: Option<Value>,
     /// Its declaration as it stands now, with what became of the price.
     declaration: Option<Value>,
+    /// The closes around it.
+    course: Course,
     /// The audit of its score as it stands now.
     audit: Option<Value>,
 }
@@ -126,8 +131,22 @@ async fn around(visit: &Visit, reader: &Reader<'_>, signal: &Value) -> Result<Ar
         // a signal of another publisher may name what is not here
         around.declaration = reader.read(&path).await.ok();
         around.audit = reader.read(&format!("{path}/score")).await.ok();
+        around.course = course(visit, reader, around.declaration.as_ref()).await;
     }
     Ok(around)
+}
+
+/// The closes around a filing; none where it is not here.
+async fn course(visit: &Visit, reader: &Reader<'_>, filing: Option<&Value>) -> Course {
+    let today = days::local_day(visit.site.state.clock.now(), &TimeZone::UTC);
+    let known = filing.and_then(|filing| {
+        let slug = cells::text(filing, "/company/slug")?;
+        Some((slug, closes::span_of_filing(filing, today)?))
+    });
+    match known {
+        Some((slug, span)) => Course::read(reader, slug, span).await,
+        None => Course::default(),
+    }
 }
 
 /// How long before a row the first of its episode may be: half an hour, and what clocks differ by.
@@ -259,9 +278,14 @@ struct Price {
 fn prices(around: &Around) -> Option<Markup> {
     if let Some(declaration) = &around.declaration {
         let one = std::slice::from_ref(declaration);
-        return Some(
-            html! { (closes::chart(one, &Value::Null, &TimeZone::UTC)) (closes::returns(one)) },
-        );
+        let shown = closes::Shown {
+            filings: one,
+            zone: None,
+            latest: None,
+            course: &around.course,
+            currency: "",
+        };
+        return Some(html! { (shown.chart()) (returns::returns(one)) });
     }
     let points = trades(&around.episode);
     // one moment is no course
@@ -292,7 +316,7 @@ fn trades(episode: &[Value]) -> Vec<Price> {
 
 fn chart(points: &[Price]) -> Markup {
     html! {
-        figure data-chart="line" data-points="2,3" {
+        figure data-chart="line" data-points="2:up,3:ring" {
             figcaption { "What was paid, as signals and closes tell it" }
             div.plot {}
             details {

@@ -128,6 +128,10 @@ tell(async (open) => {
   expect(bars.some(([, net, marked]) => marked !== "" && marked === net), "clusters are marked at their bars");
   const closes = await expectChart(page, "line");
   expect(closes.some(([, close, bought]) => bought !== "" && bought === close), "purchases are marked on the line");
+  const prices = await api(`/api/v1${COMPANY}/closes?limit=1000`);
+  const known = new Map(prices.items.map(({ date, close }) => [date, close]));
+  const dated = (seconds) => new Date(Number(seconds) * 1000).toISOString().slice(0, 10);
+  expect(closes.length > 300 && closes.every(([day, close]) => known.get(dated(day)) === Number(close)), "the line is what the API says");
   expect(closes.every(([day], n) => n === 0 || Number(closes[n - 1][0]) < Number(day)), "by day");
   await reader.shoot("company");
   await page.emulateMedia({ colorScheme: "dark" });

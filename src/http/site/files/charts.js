@@ -24,6 +24,47 @@ function read(table) {
 /** Few figures, however small or large a number is. */
 const rough = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
 
+/** Marks that are told apart without their colours. */
+const SHAPES = {
+  up: (path, x, y, r) => { path.moveTo(x, y - r); path.lineTo(x + r, y + r * 0.8); path.lineTo(x - r, y + r * 0.8); path.closePath(); },
+  down: (path, x, y, r) => { path.moveTo(x, y + r); path.lineTo(x + r, y - r * 0.8); path.lineTo(x - r, y - r * 0.8); path.closePath(); },
+  ring: (path, x, y, r) => path.arc(x, y, r * 0.75, 0, 2 * Math.PI),
+};
+
+const COLOURS = { up: "--good", down: "--bad", ring: "--rank-s" };
+
+/** Draws a series as marks of a shape, each on its point, with a rim that parts it from the line. */
+function marks(shape, stroke, ground) {
+  return (u, series) => {
+    const { ctx } = u;
+    const r = 6 * devicePixelRatio;
+    const { scale } = u.series[series];
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(u.bbox.left - r, u.bbox.top - r, u.bbox.width + 2 * r, u.bbox.height + 2 * r);
+    ctx.clip();
+    for (let n = 0; n < u.data[0].length; n++) {
+      const value = u.data[series][n];
+      if (value === null || value === undefined) continue;
+      const path = new Path2D();
+      SHAPES[shape](path, u.valToPos(u.data[0][n], "x", true), u.valToPos(value, scale, true), r);
+      ctx.lineWidth = (shape === "ring" ? 5 : 3) * devicePixelRatio;
+      ctx.strokeStyle = ground;
+      ctx.stroke(path);
+      ctx.fillStyle = shape === "ring" ? ground : stroke;
+      ctx.fill(path);
+      ctx.lineWidth = (shape === "ring" ? 2 : 1) * devicePixelRatio;
+      ctx.strokeStyle = stroke;
+      ctx.stroke(path);
+    }
+    ctx.restore();
+    return false;
+  };
+}
+
+/** Columns of few points among many, such as exits beside a price: drawn as points alone, of a shape where one is named (`2:up,4`). */
+const few = (said) => new Map((said ?? "").split(",").filter(Boolean).map((one) => one.split(":")).map(([column, shape]) => [Number(column), shape]));
+
 const bars = () => uPlot.paths.bars({ size: [0.7, 60] });
 
 function draw(figure) {
@@ -39,22 +80,27 @@ function draw(figure) {
   const axis = { stroke: text, grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 } };
   // of a table with much else in it, these columns
   const drawn = figure.dataset.columns?.split(",").map(Number) ?? names.slice(1).map((_, n) => n + 1);
-  const series = drawn.map((column, n) => ({
-    label: names[column],
-    stroke: strokes[n % strokes.length],
-    width: 2,
-    ...(kind === "bars" ? { paths: bars(), fill: strokes[n % strokes.length], points: { show: false } } : {}),
-    // few points among many, such as exits beside a price: as points alone
-    ...(figure.dataset.points?.split(",").includes(String(column)) ? { paths: () => null, points: { show: true, size: 10, fill: strokes[n % strokes.length] } } : {}),
-  }));
+  const ground = colour("--ground");
+  const apart = few(figure.dataset.points);
+  const series = drawn.map((column, n) => {
+    const shape = apart.get(column);
+    const stroke = shape ? colour(COLOURS[shape]) : strokes[n % strokes.length];
+    const line = { label: names[column], stroke, width: 2 };
+    if (shape) return { ...line, paths: () => null, points: { show: marks(shape, stroke, ground), fill: stroke } };
+    if (apart.has(column)) return { ...line, paths: () => null, points: { show: true, size: 10, fill: stroke } };
+    if (kind === "bars") return { ...line, paths: bars(), fill: stroke, points: { show: false } };
+    return line;
+  });
   const named = { values: (_, at) => at.map((n) => (Number.isInteger(n) ? labels[n] ?? "" : "")) };
   place.replaceChildren();
   const chart = new uPlot({
     width: place.clientWidth || 300,
     height: 260,
+    // days are days, wherever they are looked at
+    tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
     scales: { x: { time: isTime, ...(isTime ? {} : { range: [-0.6, x.length - 0.4] }) } },
-    axes: [{ ...axis, ...(isTime ? {} : named) }, { ...axis, size: 90, values: (_, at) => at.map((n) => (n === null ? "" : rough.format(n))) }],
-    series: [{ label: names[0], ...(isTime ? {} : { value: (_, n) => labels[n] ?? "" }) }, ...series],
+    axes: [{ ...axis, ...(isTime ? {} : named) }, { ...axis, size: (_, said) => 24 + 8 * Math.max(3, ...(said ?? []).map((one) => one.length)), values: (_, at) => at.map((n) => (n === null ? "" : rough.format(n))) }],
+    series: [{ label: names[0], value: (_, __, ___, n) => labels[n] ?? "" }, ...series],
   }, [x, ...drawn.map((column) => columns[column])], place);
   const widths = new ResizeObserver(() => place.clientWidth && chart.setSize({ width: place.clientWidth, height: 260 }));
   widths.observe(place);
