@@ -1,6 +1,11 @@
 //! `sigcast demo`: a simulated market through the real server, a key to connect with, and its signals in the terminal.
 
-use std::{io::IsTerminal as _, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -88,11 +93,12 @@ pub async fn run(args: DemoArgs) -> Result<Outcome> {
     settings.http.drain_seconds = 0;
     let life = Life::default();
     life.listen_to_signals(Hangup::Ends)?;
+    let token = settings.server.data_dir.join("admin-token");
     let node = Node::start(settings.clone(), None, None, life.clone()).await?;
     let key = make_key(&node, settings).await?;
     let start = node.state.clock.now();
     let facts = past(&node, &args, start).await?;
-    introduce(&node, &key, &args, facts, began);
+    introduce(&node, &key, &token, &args, facts, began);
 
     let (log, head) = node.state.hub.ring.standing();
     let cursor = Cursor::new(node.state.hub.clone(), log, head);
@@ -142,7 +148,7 @@ async fn past(node: &Node, args: &DemoArgs, until: crate::model::time::Time) -> 
     Ok(count)
 }
 
-fn introduce(node: &Node, key: &str, args: &DemoArgs, facts: usize, began: Instant) {
+fn introduce(node: &Node, key: &str, token: &Path, args: &DemoArgs, facts: usize, began: Instant) {
     let url = format!("http://{}", node.address);
     say(format!(
         "sigcast demo: a simulated market (seed {}), scored and streamed by the real server",
@@ -163,6 +169,11 @@ fn introduce(node: &Node, key: &str, args: &DemoArgs, facts: usize, began: Insta
     ));
     say(format!(
         "  see   {url}/live in a browser, signed in by the key"
+    ));
+    say(format!(
+        "        http://{}/admin is the operator's, signed in by what is in {}",
+        node.admin_address,
+        token.display()
     ));
     say("  stop  Ctrl-C");
     say("");

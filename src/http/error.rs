@@ -137,6 +137,16 @@ impl ApiError {
         error
     }
 
+    /// 405 `method_not_allowed`; the router adds `Allow`.
+    #[must_use]
+    pub fn wrong_method() -> Self {
+        Self::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method_not_allowed",
+            "This path does not take this method; `Allow` names those it takes.",
+        )
+    }
+
     /// 404 for a path.
     pub fn not_found() -> Self {
         Self::new(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Extension, Router,
     extract::Request,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{any, delete, get, post},
@@ -30,7 +30,7 @@ use super::{
     site::{
         account as site_account, admin as site_admin, admin_accounts, admin_streams, admin_visit,
         company, declaration, files, home, hook, hook_acts, hooks, insider, key_acts, live,
-        screener, search as site_search, session, signal, visit::Site,
+        nowhere, screener, search as site_search, session, signal, visit::Site,
     },
     state::State,
     stream, stream_start, tickets, usage, webhooks, winning,
@@ -104,16 +104,15 @@ pub fn main(state: Arc<State>) -> Router {
         .route("/docs/{file}", get(docs::asset))
         .route(guard::LIVEZ, get(ops::livez))
         .route("/readyz", get(ops::readyz))
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state)
         .merge(pages)
 }
 
-/// Pages for people.
+/// Pages for people; they say what there is not, too.
 fn pages(state: Arc<State>, reads: Reads) -> Router {
     if !state.config.pages {
-        return Router::new();
+        return Router::new().fallback(not_found);
     }
     Router::new()
         .route("/", get(home::home))
@@ -153,6 +152,7 @@ fn pages(state: Arc<State>, reads: Reads) -> Router {
             post(hook_acts::resend_failed),
         )
         .route("/account/webhooks/{id}/delete", post(hook_acts::delete))
+        .fallback(nowhere::not_found)
         .route("/account/streams", get(site_account::connected))
         .route(
             "/account/streams/{connection}/close",
@@ -160,7 +160,7 @@ fn pages(state: Arc<State>, reads: Reads) -> Router {
         )
         .layer(compression())
         .route("/assets/{file}", get(files::file))
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(nowhere::wrong_method)
         .with_state(Site::new(state, reads))
 }
 
@@ -290,7 +290,7 @@ fn admin_pages(state: Arc<State>) -> Router {
         .route("/admin/consumers", get(admin_streams::consumers))
         .layer(compression())
         .route("/assets/{file}", get(files::file))
-        .method_not_allowed_fallback(method_not_allowed)
+        .method_not_allowed_fallback(nowhere::wrong_method)
         .with_state(Site::new(state, reads))
 }
 
@@ -300,12 +300,7 @@ async fn not_found() -> Response {
 
 /// The router adds `Allow`.
 async fn method_not_allowed() -> Response {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method_not_allowed",
-        "This path does not take this method; `Allow` names those it takes.",
-    )
-    .into_response()
+    ApiError::wrong_method().into_response()
 }
 
 /// For whole answers. A stream has no part in it: what is compressed is held back until there is enough of it.

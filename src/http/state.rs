@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     batch::Batch, callers::Callers, config::Config, connects::Connects, data::Data,
-    metrics::Metrics, sandbox_entrance::Entrance, stretches::Stretches, tries::Tries, views::Views,
+    metrics::Metrics, sandbox_entrance::Entrance, stretches::Stretches, views::Views,
 };
 use crate::{
     hub::{node::Hub, ring::Lineage},
@@ -106,8 +106,6 @@ pub struct State {
     pub sandbox: Option<Arc<Entrance>>,
     /// How often each key opens its stream.
     pub connects: Connects,
-    /// Tries at signing in to the pages.
-    pub tries: Tries,
     /// The views of its streams.
     pub views: Arc<Views>,
     looks: Batch<(), Result<Look, LogUnavailable>>,
@@ -167,7 +165,6 @@ impl State {
         Arc::new(State {
             looks,
             connects: Connects::new(config.connects_per_minute),
-            tries: Tries::default(),
             views: Arc::default(),
             openings: Semaphore::new(openings),
             config,

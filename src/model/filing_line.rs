@@ -91,13 +91,22 @@ pub fn parse(line: &[u8], markets: &[Market]) -> Result<Filing, LineError> {
         rows: rows(&line, text)?,
         footnotes: footnotes(line.footnotes)?,
         remarks: prose("remarks", line.remarks)?,
-        url: words("url", line.url)?,
+        url: words("url", line.url)?.filter(|url| is_of_the_web(url)),
     })
 }
 
 fn wrong(field: &str, value: &str, why: &str) -> LineError {
     let shown: String = value.chars().take(40).collect();
     LineError(format!("{field}: `{shown}` is {why}"))
+}
+
+/// Whether an address leads to a document. Whoever shows it makes a link of it: a script must not come that way, and a filing must not be lost by it.
+fn is_of_the_web(url: &str) -> bool {
+    let begins = |scheme: &str| {
+        url.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins("https://") || begins("http://")
 }
 
 /// A text without the blanks around it; an empty one says nothing.

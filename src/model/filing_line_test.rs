@@ -297,6 +297,26 @@ fn unknown_is_unknown_however_it_is_said() {
     assert_eq!(natured.rows[0].code, Some(Code::sale()));
 }
 
+#[test]
+fn an_address_that_leads_to_no_document_is_left_out_and_the_filing_stays() {
+    let url = |url: &str| {
+        let line = LINE.replace("\"market\"", &format!("\"url\":\"{url}\",\"market\""));
+        read(&line).unwrap().url
+    };
+    for kept in ["https://a.example/1.pdf", "HTTP://a.example"] {
+        assert_eq!(url(kept).as_deref(), Some(kept));
+    }
+    for dropped in [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "/a.pdf",
+        "é",
+        "http",
+    ] {
+        assert_eq!(url(dropped), None, "{dropped}");
+    }
+}
+
 fn text() -> impl Strategy<Value = String> {
     "[A-Za-zÅåØ\"\\\\/]{1,3}( [a-zé\u{1f980}']{1,4}){0,2}"
 }
@@ -373,7 +393,7 @@ prop_compose! {
         owners in prop::collection::vec(owner(), 1..4),
         rows in prop::collection::vec(row(), 1..4),
         notes in prop::collection::vec(("F[0-9]", text()), 0..3),
-        (remarks, url) in (of(text()), of(text())),
+        (remarks, url) in (of(text()), of(text().prop_map(|rest| format!("https://{rest}")))),
     ) -> Filing {
         Filing {
             id: FilingId(format!("SEDI:{number}")),

@@ -9,6 +9,8 @@ use super::{
 use crate::model::{key::KeyHash, time::Time};
 
 const SESSIONS_PER_STATEMENT: usize = 500;
+/// Browsers that are signed in by one key, or by the admin token.
+const MOST_OF_A_HOLDER: i64 = 50;
 
 #[derive(sqlx::FromRow)]
 struct SessionRow {
@@ -26,7 +28,7 @@ pub struct Session {
 }
 
 impl Db {
-    /// Stores a session by its cookie's digest; clears out those that are over.
+    /// Stores a session by its cookie's digest; clears out those that are over, and the oldest where one holder has too many.
     pub async fn add_session(
         &self,
         hash: &KeyHash,
@@ -45,6 +47,14 @@ impl Db {
         .bind(hex(&session.holder.0))
         .bind(now.0)
         .bind(session.expires_at.0)
+        .execute(&mut tx)
+        .await?;
+        query(
+            "delete from sessions where holder = $1 and hash not in
+             (select hash from sessions where holder = $1 order by created_at desc, expires_at desc, hash limit $2)",
+        )
+        .bind(hex(&session.holder.0))
+        .bind(MOST_OF_A_HOLDER)
         .execute(&mut tx)
         .await?;
         self.commit(tx).await

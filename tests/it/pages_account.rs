@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::{
     server::{Key, Server, from_now, until},
-    visitor::Visitor,
-    wire::{PATIENCE, request},
+    visitor::{Visitor, form},
+    wire::{PATIENCE, Wire, request},
 };
 
 /// Text between two others.
@@ -268,10 +268,83 @@ fn wrong_keys_are_tried_so_often_and_right_ones_as_often_as_one_likes() {
         let wrong = visitor.post("/account/sign-in", &[("key", "sig_live_nothing")]);
         assert_eq!(wrong.head.status, 401);
     }
-    let reply = visitor.post("/account/sign-in", &[("key", &key.text)]);
+    let reply = visitor.post("/account/sign-in", &[("key", "sig_live_nothing")]);
     assert_eq!(reply.head.status, 429, "{}", reply.text());
     let wait: u64 = reply.head.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
+    // who has a right key, or the admin token, is not kept out by what others try from the same address
+    Visitor::of(&server, &key);
+    Visitor::operator(&server);
+    let mut guessing = Visitor::at_admin(&server);
+    for status in [401; 10].into_iter().chain([429]) {
+        let wrong = guessing.post("/admin/sign-in", &[("key", "nothing")]);
+        assert_eq!(wrong.head.status, status);
+    }
+    Visitor::of(&server, &key);
+}
+
+#[test]
+fn who_cannot_be_kept_signed_in_is_told_so() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let body = form(&[("key", &key.text)]);
+    let sign_in = |origin: &str, host: &str| {
+        let mut wire = Wire::connect(server.main);
+        let head = format!(
+            "POST /account/sign-in HTTP/1.1\r\nhost: {host}\r\norigin: {origin}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        wire.send(head.as_bytes());
+        wire.reply()
+    };
+    // a browser throws the cookie away that it is given over plain http
+    let lost = sign_in("http://sig.example:8080", "sig.example:8080");
+    assert_eq!(lost.head.status, 401, "{}", lost.text());
+    assert!(lost.text().contains("over https"), "{}", lost.text());
+    assert_eq!(lost.head.header("set-cookie"), None);
+    for (origin, host) in [
+        ("https://sig.example", "sig.example"),
+        ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+    ] {
+        assert_eq!(sign_in(origin, host).head.status, 303, "{origin}");
+    }
+}
+
+#[test]
+fn a_person_is_told_in_a_page_what_there_is_not_and_a_program_in_json() {
+    let server = Server::start();
+    let ask =
+        |path: &str, accept: &str| request(server.main, "GET", path, &[("accept", accept)], b"");
+    let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    for path in ["/nope", "/signals/", "/favicon.txt"] {
+        let reply = ask(path, browser);
+        assert_eq!(reply.head.status, 404, "{path}");
+        assert!(
+            reply.text().contains("<h1>Not found</h1>"),
+            "{path}: {}",
+            reply.text()
+        );
+        ask(path, "*/*").expect_error(404, "not_found");
+    }
+    for path in ["/api/nope", "/api/v1/nope", "/v1/nope"] {
+        let reply = ask(path, browser);
+        let kind = reply.head.header("content-type");
+        assert_eq!(kind, Some("application/json"), "{path}");
+        assert!([401, 404].contains(&reply.head.status), "{path}");
+    }
+    for (path, page) in [
+        ("/account/sign-in", "/account"),
+        ("/account/keys", "/account"),
+        ("/account/webhooks/1/test", "/account/webhooks"),
+        ("/live/ticket", "/live"),
+    ] {
+        let reply = ask(path, browser);
+        assert_eq!(reply.head.status, 303, "{path}");
+        assert_eq!(reply.head.header("location"), Some(page), "{path}");
+        let reply = ask(path, "*/*");
+        assert_eq!(reply.head.header("allow"), Some("POST"), "{path}");
+        reply.expect_error(405, "method_not_allowed");
+    }
 }
 
 #[test]

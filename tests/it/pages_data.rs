@@ -196,6 +196,11 @@ fn what_others_wrote_is_text() {
         (one["signal"]["reason"] != "pending").then_some(one)
     };
     let one = until(PATIENCE, judged).expect("it is judged");
+    assert_eq!(
+        one["pdfUrl"],
+        Value::Null,
+        "a script is no address of a document"
+    );
     let company = format!("/companies/{}", one["company"]["slug"].as_str().unwrap());
     let insider = format!("/insiders/{}", one["insider"]["slug"].as_str().unwrap());
     let paths = [

@@ -232,6 +232,37 @@ fn a_signal_is_explained_with_what_is_around_it() {
 }
 
 #[test]
+fn what_another_publisher_says_is_shown_as_it_is() {
+    let server = Server::start();
+    let key = server.alpha_key();
+    let mut signal = sample(1);
+    // no list can be filtered by such a token
+    signal["token"]["address"] = json!("ETH/USDT on Uniswap é");
+    signal["episode_id"] = json!("ep-1");
+    // nor are these the parts of that score
+    for (name, value) in [
+        ("pool_wallet_count", json!(5)),
+        ("wallet_score_sum", json!(600)),
+        ("rank_score", json!(10)),
+    ] {
+        signal[name] = value;
+    }
+    signal["rug_check"] = json!({"risk": "low"});
+    let mut huge = sample(2);
+    huge["rank_score"] = json!(1e300);
+    server.publish_all([signal, huge].into_iter());
+    let mut visitor = Visitor::of(&server, &key);
+    let text = page(&visitor.get(&path(1)));
+    assert!(
+        text.contains("does not say what its points are made of"),
+        "{text}"
+    );
+    assert!(!text.contains("Together"), "{text}");
+    let text = page(&visitor.get(&path(2)));
+    assert!(text.contains(">1.0e300<"), "{text}");
+}
+
+#[test]
 fn hostile_signals_are_text_on_every_page() {
     let server = Server::start();
     let key = server.alpha_key();

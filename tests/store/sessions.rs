@@ -15,6 +15,7 @@ promises!(
     a_session_stands_for_who_opened_it_until_its_end,
     a_session_that_is_ended_stands_for_nobody,
     what_is_over_is_cleared_out,
+    a_holder_has_so_many_and_the_oldest_gives_way,
     an_account_ends_all_of_its_own,
 );
 
@@ -89,6 +90,23 @@ async fn what_is_over_is_cleared_out(fresh: Fresh) {
         db.session(&hash(2), at(150)).await.unwrap(),
         Some(until(9, 200))
     );
+}
+
+async fn a_holder_has_so_many_and_the_oldest_gives_way(fresh: Fresh) {
+    let db = fresh.open().await;
+    db.add_session(&hash(200), &until(8, 500), at(0))
+        .await
+        .unwrap();
+    for n in 0..=50 {
+        db.add_session(&hash(n), &until(9, 500), at(i64::from(n)))
+            .await
+            .unwrap();
+    }
+    let counts = async |n: u8| db.session(&hash(n), at(60)).await.unwrap().is_some();
+    assert!(!counts(0).await);
+    for n in (1..=50).chain([200]) {
+        assert!(counts(n).await, "{n}");
+    }
 }
 
 async fn an_account_ends_all_of_its_own(fresh: Fresh) {

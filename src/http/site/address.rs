@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 
 use super::visit::Visit;
 
-/// `https://signals.example`: what the operator says, else as the browser names it. Browsers keep a session over https, and on the machine itself.
+/// `https://signals.example`: what the operator says, else as the browser names it.
 #[must_use]
 pub fn of(visit: &Visit) -> String {
     let config = &visit.site.state.config;
@@ -27,14 +27,41 @@ fn named(headers: &HeaderMap, speaks_tls: bool) -> String {
         true => host,
         false => "localhost",
     };
+    let scheme = match speaks_tls || is_forwarded(headers) {
+        true => "https",
+        false => "http",
+    };
+    format!("{scheme}://{host}")
+}
+
+/// Whether a proxy says that it was asked by https, or is there and says nothing of that: those that one puts before a server end TLS.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    match headers.get("x-forwarded-proto") {
+        Some(scheme) => scheme.as_bytes().eq_ignore_ascii_case(b"https"),
+        None => ["x-forwarded-for", "forwarded", "via"]
+            .iter()
+            .any(|name| headers.contains_key(*name)),
+    }
+}
+
+/// Whether a browser keeps a session of the page that it sends a form from: over https, and on the machine itself. Where it does not say
+/// which page that is, it may.
+#[must_use]
+pub fn keeps_sessions(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|at| at.to_str().ok());
+    origin
+        .and_then(|origin| origin.strip_prefix("http://"))
+        .is_none_or(is_here)
+}
+
+/// Whether a host, with or without its port, is the machine itself.
+fn is_here(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, _)) if !host.ends_with(']') => name,
         _ => host,
     };
     let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
-    let here = name == "localhost" || name == "[::1]" || is_loopback;
-    let scheme = if here && !speaks_tls { "http" } else { "https" };
-    format!("{scheme}://{host}")
+    name == "localhost" || name.ends_with(".localhost") || name == "[::1]" || is_loopback
 }
 
 #[cfg(test)]
@@ -51,10 +78,51 @@ mod tests {
         };
         assert_eq!(of("127.0.0.1:8080", false), "http://127.0.0.1:8080");
         assert_eq!(of("[::1]:8080", true), "https://[::1]:8080");
-        assert_eq!(of("sig.example", false), "https://sig.example");
+        assert_eq!(of("sig.example", true), "https://sig.example");
+        assert_eq!(of("sig.example:8080", false), "http://sig.example:8080");
         assert_eq!(of("[::1]", false), "http://[::1]");
-        assert_eq!(of("127.example", false), "https://127.example");
         assert_eq!(of("a';reboot;'", false), "http://localhost");
         assert_eq!(of("a$(id)", false), "http://localhost");
+    }
+
+    #[test]
+    fn who_stands_behind_a_proxy_is_named_as_the_proxy_was_asked() {
+        let of = |name: &'static str, value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, HeaderValue::from_static("sig.example"));
+            headers.insert(name, HeaderValue::from_static(value));
+            named(&headers, false)
+        };
+        assert_eq!(of("x-forwarded-proto", "https"), "https://sig.example");
+        assert_eq!(of("x-forwarded-proto", "http"), "http://sig.example");
+        assert_eq!(of("x-forwarded-for", "192.0.2.1"), "https://sig.example");
+        assert_eq!(of("via", "1.1 a"), "https://sig.example");
+        assert_eq!(of("accept", "*/*"), "http://sig.example");
+    }
+
+    #[test]
+    fn browsers_keep_sessions_over_https_and_on_the_machine() {
+        let of = |origin: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
+            keeps_sessions(&headers)
+        };
+        for kept in [
+            "https://sig.example",
+            "http://localhost:8080",
+            "http://127.0.0.1:8080",
+            "http://[::1]:8080",
+            "http://demo.localhost",
+        ] {
+            assert!(of(kept), "{kept}");
+        }
+        for lost in [
+            "http://sig.example",
+            "http://192.0.2.1:8080",
+            "http://127.example",
+        ] {
+            assert!(!of(lost), "{lost}");
+        }
+        assert!(keeps_sessions(&HeaderMap::new()));
     }
 }

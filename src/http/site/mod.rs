@@ -18,13 +18,15 @@ pub mod problem;
 
 pub mod reader;
 
+mod address;
+
 pub mod session;
+
+pub mod nowhere;
 
 mod told;
 
 mod log_part;
-
-mod address;
 
 pub mod live;
 

@@ -11,6 +11,7 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
+    address,
     frame::{self, Page, Place},
     problem::{Problem, or_problem},
     visit::{self, COOKIE, Site, Visit},
@@ -27,6 +28,8 @@ use crate::{
     store::sessions::Session,
 };
 
+const NOT_KEPT: &str = "You were not signed in: browsers keep a session over https, and on the server's own machine. Give the server a \
+    certificate or a proxy that has one, or come through an SSH tunnel (ssh -L 8080:localhost:8080 …, then http://localhost:8080).";
 /// Bytes of a form that signs in.
 const MOST_BYTES: usize = 4096;
 
@@ -51,8 +54,9 @@ impl Form {
 
 /// A path of this very site, to go on to after signing in; `/account` for anything else.
 fn next_path(next: &str) -> &str {
-    let inside =
-        next.starts_with('/') && !next.starts_with("//") && !next.contains(['\\', '\r', '\n']);
+    // browsers leave out tabs and line ends of an address wherever they stand, and take a backslash for a slash
+    let plain = |c: char| c != '\\' && !c.is_control();
+    let inside = next.starts_with('/') && !next.starts_with("//") && next.chars().all(plain);
     match inside {
         true => next,
         false => "/account",
@@ -99,9 +103,11 @@ pub async fn sign_in(Shared(site): Shared<Arc<Site>>, visit: Visit, body: Body) 
     let done = async {
         visit::check_origin(&visit.headers)?;
         let form = Form::of(body, MOST_BYTES).await?;
+        if !address::keeps_sessions(&visit.headers) {
+            return Ok(page(&visit, form.get("next"), Some(NOT_KEPT)));
+        }
         let state = &site.state;
         let now = state.clock.now();
-        begin_try(&visit)?;
         let key = KeyText::parse(form.get("key"));
         let known = match &key {
             Some(key) => state.callers.find(key).await?,
@@ -109,10 +115,11 @@ pub async fn sign_in(Shared(site): Shared<Arc<Site>>, visit: Visit, body: Body) 
         };
         let counts = known.is_some_and(|known| known.holder.check_key(now).is_ok());
         let (Some(key), true) = (key, counts) else {
+            // a right one is let in however many wrong ones others tried from the same address: keys are not to be guessed
+            begin_try(&visit)?;
             let unknown = "No key of this server, or one that counts no more.";
             return Ok(page(&visit, form.get("next"), Some(unknown)));
         };
-        was_right(&visit);
         let cookie = open(&site, key.hash(), COOKIE).await?;
         let mut response = frame::lead_to(next_path(form.get("next")));
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -127,7 +134,7 @@ pub fn begin_try(visit: &Visit) -> ApiResult<()> {
     let Some(client) = visit.client else {
         return Ok(());
     };
-    let tries = &visit.site.state.tries;
+    let tries = &visit.site.tries;
     tries.begin(client, visit.arrival.at).map_err(|wait| {
         let seconds = u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX);
         let message = format!("Too many wrong tries: wait for {seconds} seconds.");
@@ -138,7 +145,7 @@ pub fn begin_try(visit: &Visit) -> ApiResult<()> {
 /// The try was a right one.
 pub fn was_right(visit: &Visit) {
     if let Some(client) = visit.client {
-        visit.site.state.tries.was_right(client);
+        visit.site.tries.was_right(client);
     }
 }
 
@@ -194,6 +201,8 @@ mod tests {
             "https://evil.example",
             "/\\evil.example",
             "/a\r\nb",
+            "/\t/evil.example",
+            "/\u{b}/evil.example",
             "x",
         ] {
             assert_eq!(next_path(outside), "/account", "{outside}");

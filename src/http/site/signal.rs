@@ -55,7 +55,7 @@ async fn shown(visit: &Visit, id: &str) -> PageResult {
         Some(_) => {
             let reader = Reader::of(visit, includes_log).await?;
             let signal = reader.read(&path).await?;
-            let around = around(visit, &reader, &signal).await?;
+            let around = around(visit, &reader, &signal).await;
             (signal, around)
         }
         None => (public(visit, &path).await?, Around::default()),
@@ -108,19 +108,20 @@ async fn public(visit: &Visit, path: &str) -> Result<Value, Problem> {
     }
 }
 
-async fn around(visit: &Visit, reader: &Reader<'_>, signal: &Value) -> Result<Around, Problem> {
+/// What is around it, as far as it can be read: the signal itself is shown without, too. Another publisher's may name what no list takes.
+async fn around(visit: &Visit, reader: &Reader<'_>, signal: &Value) -> Around {
     let told = Told(signal);
     let mut around = Around::default();
     if let (Some(episode), Some(token)) = (told.text("/episode_id"), told.text("/token/address")) {
-        around.episode = of_episode(reader, &told, episode, token).await?;
+        around.episode = of_episode(reader, &told, episode, token).await;
     }
     let epoch = visit.site.state.hub.epoch();
     let path = format!(
         "/api/v1/deliveries?limit=1&after={epoch}-{}",
         told.seq() - 1
     );
-    let deliveries = reader.read(&path).await?;
-    around.delivery = deliveries.pointer("/items/0").cloned();
+    let deliveries = reader.read(&path).await.ok();
+    around.delivery = deliveries.and_then(|list| list.pointer("/items/0").cloned());
     let known = reader.known();
     let plan = visit.site.state.plans.get(&known.holder.account.plan);
     if let Some(amf_id) = told
@@ -128,12 +129,11 @@ async fn around(visit: &Visit, reader: &Reader<'_>, signal: &Value) -> Result<Ar
         .filter(|_| plan.is_some_and(|plan| plan.rest))
     {
         let path = format!("/api/v1/declarations/{}", cells::path_part(amf_id));
-        // a signal of another publisher may name what is not here
         around.declaration = reader.read(&path).await.ok();
         around.audit = reader.read(&format!("{path}/score")).await.ok();
         around.course = course(visit, reader, around.declaration.as_ref()).await;
     }
-    Ok(around)
+    around
 }
 
 /// The closes around a filing; none where it is not here.
@@ -157,23 +157,31 @@ async fn of_episode(
     told: &Told<'_>,
     episode: &str,
     token: &str,
-) -> Result<Vec<Value>, Problem> {
+) -> Vec<Value> {
     let published = told.text("/published_at").unwrap_or_default();
     let Ok(published) = Time::parse_iso(published) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("token", token)
         .append_pair("since", &published.plus(-2 * EPISODE).to_string())
         .append_pair("limit", "200")
         .finish();
-    let mut listed = reader.read(&format!("/api/signals?{query}")).await?;
-    let items = match listed["items"].take() {
-        Value::Array(items) => items,
+    let listed = reader.read(&format!("/api/signals?{query}")).await;
+    let items = match listed.map(|mut listed| listed["items"].take()) {
+        Ok(Value::Array(items)) => items,
         _ => Vec::new(),
     };
     let is_of_it = |item: &Value| Told(item).text("/episode_id") == Some(episode);
-    Ok(items.into_iter().filter(is_of_it).collect())
+    items.into_iter().filter(is_of_it).collect()
+}
+
+/// One decimal; of another publisher's huge ones few figures.
+fn score_text(score: f64) -> String {
+    match score.abs() < 1e6 {
+        true => format!("{score:.1}"),
+        false => format!("{score:.1e}"),
+    }
 }
 
 fn head(told: &Told<'_>) -> Markup {
@@ -183,7 +191,7 @@ fn head(told: &Told<'_>) -> Markup {
             li.card { "Rank" span.figure { (told::badge(told.rank())) } }
             li.card {
                 "Score"
-                span.figure { @match told.number("/rank_score") { Some(score) => { (format!("{score:.1}")) } None => { "–" } } }
+                span.figure { @match told.number("/rank_score") { Some(score) => { (score_text(score)) } None => { "–" } } }
                 (figures::bar(told.number("/rank_score").unwrap_or_default(), 100.0))
             }
             @if let Some(wallets) = told.wallets() {

@@ -16,6 +16,7 @@ use crate::{
         error::{ApiError, ApiResult},
         reads::Reads,
         state::State,
+        tries::Tries,
     },
     model::{address::ClientAddress, key::KeyHash, time::Time},
 };
@@ -30,6 +31,8 @@ pub struct Site {
     pub public_feed: Kept,
     /// How the server does, for everybody.
     pub standing: Kept,
+    /// Wrong keys of late: each listener's are its own, so that nobody keeps the operator out.
+    pub tries: Tries,
 }
 
 impl Site {
@@ -41,6 +44,7 @@ impl Site {
             reads,
             public_feed: Kept::default(),
             standing: Kept::default(),
+            tries: Tries::default(),
         })
     }
 }

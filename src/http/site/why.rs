@@ -13,6 +13,11 @@ use crate::score::{
     rug::Risk,
 };
 
+/// Points for buyers who came close together, at most.
+const MOST_PACE: f64 = 5.0;
+/// A score is written with one decimal.
+const ROUNDED: f64 = 0.051;
+
 /// A part of a score.
 struct Part {
     name: String,
@@ -91,7 +96,12 @@ fn consensus(told: &Told<'_>) -> Vec<Part> {
         window_seconds: 1.0,
     });
     let [wallets, quality, others, safety, depth, _] = ranked.parts;
-    let pace = (points - ranked.parts.iter().sum::<f64>()).clamp(0.0, 5.0);
+    let pace = points - ranked.parts.iter().sum::<f64>();
+    // another publisher's points, which are not made of these parts
+    if !(-ROUNDED..=MOST_PACE + ROUNDED).contains(&pace) {
+        return Vec::new();
+    }
+    let pace = pace.clamp(0.0, MOST_PACE);
     let mean = if pool > 0.0 { sum / pool } else { 0.0 };
     let part = |name: &str, value: String, points, most, words: &str| Part {
         name: name.to_owned(),
@@ -140,7 +150,7 @@ fn consensus(told: &Told<'_>) -> Vec<Part> {
             "Pace",
             "the rest of the points".to_owned(),
             pace,
-            5.0,
+            MOST_PACE,
             "The closer together the buyers came, the more.",
         ),
     ]
