@@ -1,4 +1,5 @@
-// Reads sigcast's API without a key, and works for it where that is asked: in Node from 20 on, and in browsers as it stands.
+// Reads sigcast's API without a key, and works for it where that is asked: in Node from 20 on, and in browsers on
+// pages that came by https or from the machine itself: others have no crypto.subtle.
 //
 //     node solve.mjs declarations?direction=BUY
 //
@@ -40,8 +41,15 @@ export async function read(server, path) {
   return body;
 }
 
-if (globalThis.process?.argv[1] === new URL(import.meta.url).pathname) {
-  const server = process.env.SIGCAST_URL ?? "http://127.0.0.1:8080";
+/** Whether Node was asked to run this very file, from whatever folder and by whatever link. */
+async function isProgram() {
+  if (!globalThis.process?.argv[1]) return false;
+  const [{ realpathSync }, { fileURLToPath }] = [await import("node:fs"), await import("node:url")];
+  return realpathSync(process.argv[1]) === realpathSync(fileURLToPath(import.meta.url));
+}
+
+if (await isProgram()) {
+  const server = (process.env.SIGCAST_URL ?? "http://127.0.0.1:8080").replace(/\/+$/, "");
   try {
     const body = await read(server, process.argv[2] ?? "signals");
     console.log(JSON.stringify(body, null, 2));

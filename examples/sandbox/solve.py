@@ -56,8 +56,9 @@ def read(server, path):
 
 if __name__ == "__main__":
     try:
-        answer = read(os.environ.get("SIGCAST_URL", "http://127.0.0.1:8080"), sys.argv[1] if len(sys.argv) > 1 else "signals")
-    except RuntimeError as refused:
+        server = os.environ.get("SIGCAST_URL", "http://127.0.0.1:8080").rstrip("/")
+        answer = read(server, sys.argv[1] if len(sys.argv) > 1 else "signals")
+    except (RuntimeError, OSError) as refused:
         sys.exit(str(refused))
     print(json.dumps(answer, indent=2))
     told = answer["meta"]["sandbox"]

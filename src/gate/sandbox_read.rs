@@ -1,5 +1,10 @@
 //! Which reads are answered without a key, and in which portions.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
 use super::{
     closes_query::ClosesQuery,
     insider_query::{
@@ -16,6 +21,9 @@ use super::{
 
 /// Where the reads are that have a key.
 pub const READS: &str = "/api/v1/";
+
+/// Where they are that need none.
+pub const SANDBOX: &str = "/api/v1/sandbox/";
 
 /// Why something is not answered here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,9 +101,56 @@ pub fn read(path: &str, query: &str, page: u32) -> Result<String, NoRead> {
     }
 }
 
+/// A net flow's answer, its pieces as they came: numbers are exact.
+#[derive(Deserialize, Serialize)]
+struct Flow<'a> {
+    #[serde(borrow)]
+    items: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    insiders: Vec<&'a RawValue>,
+    #[serde(borrow)]
+    signal90: &'a RawValue,
+    #[serde(borrow)]
+    meta: &'a RawValue,
+}
+
+/// Of an answer to `asked` what is handed out: all of it, but of a net flow, which no parameter bounds, the last periods and the largest insiders.
+#[must_use]
+pub fn portion<'a>(asked: &str, body: &'a [u8], page: u32) -> Cow<'a, [u8]> {
+    let path = asked.split('?').next().unwrap_or_default();
+    if !path.ends_with("/net-flow") {
+        return Cow::Borrowed(body);
+    }
+    let Ok(mut flow) = serde_json::from_slice::<Flow<'_>>(body) else {
+        return Cow::Borrowed(body);
+    };
+    let page = page as usize;
+    flow.items.drain(..flow.items.len().saturating_sub(page));
+    flow.insiders.truncate(page);
+    // proof: what was JSON is JSON
+    serde_json::to_vec(&flow).map_or(Cow::Borrowed(body), Cow::Owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_net_flow_the_latest_and_the_largest_are_told() {
+        let body = br#"{"items":[{"period":"2026-01","buy":1.50},2,3],"insiders":[4,5,6],"signal90":{"npr":null},"meta":{"latencyMs":1}}"#;
+        let told = |page| {
+            let told = portion("/api/v1/companies/a/net-flow?bucket=week", body, page);
+            String::from_utf8(told.into_owned()).unwrap()
+        };
+        assert_eq!(
+            told(2),
+            r#"{"items":[2,3],"insiders":[4,5],"signal90":{"npr":null},"meta":{"latencyMs":1}}"#
+        );
+        assert_eq!(told(3).as_bytes(), body);
+        let other = portion("/api/v1/companies/net-flow", b"[1]", 0);
+        assert_eq!(&*other, b"[1]");
+        assert_eq!(&*portion("/api/v1/backtest", body, 1), body);
+    }
 
     fn ask(path: &str, query: &str) -> Result<String, NoRead> {
         read(path, query, 10)

@@ -23,7 +23,10 @@ use super::{
     reply,
     state::State,
 };
-use crate::model::{account::Plan, address::ClientAddress, key::KeyText, time::Time};
+use crate::{
+    gate::sandbox_read,
+    model::{account::Plan, address::ClientAddress, key::KeyText, time::Time},
+};
 
 /// Set on requests of connections above the cap: they are answered, and that is all.
 #[derive(Clone, Copy, Debug)]
@@ -136,8 +139,10 @@ async fn named(
     request
         .extensions_mut()
         .insert(Arrival { id: id.clone(), at });
+    // nothing is kept of who asks without a key, in a log neither
+    let is_told = !request.uri().path().starts_with(sandbox_read::SANDBOX);
     let client = request.extensions().get::<ClientAddress>();
-    let client = client.map(tracing::field::display);
+    let client = client.filter(|_| is_told).map(tracing::field::display);
     let span = tracing::info_span!("request", %id, client);
     let mut response = answer(request).instrument(span).await;
     note(state, listener, &response);

@@ -1,6 +1,6 @@
 //! `/api/v1/sandbox`: the reads of the API without a key, a few a day, each answer with a watermark; and the challenges that some of them need.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Extension,
@@ -30,9 +30,6 @@ use crate::{
     },
     model::{address::ClientAddress, time::Time},
 };
-
-/// Where the reads are that need no key.
-const PREFIX: &str = "/api/v1/sandbox/";
 
 /// What is said of a call in the `meta` of its answer.
 #[derive(Serialize)]
@@ -140,7 +137,10 @@ async fn answer(
     let ip = client.map(|client| client.ip);
     let ip = ip.ok_or_else(|| ApiError::internal(&"a request comes from nowhere"))?;
     entrance.check_network(ip)?;
-    let path = uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let path = uri
+        .path()
+        .strip_prefix(sandbox_read::SANDBOX)
+        .unwrap_or_default();
     let query = uri.query().unwrap_or_default();
     let asked = sandbox_read::read(path, query, entrance.page_size()).map_err(refusal)?;
     if reply::wants_csv(headers) {
@@ -157,7 +157,11 @@ async fn answer(
         known: None,
         arrival,
     });
-    let mut response = match marked(read.await, headers, &watermark, &call).await {
+    let portion = |body: Bytes| match sandbox_read::portion(path, &body, entrance.page_size()) {
+        Cow::Owned(less) => less.into(),
+        Cow::Borrowed(_) => body.clone(),
+    };
+    let mut response = match marked(read.await, portion, headers, &watermark, &call).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
@@ -187,6 +191,7 @@ fn refusal(why: NoRead) -> ApiError {
 /// What the read answered, with its watermark; 304 where the client has it already.
 async fn marked(
     response: Response,
+    portion: impl FnOnce(Bytes) -> Bytes,
     headers: &HeaderMap,
     watermark: &str,
     call: &Admitted,
@@ -202,7 +207,7 @@ async fn marked(
         remaining: call.standing.remaining,
         reset_at: call.standing.reset,
     };
-    let body = with_told(&body, &told);
+    let body = with_told(&portion(body), &told);
     let body =
         body.ok_or_else(|| ApiError::internal(&"a read whose answer does not end in meta"))?;
     let tag = tag.unwrap_or_else(|| HeaderValue::from_static("W/\"\""));

@@ -255,7 +255,12 @@ impl Entrance {
                     true => self.rules.bot_calls,
                     false => self.rules.calls,
                 },
-                free: self.rules.free_of_challenge,
+                // names cost nothing to make up: where they have filled half of the room, each call costs work, so that nobody
+                // shuts the others out for a day within minutes
+                free: match self.kept.load(Ordering::Relaxed) >= self.rules.most_calls / 2 {
+                    true => 0,
+                    false => self.rules.free_of_challenge,
+                },
             },
         })
     }

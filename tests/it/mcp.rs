@@ -361,6 +361,19 @@ fn what_a_read_refuses_is_a_result() {
             "",
         ),
         ("get_signal", json!({"id": "none"}), "signal_not_found", ""),
+        ("get_signal", json!({"id": ""}), "invalid_parameter", "id"),
+        (
+            "company_overview",
+            json!({"company": "x".repeat(101)}),
+            "invalid_parameter",
+            "company",
+        ),
+        (
+            "search_declarations",
+            json!({"limit": 10.5}),
+            "invalid_parameter",
+            "limit",
+        ),
         (
             "net_flow",
             json!({"slug": "nobody-999999"}),

@@ -379,11 +379,19 @@ fn a_list_that_cannot_be_read_shuts_the_sandbox_and_nothing_else() {
 #[test]
 fn all_clients_together_fill_no_disk() {
     let mut settings = MANY.to_vec();
-    settings.push(("SIGCAST_SANDBOX__MOST_CALLS", "3"));
+    settings.push(("SIGCAST_SANDBOX__MOST_CALLS", "4"));
     let mut server = Server::with(&settings);
     let call = |server: &Server, n: u8| Guest::new(server, &format!("192.0.{n}.1")).get("health");
-    for n in 0..3 {
+    for n in 0..2 {
         call(&server, n).ok_json();
+    }
+    // names cost nothing: from the half on the first call costs work, too
+    for n in 10..60 {
+        call(&server, n).expect_error(401, "sandbox_challenge_required");
+    }
+    for n in 2..4 {
+        let guest = Guest::new(&server, &format!("192.0.{n}.1"));
+        guest.get_solved("health").ok_json();
     }
     let full = call(&server, 3);
     full.expect_error(503, "overloaded");

@@ -124,6 +124,21 @@ fn a_captcha_stands_for_proof_of_work() {
         !server.stderr().contains("nobody's"),
         "no secret in the log"
     );
+    assert!(
+        server
+            .stderr()
+            .contains("verifies captchas gives no answer"),
+        "{}",
+        server.stderr()
+    );
+    assert!(
+        !server
+            .stderr()
+            .lines()
+            .any(|line| line.contains("captchas") && line.contains("client=")),
+        "nor who asked without a key: {}",
+        server.stderr()
+    );
 }
 
 #[test]

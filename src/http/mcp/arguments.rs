@@ -1,7 +1,7 @@
 //! A tool's arguments as the path and query of a read.
 
 use rmcp::model::JsonObject;
-use serde_json::Value;
+use serde_json::{Number, Value};
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::schemas::Taken;
@@ -39,7 +39,11 @@ impl Arguments {
             }
         }
         let mut arguments = Arguments(read);
-        let missing = |one: &&Taken| one.required && arguments.get(&one.name).is_none();
+        let said = |one: &Taken| {
+            let text = arguments.get(&one.name);
+            text.is_some_and(|text| !text.trim().is_empty())
+        };
+        let missing = |one: &&Taken| one.required && !said(one);
         if let Some(missing) = taken.iter().find(missing) {
             let about = missing.schema["description"].as_str().unwrap_or_default();
             let about = about.trim_end_matches('.');
@@ -118,12 +122,13 @@ fn segment(text: &str) -> String {
 fn text(name: &str, value: &Value) -> ApiResult<Option<String>> {
     let one = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Value::Number(number) => Some(whole(number).unwrap_or_else(|| number.to_string())),
         Value::Bool(flag) => Some(flag.to_string()),
         _ => None,
     };
     let said = match value {
         Value::Null => return Ok(None),
+        Value::Array(items) if items.is_empty() => return Ok(None),
         Value::Array(items) => {
             let texts: Option<Vec<String>> = items.iter().map(one).collect();
             texts.map(|texts| texts.join(","))
@@ -133,6 +138,13 @@ fn text(name: &str, value: &Value) -> ApiResult<Option<String>> {
     let allowed = "a text, a number, true or false";
     said.map(Some)
         .ok_or_else(|| ApiError::parameter(name, &shown(value), allowed))
+}
+
+/// `10.0` is a whole number, as JSON Schema has it, and is written as one.
+fn whole(number: &Number) -> Option<String> {
+    const MOST_EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
+    let number = number.as_f64().filter(|_| number.is_f64())?;
+    (number.fract() == 0.0 && number.abs() <= MOST_EXACT).then(|| format!("{number:.0}"))
 }
 
 fn shown(value: &Value) -> String {
@@ -173,6 +185,10 @@ mod tests {
             "company": "L'Oréal & fils", "minScore": 50.5, "cluster": true, "offset": 20, "market": null,
             "include": ["backtest"],
         });
+        // a whole number is one however it is written, and a list of nothing says nothing
+        let same = json!({"offset": 20.0, "include": []});
+        let plain = read(LIST, &json!({"offset": 20}), None).unwrap();
+        assert_eq!(read(LIST, &same, None).unwrap(), plain);
         let filled = read(LIST, &list, Some(LIMIT)).unwrap().fill(LIST);
         assert_eq!(
             filled,

@@ -14,6 +14,8 @@ use crate::{gate::path_id::Slug, http::error::ApiError};
 const SEARCH: &str = "/api/v1/companies";
 /// Companies that are named where several fit.
 const NAMED: u64 = 5;
+/// Where more fit, so many are looked at for one that is meant exactly.
+const LOOKED_AT: u64 = 200;
 
 /// What a tool found: an object's JSON, and words on how to go on.
 struct Found {
@@ -109,10 +111,13 @@ struct Companies {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Named {
     slug: String,
     name: String,
     market: String,
+    yahoo_symbol: Option<String>,
+    isin: Option<String>,
 }
 
 /// A company, its declarations and its flow, each as its own read says it.
@@ -155,23 +160,69 @@ async fn by_words(asking: &Asking, words: &str, refused: String) -> Said {
     if code(&refused).as_deref() != Some("company_not_found") {
         return Err(refused);
     }
+    let mut found = companies(asking, words, NAMED).await?;
+    match (found.total, found.items.first()) {
+        (1, Some(only)) => return Ok(only.slug.clone()),
+        (_, None) => return Err(unknown()),
+        _ => {}
+    }
+    if found.total > NAMED {
+        found = companies(asking, words, LOOKED_AT).await?;
+    }
+    match meant(&mut found.items, words) {
+        Some(slug) => Ok(slug),
+        None => Err(ambiguous(&found)),
+    }
+}
+
+/// The slug of the only company that has exactly this ticker, ISIN or name: COF is one's, and the beginning of others' names. Those that have it
+/// come first.
+fn meant(found: &mut [Named], words: &str) -> Option<String> {
+    let words = words.trim();
+    let is = |said: &Option<String>| {
+        said.as_ref()
+            .is_some_and(|said| said.eq_ignore_ascii_case(words))
+    };
+    let meant = |one: &Named| {
+        is(&one.yahoo_symbol) || is(&one.isin) || one.name.to_lowercase() == words.to_lowercase()
+    };
+    found.sort_by_key(|one| !meant(one));
+    let exact: Vec<&Named> = found.iter().take_while(|one| meant(one)).collect();
+    match exact.as_slice() {
+        [only] => Some(only.slug.clone()),
+        _ => None,
+    }
+}
+
+/// Companies that words mean, so many at most.
+async fn companies(asking: &Asking, words: &str, limit: u64) -> Result<Companies, String> {
     let query = Arguments::default()
         .with("q", words)
-        .with("limit", &NAMED.to_string());
-    let found = asking.ask(&query.fill(SEARCH)).await?;
-    let found: Companies = serde_json::from_str(&found)
-        .map_err(|error| ApiError::internal(&error).body().to_string())?;
-    match (found.total, found.items.first()) {
-        (1, Some(only)) => Ok(only.slug.clone()),
-        (_, None) => Err(refused),
-        _ => Err(ambiguous(&found)),
-    }
+        .with("limit", &limit.to_string());
+    let found = asking.ask(&query.fill(SEARCH)).await;
+    // the tool's own name for it
+    let found = found.map_err(|refused| {
+        refused
+            .replace("`q`", "`company`")
+            .replace("\"parameter\":\"q\"", "\"parameter\":\"company\"")
+    })?;
+    serde_json::from_str(&found).map_err(|error| ApiError::internal(&error).body().to_string())
+}
+
+fn unknown() -> String {
+    let error = ApiError::new(
+        axum::http::StatusCode::NOT_FOUND,
+        "company_not_found",
+        "No company has this slug, ticker or ISIN, nor these words in its name.",
+    );
+    error.body().to_string()
 }
 
 fn ambiguous(found: &Companies) -> String {
     let shown = found
         .items
         .iter()
+        .take(NAMED as usize)
         .map(|one| json!({"slug": one.slug, "name": one.name, "market": one.market}));
     let message = format!(
         "{} companies fit these words: ask again with the slug of the one that is meant.",
@@ -192,4 +243,38 @@ fn ambiguous(found: &Companies) -> String {
 fn code(refused: &str) -> Option<String> {
     let body: Value = serde_json::from_str(refused).ok()?;
     body["error"]["code"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(slug: &str, name: &str, symbol: Option<&str>) -> Named {
+        Named {
+            slug: slug.into(),
+            name: name.into(),
+            market: "us".into(),
+            yahoo_symbol: symbol.map(str::to_owned),
+            isin: None,
+        }
+    }
+
+    #[test]
+    fn an_exact_ticker_or_name_means_one_though_others_begin_alike() {
+        let all = || {
+            [
+                named("cofinimmo-2", "Cofinimmo", None),
+                named("capital-one-1", "Capital One", Some("COF")),
+                named("cof-3", "Cof Lines", None),
+            ]
+        };
+        let said = |words: &str| meant(&mut all(), words);
+        assert_eq!(said(" cof ").as_deref(), Some("capital-one-1"));
+        assert_eq!(said("COFINIMMO").as_deref(), Some("cofinimmo-2"));
+        assert_eq!(said("co"), None);
+        let mut two = all();
+        two[2].name = "COF".into();
+        assert_eq!(meant(&mut two, "cof"), None, "whose?");
+        assert_eq!(two[2].slug, "cofinimmo-2", "who has it comes first");
+    }
 }

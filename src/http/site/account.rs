@@ -75,7 +75,6 @@ pub async fn show(visit: &Visit, session: &Session, made: Option<&Issued>) -> Pa
             h2 #sessions-name { "Sessions" }
             p { (sessions) @if sessions == 1 { " browser is" } @else { " browsers are" } " signed in by keys of this account." }
             div.actions {
-                form method="post" action="/account/sign-out" { button.plain type="submit" { "Sign out" } }
                 form method="post" action="/account/sign-out-everywhere" {
                     button.plain.warned type="submit" data-confirm="Sign out every browser that any key of this account signed in?" { "Sign out everywhere" }
                 }

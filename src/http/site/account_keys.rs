@@ -85,7 +85,7 @@ pub fn list(
         section #keys aria-labelledby="keys-name" {
             h2 #keys-name { "Keys" }
             @if let Some(made) = made { (shown_once(made)) }
-            div.scrolls tabindex="0" role="region" aria-label="Keys" {
+            div.scrolls tabindex="0" role="region" aria-label="Keys and when they were used" {
                 table {
                     thead { tr {
                         th scope="col" { "Key" } th scope="col" { "Kind" } th scope="col" { "State" } th scope="col" { "Made" }
@@ -115,8 +115,8 @@ pub fn day_name(day: i64) -> String {
 
 fn shown_once(made: &Issued) -> Markup {
     html! {
-        div.card.fresh.made {
-            p { strong { "The new key, shown this once. " } "Copy it now: only its digest is kept." }
+        div.card.fresh.made tabindex="-1" {
+            p { strong data-says { "The new key, shown this once. " } "Copy it now: only its digest is kept." }
             p { code #new-key { (made.key.reveal()) } }
             p { button type="button" data-copy="new-key" { "Copy the key" } }
         }

@@ -64,10 +64,14 @@ impl Button<'_> {
             "" => "plain",
             _ => "plain warned",
         };
-        let confirm = Some(self.confirm).filter(|text| !text.is_empty());
+        // the table may have moved under the pointer: what is asked says of what
+        let confirm = (!self.confirm.is_empty()).then(|| match self.of {
+            "" => self.confirm.to_owned(),
+            of => format!("{of}: {}", self.confirm),
+        });
         html! {
             form method="post" action=(self.action) hx-post=(self.action) hx-target=(self.target) hx-swap="outerHTML" {
-                button class=(class) type="submit" data-confirm=[confirm] {
+                button class=(class) type="submit" data-confirm=[&confirm] {
                     (self.label) @if !self.of.is_empty() { span.unseen { " " (self.of) } }
                 }
             }

@@ -44,8 +44,8 @@ pub fn state(hook: &Webhook) -> Markup {
 #[must_use]
 pub fn secret_once(secret: &Secret) -> Markup {
     html! {
-        div.card.fresh.made {
-            p { strong { "The webhook's secret, shown this once. " } "Its messages are signed with it: verify them." }
+        div.card.fresh.made tabindex="-1" {
+            p { strong data-says { "The webhook's secret, shown this once. " } "Its messages are signed with it: verify them." }
             p { code #new-secret { (secret.reveal()) } }
             p { button type="button" data-copy="new-secret" { "Copy the secret" } }
         }

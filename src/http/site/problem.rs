@@ -117,7 +117,7 @@ async fn tell(
         .and_then(Value::as_str)
         .unwrap_or_default();
     let says = html! {
-        p.problem role="alert" { (message) @if !code.is_empty() { " " code { (code) } } }
+        p.problem role="alert" { (message) @if !code.is_empty() { " (" code { (code) } ")" } }
     };
     let mut response = match visit.wants_part() {
         true => frame::part(&says),

@@ -29,8 +29,10 @@ tell(async (open) => {
   await shown.waitFor();
   const made = await shown.innerText();
   expect(made.startsWith("sit_live_"), made);
+  await until(() => page.evaluate(() => document.activeElement.matches(".made")), "the keyboard is at what is shown once");
+  await until(async () => (await page.locator("#says").innerText()).includes("shown this once"), "it is told");
   await page.getByRole("button", { name: "Copy the key" }).click();
-  await until(() => page.locator("#says").innerText(), "it says that it was copied");
+  await until(async () => (await page.locator("#says").innerText()) === "Copied.", "it says that it was copied");
   expectEqual(await page.evaluate(() => navigator.clipboard.readText()), made, "copied");
   await reader.expectForEverybody();
   await reader.shoot("made");
@@ -69,8 +71,15 @@ tell(async (open) => {
   await ask("listen");
   await page.getByText("has all that was sent").waitFor();
   await reader.expectForEverybody();
+  // the part is shown anew by itself, and the keyboard stays where it was in it
+  const close = page.getByRole("button", { name: /^Close/ });
+  await close.focus();
+  const before = await close.elementHandle();
+  await until(() => before.evaluate((node) => !node.isConnected), "the part is shown anew");
+  await until(() => close.evaluate((node) => node === document.activeElement), "the keyboard is still at its button");
   await page.getByRole("button", { name: /^Close/ }).click();
   await page.getByText("Nothing is connected").waitFor();
+  expectEqual(await page.locator("#refused").innerText(), "", "what was refused before");
   expectEqual(await ask("closed"), true, "the client was told");
 
   // the key of this session, rotated at once: the session goes on by the successor

@@ -1,10 +1,16 @@
 // What all pages do: times that keep true, buttons that copy, and words for who does not see what changed.
 
 const says = document.getElementById("says");
+let silence;
 
-/** Tells readers of screens, too. */
+/** Shows some words for a while, and tells readers of screens, too: also where the same was said before. */
 function say(text) {
-  says.textContent = text;
+  clearTimeout(silence);
+  says.textContent = "";
+  silence = setTimeout(() => {
+    says.textContent = text;
+    silence = setTimeout(() => (says.textContent = ""), 8000);
+  });
 }
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "narrow" });
@@ -33,6 +39,14 @@ document.addEventListener("click", async (event) => {
   try {
     await navigator.clipboard.writeText(source.textContent.trim());
     say("Copied.");
+    const label = [...button.childNodes];
+    if (button.dataset.done) return;
+    button.dataset.done = "yes";
+    button.replaceChildren("Copied");
+    setTimeout(() => {
+      button.replaceChildren(...label);
+      delete button.dataset.done;
+    }, 2000);
   } catch {
     // without leave to copy: selected, so that the keyboard does
     getSelection().selectAllChildren(source);
@@ -55,6 +69,33 @@ document.addEventListener("htmx:sendError", () => say("The server does not answe
 document.addEventListener("htmx:beforeSwap", (event) => {
   const type = event.detail.xhr.getResponseHeader("content-type") ?? "";
   if (type.startsWith("text/html")) event.detail.shouldSwap = true;
+  // what was done since makes an older refusal stale
+  const { verb } = event.detail.requestConfig;
+  if (verb === "post" && event.detail.xhr.status < 300) document.getElementById("refused")?.replaceChildren();
+});
+
+/** By what an element is found again in the part that takes the place of its own. */
+function nameOf(element) {
+  const quoted = (text) => `"${CSS.escape(text)}"`;
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  if (element.matches("a[href]")) return `a[href=${quoted(element.getAttribute("href"))}]`;
+  if (element.matches("[aria-label]")) return `[aria-label=${quoted(element.getAttribute("aria-label"))}]`;
+  const action = element.form?.getAttribute("action");
+  return action ? `form[action=${quoted(action)}] ${element.name ? `[name=${quoted(element.name)}]` : "button"}` : null;
+}
+
+// where a part is shown anew, by itself or for what was done in it, the keyboard stays where it was
+let focused = null;
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const active = document.activeElement;
+  focused = active !== document.body && event.detail.target.contains(active) ? nameOf(active) : null;
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  // what is shown once is read first
+  const made = event.detail.elt.querySelector(".made");
+  const found = made ?? (focused && document.activeElement === document.body ? document.querySelector(focused) : null);
+  found?.focus({ preventScroll: !made });
+  focused = null;
 });
 
 // what came is told, too, where it has words for that
