@@ -364,15 +364,9 @@ fn what_a_read_refuses_is_a_result() {
         ("get_signal", json!({"id": ""}), "invalid_parameter", "id"),
         (
             "company_overview",
-            json!({"company": "x".repeat(101)}),
+            json!({"company": ""}),
             "invalid_parameter",
             "company",
-        ),
-        (
-            "search_declarations",
-            json!({"limit": 10.5}),
-            "invalid_parameter",
-            "limit",
         ),
         (
             "net_flow",

@@ -211,6 +211,7 @@ mod tests {
             (LIST, json!({"market": {"a": 1}}), "market"),
             (LIST, json!({"market": [["us"]]}), "market"),
             (LIST, json!({"limit": 51}), "limit"),
+            (LIST, json!({"limit": 10.5}), "limit"),
             (LIST, json!({"limit": 0}), "limit"),
             (LIST, json!({"limit": "many"}), "limit"),
             (ONE, json!({}), "amfId"),
