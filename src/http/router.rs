@@ -109,7 +109,9 @@ pub fn main(state: Arc<State>) -> Router {
         .merge(pages)
 }
 
-/// Pages for people; they say what there is not, too.
+/// Pages for people.
+///
+/// They say what there is not, too.
 fn pages(state: Arc<State>, reads: Reads) -> Router {
     if !state.config.pages {
         return Router::new().fallback(not_found);

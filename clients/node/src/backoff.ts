@@ -8,6 +8,9 @@ export interface BackoffOptions {
   longestMs?: number;
 }
 
+/** What a refusal says is heeded up to here: a server, or somebody on the way, may say anything, and what it names may pass sooner. */
+const LONGEST_TOLD_MS = 300_000;
+
 /** Counts tries that failed. */
 export class Backoff {
   readonly #firstMs: number;
@@ -24,11 +27,11 @@ export class Backoff {
     this.#failures = 0;
   }
 
-  /** The next wait. `retryMs`: what the stream's `retry:` says; `atLeastMs`: what a refusal's `Retry-After` says. */
+  /** The next wait. `retryMs`: what the stream's `retry:` says; `atLeastMs`: what a refusal's `Retry-After` says, five minutes at most. */
   next(retryMs: number | null, atLeastMs = 0): number {
     // beyond 2^16 every first delay is above every bound
     const grown = (retryMs ?? this.#firstMs) * 2 ** Math.min(this.#failures, 16);
     this.#failures += 1;
-    return Math.max(Math.min(grown, this.#longestMs), atLeastMs) * (1 + this.random() / 4);
+    return Math.max(Math.min(grown, this.#longestMs), Math.min(atLeastMs, LONGEST_TOLD_MS)) * (1 + this.random() / 4);
   }
 }

@@ -37,6 +37,7 @@ test("waits grow, are spread, and are bounded", () => {
   still.reset();
   assert.equal(still.next(250), 250, "the server's retry");
   assert.equal(still.next(250, 5_000), 5_000, "and Retry-After");
+  assert.equal(still.next(250, Date.parse("2999-12-31")), 300_000, "which may say anything");
   const spread = new Backoff({ firstMs: 100, longestMs: 1_000 }, () => 0.8);
   assert.equal(spread.next(null), 120);
 });

@@ -45,6 +45,7 @@ class Parts(unittest.TestCase):
         still.reset()
         self.assertEqual(still.next(0.25), 0.25, "the server's retry")
         self.assertEqual(still.next(0.25, 5.0), 5.0, "and Retry-After")
+        self.assertEqual(still.next(0.25, 3e10), 300.0, "which may say anything")
         self.assertAlmostEqual(Backoff(0.1, 1.0, lambda: 0.8).next(None), 0.12)
 
     def test_a_file_keeps_the_state_whole(self):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+LONGEST_TOLD = 300.0
+"""What a refusal says is heeded up to here: a server, or somebody on the way, may say anything, and what it names may pass sooner."""
+
 
 class Backoff:
     """Counts tries that failed. Times are in seconds."""
@@ -20,8 +23,8 @@ class Backoff:
         self._failures = 0
 
     def next(self, retry: float | None, at_least: float = 0.0) -> float:
-        """The next wait. `retry`: what the stream's `retry:` says; `at_least`: what a refusal's `Retry-After` says."""
+        """The next wait. `retry`: what the stream's `retry:` says; `at_least`: what a refusal's `Retry-After` says, five minutes at most."""
         # beyond 2^16 every first delay is above every bound
         grown: float = (self._first if retry is None else retry) * (1 << min(self._failures, 16))
         self._failures += 1
-        return max(min(grown, self._longest), at_least) * (1 + self._draw() / 4)
+        return max(min(grown, self._longest), min(at_least, LONGEST_TOLD)) * (1 + self._draw() / 4)
