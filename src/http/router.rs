@@ -133,6 +133,7 @@ fn pages(state: Arc<State>, reads: Reads) -> Router {
         .route("/declarations/{amfId}", get(declaration::page))
         .route("/account", get(site_account::page))
         .route("/account/sign-in", post(session::sign_in))
+        .route("/account/signed-in", get(session::signed_in))
         .route("/account/sign-out", post(session::sign_out))
         .route(
             "/account/sign-out-everywhere",
@@ -154,12 +155,13 @@ fn pages(state: Arc<State>, reads: Reads) -> Router {
             post(hook_acts::resend_failed),
         )
         .route("/account/webhooks/{id}/delete", post(hook_acts::delete))
-        .fallback(nowhere::not_found)
         .route("/account/streams", get(site_account::connected))
         .route(
             "/account/streams/{connection}/close",
             post(site_account::close),
         )
+        .route("/favicon.ico", get(nowhere::no_icon))
+        .fallback(nowhere::not_found)
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(nowhere::wrong_method)
@@ -238,7 +240,6 @@ pub fn admin(state: Arc<State>) -> Router {
         .route("/metrics", get(ops::metrics))
         .route(guard::LIVEZ, get(ops::livez))
         .route("/readyz", get(ops::readyz_reasons))
-        .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(state.clone())
         .merge(pages)
@@ -251,7 +252,7 @@ pub fn admin(state: Arc<State>) -> Router {
 /// Pages for operators.
 fn admin_pages(state: Arc<State>) -> Router {
     if !state.config.pages {
-        return Router::new();
+        return Router::new().fallback(not_found);
     }
     let reads = reads(state.clone());
     Router::new()
@@ -290,6 +291,7 @@ fn admin_pages(state: Arc<State>) -> Router {
             post(admin_streams::close),
         )
         .route("/admin/consumers", get(admin_streams::consumers))
+        .fallback(admin_visit::not_found)
         .layer(compression())
         .route("/assets/{file}", get(files::file))
         .method_not_allowed_fallback(nowhere::wrong_method)

@@ -275,6 +275,16 @@ pub struct Footnote {
     pub text: String,
 }
 
+/// Whether an address leads to a document. Whoever shows it makes a link of it: a script must not come that way, and a filing must not be lost by it.
+#[must_use]
+pub fn is_of_the_web(url: &str) -> bool {
+    let begins = |scheme: &str| {
+        url.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    begins("https://") || begins("http://")
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_false(value: &bool) -> bool {
     !*value

@@ -10,7 +10,7 @@ use super::{
     dealing,
     filing::{
         Amends, Code, Derived, Filing, FilingId, Footnote, Issuer, MAX_ID_BYTES, Owner,
-        Row as FiledRow, Status,
+        Row as FiledRow, Status, is_of_the_web,
     },
     line_field::{
         LineError, MAX_LINE_BYTES, Raw, boolean, given, json_reason, missing, number, short,
@@ -98,15 +98,6 @@ pub fn parse(line: &[u8], markets: &[Market]) -> Result<Filing, LineError> {
 fn wrong(field: &str, value: &str, why: &str) -> LineError {
     let shown: String = value.chars().take(40).collect();
     LineError(format!("{field}: `{shown}` is {why}"))
-}
-
-/// Whether an address leads to a document. Whoever shows it makes a link of it: a script must not come that way, and a filing must not be lost by it.
-fn is_of_the_web(url: &str) -> bool {
-    let begins = |scheme: &str| {
-        url.get(..scheme.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
-    };
-    begins("https://") || begins("http://")
 }
 
 /// A text without the blanks around it; an empty one says nothing.

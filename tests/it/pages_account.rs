@@ -308,6 +308,56 @@ fn who_cannot_be_kept_signed_in_is_told_so() {
     ] {
         assert_eq!(sign_in(origin, host).head.status, 303, "{origin}");
     }
+    // whatever else made the browser lose it is seen at its next step
+    let mut visitor = Visitor::new(&server);
+    let fields = [("key", key.text.as_str()), ("next", "/live?min_rank=A")];
+    let given = visitor.post("/account/sign-in", &fields);
+    let via = given.head.header("location").unwrap();
+    let kept = visitor.get(via);
+    let to = kept.head.header("location");
+    assert_eq!((kept.head.status, to), (303, Some("/live?min_rank=A")));
+    let lost = Visitor::new(&server).get(via);
+    assert_eq!(lost.head.status, 401);
+    assert!(
+        lost.text().contains("does not keep the session"),
+        "{}",
+        lost.text()
+    );
+    assert!(
+        lost.text()
+            .contains("name=\"next\" value=\"/live?min_rank=A\""),
+        "{}",
+        lost.text()
+    );
+    // such a link is nobody's way out, either
+    let out = visitor.get("/account/signed-in?next=%2F%09%2Fevil.example");
+    assert_eq!(out.head.header("location"), Some("/account"));
+}
+
+#[test]
+fn a_page_that_came_by_plain_http_speaks_for_nobody() {
+    let server = Server::start();
+    let visitor = Visitor::of(&server, &server.alpha_key());
+    let cookie = visitor.cookie.clone().unwrap();
+    let sign_out = |origin: &str| {
+        let mut wire = Wire::connect(server.main);
+        let head = format!(
+            "POST /account/sign-out HTTP/1.1\r\nhost: sig.example\r\norigin: {origin}\r\ncookie: {cookie}\r\ncontent-length: 0\r\n\r\n"
+        );
+        wire.send(head.as_bytes());
+        wire.reply()
+    };
+    // whoever stands on the way writes what such a page says
+    for origin in ["http://sig.example", "ftp://sig.example"] {
+        let refused = sign_out(origin);
+        assert_eq!(refused.head.status, 403, "{origin}");
+        assert!(
+            refused.text().contains("foreign_origin"),
+            "{}",
+            refused.text()
+        );
+    }
+    assert_eq!(sign_out("https://sig.example").head.status, 303);
 }
 
 #[test]
@@ -316,7 +366,7 @@ fn a_person_is_told_in_a_page_what_there_is_not_and_a_program_in_json() {
     let ask =
         |path: &str, accept: &str| request(server.main, "GET", path, &[("accept", accept)], b"");
     let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-    for path in ["/nope", "/signals/", "/favicon.txt"] {
+    for path in ["/nope", "/signals/", "/apiary", "/favicon.txt"] {
         let reply = ask(path, browser);
         assert_eq!(reply.head.status, 404, "{path}");
         assert!(
@@ -324,9 +374,13 @@ fn a_person_is_told_in_a_page_what_there_is_not_and_a_program_in_json() {
             "{path}: {}",
             reply.text()
         );
-        ask(path, "*/*").expect_error(404, "not_found");
+        for program in ["*/*", "application/json, text/html;q=0.9", "text/html;q=0"] {
+            ask(path, program).expect_error(404, "not_found");
+        }
     }
-    for path in ["/api/nope", "/api/v1/nope", "/v1/nope"] {
+    let icon = ask("/favicon.ico", "image/avif,image/webp,*/*;q=0.8");
+    assert_eq!((icon.head.status, icon.body.len()), (204, 0));
+    for path in ["/api", "/api/nope", "/api/v1/nope", "/v1/nope"] {
         let reply = ask(path, browser);
         let kind = reply.head.header("content-type");
         assert_eq!(kind, Some("application/json"), "{path}");

@@ -3,7 +3,7 @@
 use super::{
     server::{Key, Server},
     visitor::{Visitor, form},
-    wire::request,
+    wire::{Wire, request},
 };
 
 fn between<'a>(text: &'a str, before: &str, after: &str) -> &'a str {
@@ -88,6 +88,24 @@ fn nobody_sees_anything_without_the_token() {
         );
         assert_eq!(reply.head.status, 303);
     }
+    // a person is told so in a page, and a program as it was
+    let mut looking = Visitor::operator(&server);
+    let nowhere = looking.get_with("/admin/nowhere", &[("accept", "text/html")]);
+    assert_eq!(nowhere.head.status, 404);
+    assert!(
+        nowhere.text().contains("<h1>Not found</h1>"),
+        "{}",
+        nowhere.text()
+    );
+    assert!(
+        nowhere.text().contains("/admin/consumers"),
+        "{}",
+        nowhere.text()
+    );
+    looking.get("/admin/nowhere").expect_error(404, "not_found");
+    let form_of = looking.get_with(&format!("{one}/suspend"), &[("accept", "text/html")]);
+    let to = form_of.head.header("location");
+    assert_eq!((form_of.head.status, to), (303, Some("/admin/accounts")));
     assert_eq!(
         owner.get("/admin").head.status,
         404,
@@ -117,6 +135,18 @@ fn nobody_sees_anything_without_the_token() {
     assert_eq!(api.head.status, 401);
     let wrong = Visitor::at_admin(&server).post("/admin/sign-in", &[("key", "wrong")]);
     assert_eq!(wrong.head.status, 401);
+    // a browser would throw the session away
+    let body = form(&[("key", Server::TOKEN)]);
+    let mut wire = Wire::connect(server.admin);
+    let head = format!(
+        "POST /admin/sign-in HTTP/1.1\r\nhost: sig.example\r\norigin: http://sig.example\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    wire.send(head.as_bytes());
+    let lost = wire.reply();
+    assert_eq!(lost.head.status, 401, "{}", lost.text());
+    assert!(lost.text().contains("over https, and"), "{}", lost.text());
+    assert_eq!(lost.head.header("set-cookie"), None);
     let done = operator.post("/admin/sign-out", &[]);
     assert_eq!((done.head.status, operator.cookie.is_none()), (303, true));
     operator.cookie = Some(cookie);

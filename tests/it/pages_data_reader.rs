@@ -35,7 +35,16 @@ fn signing_in_leads_back() {
         form.contains("name=\"next\" value=\"/screener?market=us&amp;company=a%26b\""),
         "{form}"
     );
-    let back = sign_in(&house, path);
+    let given = sign_in(&house, path);
+    let via = given.head.header("location").unwrap();
+    let cookie = given.head.header("set-cookie").unwrap();
+    let back = request(
+        house.server.main,
+        "GET",
+        via,
+        &[("cookie", cookie.split(';').next().unwrap())],
+        b"",
+    );
     assert_eq!(
         (back.head.status, back.head.header("location")),
         (303, Some(path))

@@ -98,6 +98,14 @@ fn the_feed_of_who_is_signed_in_begins_with_the_latest_and_says_where_to_go_on()
         let refused = visitor.get_with("/live?min_rank=Z", &headers);
         assert_eq!(refused.head.status, 400);
         assert!(refused.text().contains("min_rank"), "{}", refused.text());
+        // who comes by such a link finds the form, with what was asked, and no stream of what there is not
+        let form = refused
+            .text()
+            .contains("<option value=\"Z\" selected>Z</option>");
+        assert_eq!(form, headers.is_empty(), "{}", refused.text());
+        assert!(
+            !refused.text().contains("live.js") && !refused.text().contains("hx-get=\"/live\"")
+        );
         // in a page, the feed stays as it is
         let beside = refused.head.header("hx-retarget");
         assert_eq!(beside.is_some(), !headers.is_empty());
@@ -249,7 +257,23 @@ fn what_another_publisher_says_is_shown_as_it_is() {
     }
     signal["rug_check"] = json!({"risk": "low"});
     let mut huge = sample(2);
-    huge["rank_score"] = json!(1e300);
+    for name in [
+        "rank_score",
+        "wallet_count",
+        "other_buyer_count",
+        "latency_ms",
+        "wallet_score_sum",
+    ] {
+        huge[name] = json!(1e300);
+    }
+    huge["token"]["liquidity_usd"] = json!(1e300);
+    huge["token"]["age_minutes"] = json!(1e300);
+    huge["token"]["market_cap_usd"] = json!(-1e300);
+    huge["rug_check"] = json!({"risk": "low", "top10_holders_pct": 1e300});
+    huge["triggering_wallets"] =
+        json!([{"score": 1e300, "win_rate": 1e300, "realized_pnl_usd": 1e300}]);
+    huge["amfId"] = json!("x");
+    huge["transactions"] = json!([{"shares": 1e300, "price": -1e300}]);
     server.publish_all([signal, huge].into_iter());
     let mut visitor = Visitor::of(&server, &key);
     let text = page(&visitor.get(&path(1)));
@@ -258,8 +282,16 @@ fn what_another_publisher_says_is_shown_as_it_is() {
         "{text}"
     );
     assert!(!text.contains("Together"), "{text}");
+    let missing = "Could not be looked up: other signals of the same episode.";
+    assert!(text.contains(missing), "{text}");
     let text = page(&visitor.get(&path(2)));
-    assert!(text.contains(">1.0e300<"), "{text}");
+    assert!(
+        text.contains(">1.0e300<") && !text.contains("Could not be"),
+        "{text}"
+    );
+    for text in [text, page(&visitor.get("/live"))] {
+        assert!(!text.contains(&"0".repeat(40)), "{text}");
+    }
 }
 
 #[test]

@@ -11,7 +11,8 @@ use std::{
 use super::{
     place::sigcast,
     server::{Server, lines_of, until},
-    wire::PATIENCE,
+    visitor::form,
+    wire::{PATIENCE, request},
 };
 
 fn run(args: &[&str]) -> Output {
@@ -152,6 +153,35 @@ fn a_demo_whose_terminal_goes_takes_its_folder_with_it() {
     }
     assert!(end.is_some_and(|end| end.success()), "{end:?}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_demo_says_where_its_operator_signs_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut child, lines) = demo(folder.path());
+    let told = until(PATIENCE, || {
+        let line = lines.recv_timeout(PATIENCE).ok()?;
+        let (_, at) = line.split_once("http://")?;
+        let (address, rest) = at.split_once("/admin is")?;
+        let (_, file) = rest.split_once("what is in ")?;
+        Some((address.to_owned(), file.to_owned()))
+    });
+    let signs_in = told.map(|(address, file)| {
+        let token = fs::read_to_string(file).unwrap();
+        let form = form(&[("key", token.trim())]);
+        let origin = [("origin", "https://localhost")];
+        let reply = request(
+            address.parse().unwrap(),
+            "POST",
+            "/admin/sign-in",
+            &origin,
+            form.as_bytes(),
+        );
+        reply.head.status
+    });
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(signs_in, Some(303));
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! This server's own address, as who asks has just reached it: for commands to copy.
 
-use std::net::Ipv4Addr;
-
 use axum::http::{HeaderMap, header};
 
 use super::visit::Visit;
@@ -44,26 +42,6 @@ fn is_forwarded(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether a browser keeps a session of the page that it sends a form from: over https, and on the machine itself. Where it does not say
-/// which page that is, it may.
-#[must_use]
-pub fn keeps_sessions(headers: &HeaderMap) -> bool {
-    let origin = headers.get(header::ORIGIN).and_then(|at| at.to_str().ok());
-    origin
-        .and_then(|origin| origin.strip_prefix("http://"))
-        .is_none_or(is_here)
-}
-
-/// Whether a host, with or without its port, is the machine itself.
-fn is_here(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, _)) if !host.ends_with(']') => name,
-        _ => host,
-    };
-    let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
-    name == "localhost" || name.ends_with(".localhost") || name == "[::1]" || is_loopback
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,31 +76,5 @@ mod tests {
         assert_eq!(of("x-forwarded-for", "192.0.2.1"), "https://sig.example");
         assert_eq!(of("via", "1.1 a"), "https://sig.example");
         assert_eq!(of("accept", "*/*"), "http://sig.example");
-    }
-
-    #[test]
-    fn browsers_keep_sessions_over_https_and_on_the_machine() {
-        let of = |origin: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::ORIGIN, HeaderValue::from_static(origin));
-            keeps_sessions(&headers)
-        };
-        for kept in [
-            "https://sig.example",
-            "http://localhost:8080",
-            "http://127.0.0.1:8080",
-            "http://[::1]:8080",
-            "http://demo.localhost",
-        ] {
-            assert!(of(kept), "{kept}");
-        }
-        for lost in [
-            "http://sig.example",
-            "http://192.0.2.1:8080",
-            "http://127.example",
-        ] {
-            assert!(!of(lost), "{lost}");
-        }
-        assert!(keeps_sessions(&HeaderMap::new()));
     }
 }

@@ -6,19 +6,22 @@ use axum::{
     body::Body,
     extract::{FromRequestParts, State as Shared},
     http::{StatusCode, header, request::Parts},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use maud::{Markup, html};
 
 use super::{
     act::{self, MOST_BYTES},
-    frame,
+    frame, nowhere,
     problem::{PageResult, Problem, or_problem_in},
     session::{self, Form},
     visit::{self, ADMIN_COOKIE, Site, Visit},
 };
 use crate::{
-    http::{error::ApiResult, state::State},
+    http::{
+        error::{ApiError, ApiResult},
+        state::State,
+    },
     model::key::KeyHash,
 };
 
@@ -133,11 +136,23 @@ pub async fn home() -> Response {
     frame::lead_to("/admin")
 }
 
+/// 404, for any address of this listener.
+pub async fn not_found(admin: AdminVisit) -> Response {
+    let visit = &admin.visit;
+    match nowhere::is_person(&visit.uri, &visit.headers) {
+        true => admin.or_problem(Err(ApiError::not_found().into())).await,
+        false => ApiError::not_found().into_response(),
+    }
+}
+
 /// `POST /admin/sign-in`
 pub async fn sign_in(Shared(site): Shared<Arc<Site>>, admin: AdminVisit, body: Body) -> Response {
     let done = async {
-        visit::check_origin(&admin.visit.headers)?;
+        visit::check_host(&admin.visit.headers)?;
         let form = Form::of(body, MOST_BYTES).await?;
+        if !visit::keeps_sessions(&admin.visit.headers) {
+            return Ok(admin.sign_in_page(Some(session::NOT_KEPT)));
+        }
         session::begin_try(&admin.visit)?;
         let state = &site.state;
         if !state.admin_token.is(form.get("key")) {

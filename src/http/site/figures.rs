@@ -42,6 +42,9 @@ pub fn whole(number: i64) -> String {
 /// An amount in few figures: `1.2 M`, `340 k`.
 #[must_use]
 pub fn rough(amount: f64) -> String {
+    if amount.abs() >= BEYOND {
+        return few(amount);
+    }
     let (value, unit) = match amount.abs() {
         size if size >= 1e12 => (amount / 1e12, " T"),
         size if size >= 1e9 => (amount / 1e9, " B"),
@@ -57,7 +60,29 @@ pub fn rough(amount: f64) -> String {
 /// A share as per cent: `0.123` is `12.3 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {
-    format!("{:.1}\u{202f}%", share * 100.0).replacen('-', "\u{2212}", 1)
+    let text = format!("{}\u{202f}%", tenths(share * 100.0));
+    text.replacen('-', "\u{2212}", 1)
+}
+
+/// What nobody reads digit by digit; another publisher may say anything.
+const BEYOND: f64 = 1e15;
+
+/// With one decimal.
+#[must_use]
+pub fn tenths(number: f64) -> String {
+    match number.abs() < BEYOND {
+        true => format!("{number:.1}"),
+        false => few(number),
+    }
+}
+
+/// As it is; what is all zeroes by its power of ten.
+#[must_use]
+pub fn few(number: f64) -> String {
+    match number == 0.0 || (1e-15..BEYOND).contains(&number.abs()) {
+        true => number.to_string(),
+        false => format!("{number:.1e}"),
+    }
 }
 
 /// A bar of `value` out of `most`, which stands beside its figure and says nothing more.
@@ -94,6 +119,18 @@ mod tests {
         assert_eq!(rough(-340_000.0), "\u{2212}340\u{202f}k");
         assert_eq!(rough(12.0), "12");
         assert_eq!(percent(-0.1234), "\u{2212}12.3\u{202f}%");
+        assert_eq!(
+            (tenths(94.06), tenths(1e300)),
+            ("94.1".into(), "1.0e300".into())
+        );
+        assert_eq!(
+            (rough(1e300), percent(1e300)),
+            ("1.0e300".into(), "1.0e302\u{202f}%".into())
+        );
+        assert_eq!(
+            (few(0.0000012), few(1e-300), few(0.0)),
+            ("0.0000012".into(), "1.0e-300".into(), "0".into())
+        );
     }
 
     #[test]

@@ -11,6 +11,8 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
+    asked::Refused,
+    filters,
     frame::{self, Page, Place},
     log_part::{self, Latest},
     problem::{PageResult, Problem, or_problem},
@@ -115,7 +117,13 @@ async fn signed_in(visit: &Visit, session: &Session) -> PageResult {
     guard::let_in(state, known, log_part::includes_log).await?;
     let asked = Asked::of(visit.uri.query().unwrap_or_default());
     let query = asked.query();
-    let latest = log_part::latest(visit, Some(known), &query, FIRST).await?;
+    let latest = log_part::latest(visit, Some(known), &query, FIRST).await;
+    let latest = match latest {
+        Ok(latest) => latest,
+        // what cannot be asked leaves the feed that is there as it is; who comes by such a link finds the form, to ask otherwise
+        Err(problem) if visit.wants_part() => return Err(problem),
+        Err(problem) => return Ok(refused(visit, &asked, &Refused::of(problem).await?)),
+    };
     let now = visit.now();
     let streams = known.holder.check_stream(&state.plans, now).is_ok();
     let streams = streams && state.config.views_per_key > 0;
@@ -133,7 +141,7 @@ async fn signed_in(visit: &Visit, session: &Session) -> PageResult {
         return Ok(response);
     }
     let body = html! {
-        (form(&asked, &state.data.markets()))
+        (form(&asked, &state.data.markets(), false))
         div.actions.feed-state {
             p #connection role="status" data-state="off" {
                 @if streams { "Connecting…" }
@@ -159,7 +167,24 @@ async fn signed_in(visit: &Visit, session: &Session) -> PageResult {
     Ok(page.show(visit))
 }
 
-fn form(asked: &Asked, markets: &[String]) -> Markup {
+/// The page of a filter that there is not. Nothing is swapped in it: what is asked next is a page of its own.
+fn refused(visit: &Visit, asked: &Asked, refused: &Refused) -> Response {
+    let body = html! {
+        p.problem role="alert" { (refused.message) }
+        (form(asked, &visit.site.state.data.markets(), true))
+        p.actions { a.button.plain href="/live" { "All signals" } }
+    };
+    let page = Page {
+        title: "Live",
+        place: Place::Live,
+        scripts: &[],
+        body,
+    };
+    filters::answer(page.show(visit), &asked.path(), Some(refused))
+}
+
+fn form(asked: &Asked, markets: &[String], is_plain: bool) -> Markup {
+    let by_htmx = |value: &'static str| (!is_plain).then_some(value);
     let choice = |name: &str, known: &[(&str, &str)]| {
         let chosen = asked.get(name);
         let is_known = known.iter().any(|(value, _)| *value == chosen);
@@ -174,8 +199,8 @@ fn form(asked: &Asked, markets: &[String]) -> Markup {
     let mut places = vec![("", "All markets"), ("crypto", "crypto")];
     places.extend(markets.iter().map(|code| (code.as_str(), code.as_str())));
     html! {
-        form #filter.fields.card action="/live" method="get" hx-get="/live" hx-target="#feed" hx-swap="outerHTML"
-            hx-trigger="change, submit" aria-label="Which signals" {
+        form #filter.fields.card action="/live" method="get" hx-get=[by_htmx("/live")] hx-target=[by_htmx("#feed")]
+            hx-swap=[by_htmx("outerHTML")] hx-trigger=[by_htmx("change, submit")] aria-label="Which signals" {
             div { label for="types" { "Kind" } (choice("types", &KINDS)) }
             div { label for="min_rank" { "Rank" } (choice("min_rank", &RANKS)) }
             div { label for="market" { "Market" } (choice("market", &places)) }
@@ -274,7 +299,7 @@ mod tests {
     #[test]
     fn what_a_shared_link_says_stays_in_the_form_and_is_text() {
         let asked = Asked::of("types=%22%3E%3Cscript%3E&min_score=80");
-        let text = form(&asked, &["us".to_owned()]).into_string();
+        let text = form(&asked, &["us".to_owned()], false).into_string();
         assert!(!text.contains("<script"), "{text}");
         assert!(
             text.contains("&lt;script&gt;") && text.contains("value=\"80\""),

@@ -28,13 +28,13 @@ mod told;
 
 mod log_part;
 
-pub mod live;
-
 pub mod asked;
 
 pub mod curl;
 
 pub mod filters;
+
+pub mod live;
 
 pub mod intervals;
 

@@ -1,15 +1,15 @@
 //! What a person is told at an address that no page has: programs are told the same in JSON.
 
 use axum::{
-    http::{HeaderMap, Method, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse as _, Response},
 };
 
 use super::{frame, problem::or_problem, visit::Visit};
-use crate::http::error::ApiError;
+use crate::http::{error::ApiError, reply};
 
 /// Where the API is: who asks there is a program, whatever it says that it takes.
-const OF_PROGRAMS: [&str; 4] = ["/api/", "/v1/", "/mcp", "/openapi.json"];
+const OF_PROGRAMS: [&str; 4] = ["/api", "/v1", "/mcp", "/openapi.json"];
 
 /// 404, for any address.
 pub async fn not_found(visit: Visit) -> Response {
@@ -40,12 +40,19 @@ pub async fn wrong_method(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     }
 }
 
-/// Whether it is a browser that shows what it is answered.
-fn is_person(uri: &Uri, headers: &HeaderMap) -> bool {
-    let accepts = headers.get_all(header::ACCEPT).iter();
-    let mut accepts = accepts.filter_map(|field| field.to_str().ok());
-    let of_programs = OF_PROGRAMS
-        .iter()
-        .any(|start| uri.path().starts_with(start));
-    !of_programs && accepts.any(|field| field.contains("text/html"))
+/// `/favicon.ico`, which browsers ask for beside whatever is no page: there is none, and nothing to complain of.
+pub async fn no_icon() -> Response {
+    reply::empty(StatusCode::NO_CONTENT)
+}
+
+/// Whether it is a browser that shows what it is answered: it would rather have a page than JSON.
+#[must_use]
+pub fn is_person(uri: &Uri, headers: &HeaderMap) -> bool {
+    let path = uri.path();
+    let is_under = |start: &&str| {
+        path.strip_prefix(*start)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let weight = |kind| reply::weight(headers, &header::ACCEPT, kind).unwrap_or(0);
+    !OF_PROGRAMS.iter().any(is_under) && weight("text/html") > weight("application/json")
 }

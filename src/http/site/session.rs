@@ -11,7 +11,6 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    address,
     frame::{self, Page, Place},
     problem::{Problem, or_problem},
     visit::{self, COOKIE, Site, Visit},
@@ -28,8 +27,10 @@ use crate::{
     store::sessions::Session,
 };
 
-const NOT_KEPT: &str = "You were not signed in: browsers keep a session over https, and on the server's own machine. Give the server a \
-    certificate or a proxy that has one, or come through an SSH tunnel (ssh -L 8080:localhost:8080 …, then http://localhost:8080).";
+/// Why a browser does not stay signed in.
+pub const NOT_KEPT: &str = "You were not signed in: this browser does not keep the session. Browsers do so over https, and most of them on the \
+    server's own machine. Give the server a certificate or a proxy that has one, or come through an SSH tunnel (ssh -L 8080:localhost:8080 …, then \
+    http://localhost:8080, with the port that you asked for in place of 8080). If you came by https, let this site have cookies.";
 /// Bytes of a form that signs in.
 const MOST_BYTES: usize = 4096;
 
@@ -101,9 +102,9 @@ pub fn page(visit: &Visit, next: &str, problem: Option<&str>) -> Response {
 /// `POST /account/sign-in`
 pub async fn sign_in(Shared(site): Shared<Arc<Site>>, visit: Visit, body: Body) -> Response {
     let done = async {
-        visit::check_origin(&visit.headers)?;
+        visit::check_host(&visit.headers)?;
         let form = Form::of(body, MOST_BYTES).await?;
-        if !address::keeps_sessions(&visit.headers) {
+        if !visit::keeps_sessions(&visit.headers) {
             return Ok(page(&visit, form.get("next"), Some(NOT_KEPT)));
         }
         let state = &site.state;
@@ -121,12 +122,31 @@ pub async fn sign_in(Shared(site): Shared<Arc<Site>>, visit: Visit, body: Body) 
             return Ok(page(&visit, form.get("next"), Some(unknown)));
         };
         let cookie = open(&site, key.hash(), COOKIE).await?;
-        let mut response = frame::lead_to(next_path(form.get("next")));
+        let start = "/account/signed-in?".to_owned();
+        let behind = start.len();
+        let mut path = url::form_urlencoded::Serializer::for_suffix(start, behind);
+        let path = path.append_pair("next", next_path(form.get("next")));
+        let mut response = frame::lead_to(&path.finish());
         response.headers_mut().insert(header::SET_COOKIE, cookie);
         Ok::<_, Problem>(response)
     };
     let done = done.await;
     or_problem(&visit, done).await
+}
+
+/// `GET /account/signed-in`: on to where one wanted to go; who comes without the cookie that was just given is told why it led nowhere.
+pub async fn signed_in(visit: Visit) -> Response {
+    let query = visit.uri.query().unwrap_or_default();
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    let next = pairs.find(|(name, _)| name == "next");
+    let next = next.map_or(String::new(), |(_, next)| next.into_owned());
+    let session = visit.known_session().map(|session| session.is_some());
+    let shown = session.map_err(|error| error.clone().into());
+    let shown = shown.map(|is_kept| match is_kept {
+        true => frame::lead_to(next_path(&next)),
+        false => page(&visit, &next, Some(NOT_KEPT)),
+    });
+    or_problem(&visit, shown).await
 }
 
 /// 429 where there were too many wrong tries from there.

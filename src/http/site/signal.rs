@@ -30,6 +30,8 @@ struct Around {
     episode: Vec<Value>,
     /// What became of it on the account's channels.
     delivery: Option<Value>,
+    /// What could not be read.
+    unread: Vec<&'static str>,
     /// Its declaration as it stands now, with what became of the price.
     declaration: Option<Value>,
     /// The closes around it.
@@ -76,7 +78,8 @@ async fn shown(visit: &Visit, id: &str) -> PageResult {
         (timing(&told))
         @if session.is_some() {
             h2 { "Deliveries" }
-            (deliveries(around.delivery.as_ref()))
+            @if !around.unread.is_empty() { p.hint { "Could not be looked up: " (around.unread.join(", ")) "." } }
+            @if !around.unread.contains(&"deliveries") { (deliveries(around.delivery.as_ref())) }
             @if around.episode.len() > 1 {
                 h2 { "Of the same episode" }
                 ol.feed aria-label="Signals of the same episode" { @for other in &around.episode { (told::row(other)) } }
@@ -113,15 +116,20 @@ async fn around(visit: &Visit, reader: &Reader<'_>, signal: &Value) -> Around {
     let told = Told(signal);
     let mut around = Around::default();
     if let (Some(episode), Some(token)) = (told.text("/episode_id"), told.text("/token/address")) {
-        around.episode = of_episode(reader, &told, episode, token).await;
+        match of_episode(reader, &told, episode, token).await {
+            Some(episode) => around.episode = episode,
+            None => around.unread.push("other signals of the same episode"),
+        }
     }
     let epoch = visit.site.state.hub.epoch();
     let path = format!(
         "/api/v1/deliveries?limit=1&after={epoch}-{}",
         told.seq() - 1
     );
-    let deliveries = reader.read(&path).await.ok();
-    around.delivery = deliveries.and_then(|list| list.pointer("/items/0").cloned());
+    match reader.read(&path).await {
+        Ok(list) => around.delivery = list.pointer("/items/0").cloned(),
+        Err(_) => around.unread.push("deliveries"),
+    }
     let known = reader.known();
     let plan = visit.site.state.plans.get(&known.holder.account.plan);
     if let Some(amf_id) = told
@@ -157,31 +165,23 @@ async fn of_episode(
     told: &Told<'_>,
     episode: &str,
     token: &str,
-) -> Vec<Value> {
+) -> Option<Vec<Value>> {
     let published = told.text("/published_at").unwrap_or_default();
     let Ok(published) = Time::parse_iso(published) else {
-        return Vec::new();
+        return Some(Vec::new());
     };
     let query = url::form_urlencoded::Serializer::new(String::new())
         .append_pair("token", token)
         .append_pair("since", &published.plus(-2 * EPISODE).to_string())
         .append_pair("limit", "200")
         .finish();
-    let listed = reader.read(&format!("/api/signals?{query}")).await;
-    let items = match listed.map(|mut listed| listed["items"].take()) {
-        Ok(Value::Array(items)) => items,
+    let mut listed = reader.read(&format!("/api/signals?{query}")).await.ok()?;
+    let items = match listed["items"].take() {
+        Value::Array(items) => items,
         _ => Vec::new(),
     };
     let is_of_it = |item: &Value| Told(item).text("/episode_id") == Some(episode);
-    items.into_iter().filter(is_of_it).collect()
-}
-
-/// One decimal; of another publisher's huge ones few figures.
-fn score_text(score: f64) -> String {
-    match score.abs() < 1e6 {
-        true => format!("{score:.1}"),
-        false => format!("{score:.1e}"),
-    }
+    Some(items.into_iter().filter(is_of_it).collect())
 }
 
 fn head(told: &Told<'_>) -> Markup {
@@ -191,7 +191,7 @@ fn head(told: &Told<'_>) -> Markup {
             li.card { "Rank" span.figure { (told::badge(told.rank())) } }
             li.card {
                 "Score"
-                span.figure { @match told.number("/rank_score") { Some(score) => { (score_text(score)) } None => { "–" } } }
+                span.figure { @match told.number("/rank_score") { Some(score) => { (figures::tenths(score)) } None => { "–" } } }
                 (figures::bar(told.number("/rank_score").unwrap_or_default(), 100.0))
             }
             @if let Some(wallets) = told.wallets() {
@@ -226,7 +226,10 @@ fn revised(told: &Told<'_>, audit: &Value) -> Markup {
 }
 
 fn timing(told: &Told<'_>) -> Markup {
-    let ms = |pointer: &str| told.number(pointer).map(|ms| html! { (ms) "\u{202f}ms" });
+    let ms = |pointer: &str| {
+        told.number(pointer)
+            .map(|ms| html! { (figures::few(ms)) "\u{202f}ms" })
+    };
     let moment = |pointer: &str| told.text(pointer).map(figures::moment_text);
     let facts = [
         (
@@ -336,7 +339,7 @@ fn chart(points: &[Price]) -> Markup {
                             @for point in points {
                                 tr {
                                     td data-v=(point.at.0 as f64 / Time::SECOND as f64) { (point.at) " " (point.label) }
-                                    td.number data-v=(point.price) { (point.price) }
+                                    td.number data-v=(point.price) { (figures::few(point.price)) }
                                     @for mark in [1, 2] {
                                         @match point.mark == mark { true => { td.number data-v=(point.price) { "✓" } } false => { td.number {} } }
                                     }

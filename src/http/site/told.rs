@@ -135,7 +135,7 @@ pub fn row(signal: &Value) -> Markup {
                 }
             }
             span.score {
-                b { @if let Some(score) = score { (format!("{score:.1}")) } }
+                b { @if let Some(score) = score { (figures::tenths(score)) } }
                 (figures::bar(score.unwrap_or_default(), 100.0))
             }
             span.risk data-risk=[told.risk()] { @if let Some(risk) = told.risk() { "Risk " (risk) } }

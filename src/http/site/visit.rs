@@ -1,6 +1,6 @@
 //! A visit: one request for a page, and who is signed in, if anybody is.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::Ipv4Addr, sync::Arc};
 
 use axum::{
     extract::FromRequestParts,
@@ -208,8 +208,39 @@ pub fn set_cookie(name: &str, value: &str, seconds: i64) -> HeaderValue {
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
-/// 403 unless a request that changes something comes from a page of this very host.
+/// 403 unless a request that changes something comes from a page of this very host, and of one that a browser keeps a session for: whoever stands
+/// on the way can write into any other.
 pub fn check_origin(headers: &HeaderMap) -> ApiResult<()> {
+    check_host(headers)?;
+    match keeps_sessions(headers) {
+        true => Ok(()),
+        false => Err(ApiError::foreign_origin()),
+    }
+}
+
+/// Whether a browser keeps a session for the page that it sends a form from: over https, and on the machine itself.
+#[must_use]
+pub fn keeps_sessions(headers: &HeaderMap) -> bool {
+    let origin = headers.get(header::ORIGIN).and_then(|at| at.to_str().ok());
+    match origin.and_then(|origin| origin.split_once("://")) {
+        Some(("https", _)) => true,
+        Some(("http", host)) => is_here(host),
+        _ => false,
+    }
+}
+
+/// Whether a host, with or without its port, is the machine itself.
+fn is_here(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, _)) if !host.ends_with(']') => name,
+        _ => host,
+    };
+    let is_loopback = name.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback());
+    name == "localhost" || name.ends_with(".localhost") || name == "[::1]" || is_loopback
+}
+
+/// 403 unless a form comes from a page of this very host, by whatever scheme.
+pub fn check_host(headers: &HeaderMap) -> ApiResult<()> {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
@@ -266,6 +297,12 @@ mod tests {
         assert!(!from("sig.example", "https://evil.example"));
         assert!(!from("127.0.0.1:8080", "http://127.0.0.1:8081"));
         assert!(!from("sig.example", "null"));
+        // nobody on the way speaks for a page that came by https
+        assert!(!from("sig.example", "http://sig.example"));
+        assert!(!from("127.example", "http://127.example"));
+        assert!(!from("sig.example", "ftp://sig.example"));
+        assert!(from("[::1]:8080", "http://[::1]:8080"));
+        assert!(from("demo.localhost", "http://demo.localhost"));
         assert!(check_origin(&headers(&[(header::HOST, "sig.example")])).is_err());
         let two = [
             (header::HOST, "a"),

@@ -120,7 +120,7 @@ fn consensus(told: &Told<'_>) -> Vec<Part> {
         ),
         part(
             "Their quality",
-            format!("{mean:.1} on average"),
+            format!("{} on average", figures::tenths(mean)),
             quality,
             30.0,
             "The mean of their own scores, of 150 at most; 120 gives all.",
@@ -196,7 +196,7 @@ pub fn wallets(signal: &Value) -> Markup {
                             tr {
                                 th scope="row" { code { (wallet.text("/address").unwrap_or("?")) } }
                                 td { (told::badge(wallet.rank())) }
-                                td.number { @if let Some(score) = wallet.number("/score") { (format!("{score:.1}")) } }
+                                td.number { @if let Some(score) = wallet.number("/score") { (figures::tenths(score)) } }
                                 td.bars { (bar(wallet.number("/score").unwrap_or_default(), 150.0)) }
                                 td.number { @if let Some(share) = wallet.number("/win_rate") { (figures::percent(share)) } }
                                 td.number { @if let Some(made) = wallet.number("/realized_pnl_usd") { "$" (rough(made)) } }
@@ -248,7 +248,7 @@ fn minutes(minutes: f64) -> String {
     match minutes {
         m if m < 120.0 => format!("{m} minutes"),
         m if m < 48.0 * 60.0 => format!("{:.0} hours", m / 60.0),
-        m => format!("{:.0} days", m / 1440.0),
+        m => format!("{} days", rough(m / 1440.0)),
     }
 }
 
@@ -289,7 +289,7 @@ fn rug_check(told: &Told<'_>) -> Markup {
         ul.says {
             @for (class, words) in says { li class=(class) { (words) } }
             @match holders {
-                Some(share) => { li class=(if share >= 30.0 { "bad" } else { "good" }) { "The ten largest holders have " (format!("{share:.1}")) "\u{202f}%." } }
+                Some(share) => { li class=(if share >= 30.0 { "bad" } else { "good" }) { "The ten largest holders have " (figures::tenths(share)) "\u{202f}%." } }
                 None => { li.soft { "What the ten largest holders have is not known." } }
             }
         }

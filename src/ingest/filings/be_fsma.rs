@@ -14,7 +14,7 @@ use crate::{
     ingest::records::{Dialect, Header, Record, Rows},
     model::{
         dealing::acquires,
-        filing::{Code, Filing, FilingId, Footnote, Issuer, Owner, Row, Status},
+        filing::{Code, Filing, FilingId, Footnote, Issuer, Owner, Row, Status, is_of_the_web},
         local::Zone,
     },
 };
@@ -131,7 +131,7 @@ impl BeFsma {
             rows: vec![row],
             footnotes: note.into_iter().collect(),
             remarks: prose("Toelichting", cell(columns.remarks))?,
-            url: Some(url.to_owned()),
+            url: Some(url.to_owned()).filter(|url| is_of_the_web(url)),
         })
     }
 }

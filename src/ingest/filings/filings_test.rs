@@ -52,6 +52,15 @@ fn uk_announcements_become_a_filing_a_person() {
     );
     assert_eq!(filings[0].id.0.len(), "RNS:100-".len() + 8);
 
+    assert_eq!(filings[0].url.as_deref(), Some("https://news.example/1"));
+    let hostile = UK.replace("https://news.example/1", "javascript:alert(1)");
+    let (others, _) = read(FilingFormat::UkPdmr, &hostile);
+    assert_eq!(
+        (others.len(), &others[0].url),
+        (4, &None),
+        "no filing is lost by a link that is a script"
+    );
+
     let anna = &filings[0];
     assert_eq!(anna.rows.len(), 2, "her rows stand apart in the file");
     assert_eq!(
@@ -390,11 +399,21 @@ fn belgian_pages_are_known_by_their_number() {
         be("8", &kind, "veel", "2,70", "3.079,13"),
         be("9", &kind, "1.15", "2.70", "3.079,13"),
         be("10", &kind, "1.15", "2,70", "3.079,13").replace("04/01/2022", "2022-01-04"),
+        be("100002", &kind, "1.15", "2,70", "3.079,13").replace("https:", "javascript:"),
     ];
     let text = format!("{BE_HEADER}\n{}", rows.concat());
     let (filings, refused) = read(FilingFormat::BeFsma, &text);
-    assert_eq!(filings.len(), 1);
+    assert_eq!(filings.len(), 2);
     assert_eq!(filings[0].id.0, "FSMA:100001");
+    assert_eq!(
+        filings[0].url.as_deref(),
+        Some("https://www.fsma.be/nl/node/100001")
+    );
+    // no link that is a script, and no filing lost by it
+    assert_eq!(
+        (filings[1].id.0.as_str(), &filings[1].url),
+        ("FSMA:100002", &None)
+    );
     assert_eq!(
         filings[0].published_at.to_string(),
         "2022-01-04T22:59:59.000Z"

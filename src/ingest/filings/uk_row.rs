@@ -10,7 +10,7 @@ use crate::{
     model::{
         company::ticker,
         dealing::{self, acquires},
-        filing::{Code, Row},
+        filing::{Code, Row, is_of_the_web},
         time::Time,
     },
 };
@@ -115,7 +115,7 @@ pub fn held(line: u64, row: &[u8]) -> Result<Held, String> {
         title: title.or(aside),
         kind: some("role_normalized", &fields.role_normalized)?,
         told: told(some("announced_at", &fields.announced_at)?, day)?,
-        url: some("url", &fields.url)?,
+        url: some("url", &fields.url)?.filter(|url| is_of_the_web(url)),
         row: Row {
             acquired: direction(&code, &nature),
             code: Some(code),
