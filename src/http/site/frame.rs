@@ -72,7 +72,10 @@ impl Page<'_> {
         };
         let who = html! {
             @match signed_in {
-                Some(name) => { span.who { "Signed in as " b { (name) } } }
+                Some(name) => {
+                    a.who href="/account" { span { "Signed in as " } b { (name) } }
+                    form method="post" action="/account/sign-out" { button.plain.small type="submit" { "Sign out" } }
+                }
                 None => { a href="/account" { "Sign in" } }
             }
         };
