@@ -237,7 +237,10 @@ fn usage_is_what_was_asked_by_key_and_day() {
     let mut visitor = Visitor::of(&server, &one);
     let page = visitor.page("/account");
     for (key, times) in [(&one, "3"), (&two, "2")] {
-        let row = format!("<code>{}…</code></th><td>{times}<span", &key.text[..13]);
+        let row = format!(
+            "<code class=\"key\">{}…</code></th><td>{times}<span",
+            &key.text[..13]
+        );
         assert!(page.contains(&row), "{row}: {page}");
     }
     // all keys of the account, and today alone

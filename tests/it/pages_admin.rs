@@ -178,7 +178,7 @@ fn accounts_and_keys_are_made_changed_and_ended() {
     let list = operator.page("/admin/accounts");
     assert!(list.contains("&lt;script&gt;alert") && !list.contains("<script>alert"));
     let found = operator.page("/admin/accounts?q=%3CSCRIPT");
-    assert!(found.contains("1 accounts"), "{found}");
+    assert!(found.contains("1 account</h2>"), "{found}");
     assert!(
         operator
             .page("/admin/accounts?q=nobody")

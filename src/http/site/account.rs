@@ -12,7 +12,7 @@ use maud::{Markup, html};
 use super::{
     account_keys, account_usage,
     act::{self, Button, Live},
-    figures::moment,
+    figures::{counted, moment},
     frame::{self, Page, Place},
     problem::{PageResult, Problem, or_problem},
     session,
@@ -65,7 +65,7 @@ pub async fn show(visit: &Visit, session: &Session, made: Option<&Issued>) -> Pa
             @if let Some(end) = account.expires_at {
                 dt { "Subscription" } dd { @if end > visit.now() { "ends " } @else { "ended " } (moment(end)) }
             }
-            dt { "Signed in by" } dd { code { (holder.key.prefix) "…" } "; the session ends " (moment(session.expires_at)) }
+            dt { "Signed in by" } dd { code.key { (holder.key.prefix) "…" } "; the session ends " (moment(session.expires_at)) }
         }
         @if plan.is_some_and(|plan| plan.webhooks) { p { a href="/account/webhooks" { "Your webhooks" } } }
         (account_keys::section(visit, session, made).await?)
@@ -91,7 +91,7 @@ pub async fn show(visit: &Visit, session: &Session, made: Option<&Issued>) -> Pa
 }
 
 fn words(plan: &Plan) -> String {
-    let webhooks = format!("{} webhooks", plan.webhook_endpoints);
+    let webhooks = counted(i64::from(plan.webhook_endpoints), "webhook");
     let all = [
         (plan.stream, "the stream"),
         (plan.rest, "the API"),
@@ -140,7 +140,7 @@ async fn streams(visit: &Visit, session: &Session) -> Result<Markup, Problem> {
                             @for seat in &here { (live(prefix(seat.key()), seat)) }
                             @for lease in elsewhere {
                                 tr {
-                                    th scope="row" { code { (prefix(&lease.key_id)) "…" } }
+                                    th scope="row" { code.key { (prefix(&lease.key_id)) "…" } }
                                     td { (lease.peer) }
                                     td { (moment(lease.connected_at)) }
                                     td { "on another node, " code { (lease.node) } }
@@ -157,22 +157,31 @@ async fn streams(visit: &Visit, session: &Session) -> Result<Markup, Problem> {
 
 fn live(prefix: &str, seat: &Seat) -> Markup {
     let close = format!("/account/streams/{}/close", seat.connection);
+    let confirm = close_question(&format!("{prefix}…"), seat);
     let button = Button {
         action: &close,
         target: "#streams",
         label: "Close",
         of: prefix,
-        confirm: "Close this connection? Its client may come back.",
+        confirm: &confirm,
+        done: "The connection is closed.",
     };
     html! {
         tr {
-            th scope="row" { code { (prefix) "…" } @if seat.is_view() { " " span.tag { "in a page" } } }
+            th scope="row" { code.key { (prefix) "…" } @if seat.is_view() { " " span.tag { "in a page" } } }
             td { (seat.peer) }
             td { (moment(seat.connected_at)) }
             td { (stands(seat)) }
             td { (button.show()) }
         }
     }
+}
+
+/// What is asked before a stream is closed: rows move while one looks for the right one.
+#[must_use]
+pub fn close_question(whose: &str, seat: &Seat) -> String {
+    let peer = seat.peer;
+    format!("Close the connection of {whose} from {peer}? Its client may come back.")
 }
 
 /// How far a stream's client is, as the system knows it.

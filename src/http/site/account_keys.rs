@@ -58,7 +58,7 @@ pub fn list(
         html! {
             tr {
                 th scope="row" {
-                    code { (key.prefix) "…" }
+                    code.key { (key.prefix) "…" }
                     @if desk.own == Some(&key.id) { " " span.tag { "this session" } }
                     @if is_active && streaming(&key.id) { " " span.tag { "streaming" } }
                 }
@@ -85,7 +85,7 @@ pub fn list(
         section #keys aria-labelledby="keys-name" {
             h2 #keys-name { "Keys" }
             @if let Some(made) = made { (shown_once(made)) }
-            div.scrolls tabindex="0" role="region" aria-label="Keys and when they were used" {
+            div.scrolls tabindex="0" role="region" aria-label="All keys" {
                 table {
                     thead { tr {
                         th scope="col" { "Key" } th scope="col" { "Kind" } th scope="col" { "State" } th scope="col" { "Made" }
@@ -115,8 +115,8 @@ pub fn day_name(day: i64) -> String {
 
 fn shown_once(made: &Issued) -> Markup {
     html! {
-        div.card.fresh.made tabindex="-1" {
-            p { strong data-says { "The new key, shown this once. " } "Copy it now: only its digest is kept." }
+        div.card.fresh.made role="group" aria-labelledby="made-name" tabindex="-1" data-once {
+            p #made-name data-says { strong { "The new key, shown this once. " } "Copy it now: only its digest is kept." }
             p { code #new-key { (made.key.reveal()) } }
             p { button type="button" data-copy="new-key" { "Copy the key" } }
         }
@@ -127,13 +127,14 @@ fn actions(desk: Desk, key: &KeyRecord) -> Markup {
     let rotate = format!("{}/{}/rotate", desk.path, key.id);
     let revoke = format!("{}/{}/revoke", desk.path, key.id);
     let field = format!("overlap-{}", key.id);
-    let question = match desk.own == Some(&key.id) {
-        true => {
-            "Revoke the key of this session, for good? Its stream ends, and you are signed out."
-        }
-        false => "Revoke this key, for good? Its stream ends at once.",
-    };
     let of = format!("{}…", key.prefix);
+    let question = match desk.own == Some(&key.id) {
+        true => format!(
+            "Revoke {of}, the key of this session, for good? Its stream ends, and you are signed out."
+        ),
+        false => format!("Revoke the key {of}, for good? Its stream ends at once."),
+    };
+    let done = format!("The key {of} is revoked.");
     html! {
         div.actions {
             form.actions method="post" action=(rotate) hx-post=(rotate) hx-target=(desk.target) hx-swap="outerHTML" {
@@ -141,9 +142,9 @@ fn actions(desk: Desk, key: &KeyRecord) -> Markup {
                 select id=(field) name="overlap" {
                     @for (value, _, name) in OVERLAPS { option value=(value) { (name) } }
                 }
-                button.plain type="submit" { "Rotate" span.unseen { " " (of) } }
+                button.plain id={ "rotate-" (key.id) } type="submit" { "Rotate" span.unseen { " " (of) } }
             }
-            (Button { action: &revoke, target: desk.target, label: "Revoke", of: &of, confirm: question }.show())
+            (Button { action: &revoke, target: desk.target, label: "Revoke", of: &of, confirm: &question, done: &done }.show())
         }
     }
 }
@@ -164,14 +165,14 @@ fn create_form(desk: Desk) -> Markup {
                 label for="expires" { "Ends on, if ever" }
                 input #expires name="expires" type="date";
             }
-            div { button type="submit" { "Make a key" } }
+            div { button #make-key type="submit" { "Make a key" } }
         }
     }
 }
 
 /// When something ends: a day, a moment, or never where nothing is said.
 pub fn read_end(text: &str, now: Time) -> ApiResult<Option<Time>> {
-    let allowed = "a day or an ISO 8601 time that is yet to come";
+    let allowed = "a day or an ISO 8601 time that is yet to come, 9999-12-30 at the latest";
     let time = match text.len() {
         0 => return Ok(None),
         10 => Time::parse_iso(&format!("{text}T00:00:00Z")),

@@ -96,7 +96,7 @@ pub async fn section(visit: &Visit, session: &Session) -> Result<Markup, Problem
                         tbody {
                             @for (prefix, used) in &rows {
                                 tr {
-                                    th scope="row" { code { (prefix) "…" } }
+                                    th scope="row" { code.key { (prefix) "…" } }
                                     td { (meter(used.today, limits.per_day)) }
                                     td { (meter(used.this_month, limits.per_month)) }
                                     td.number { (whole(signed(used.total))) }

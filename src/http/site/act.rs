@@ -54,6 +54,8 @@ pub struct Button<'a> {
     pub of: &'a str,
     /// What is asked before it is done; nothing where it is empty.
     pub confirm: &'a str,
+    /// What is said when it is done, where what comes then does not say so.
+    pub done: &'a str,
 }
 
 impl Button<'_> {
@@ -64,14 +66,12 @@ impl Button<'_> {
             "" => "plain",
             _ => "plain warned",
         };
-        // the table may have moved under the pointer: what is asked says of what
-        let confirm = (!self.confirm.is_empty()).then(|| match self.of {
-            "" => self.confirm.to_owned(),
-            of => format!("{of}: {}", self.confirm),
-        });
+        let said = |text| Some(text).filter(|text: &&str| !text.is_empty());
+        // the focus stays with what has the same id when the part of the page is another one
+        let id = self.action.trim_start_matches('/').replace('/', "-");
         html! {
-            form method="post" action=(self.action) hx-post=(self.action) hx-target=(self.target) hx-swap="outerHTML" {
-                button class=(class) type="submit" data-confirm=[&confirm] {
+            form method="post" action=(self.action) hx-post=(self.action) hx-target=(self.target) hx-swap="outerHTML" data-done=[said(self.done)] {
+                button id=(id) class=(class) type="submit" data-confirm=[said(self.confirm)] {
                     (self.label) @if !self.of.is_empty() { span.unseen { " " (self.of) } }
                 }
             }

@@ -11,7 +11,7 @@ use super::{
     account_keys::{self, Desk, read_end, read_overlap},
     act::{self, Button, MOST_BYTES},
     admin_visit::AdminVisit,
-    figures::{moment, whole},
+    figures::{counted, moment, whole},
     frame, hooks,
     problem::{PageResult, Problem},
     session::Form,
@@ -78,7 +78,7 @@ pub async fn list(admin: AdminVisit) -> Response {
                 div { label for="q" { "Name or id" } input #q name="q" type="text" value=(search); }
                 div { button.plain type="submit" { "Search" } }
             }
-            h2 { (found.len()) " accounts" }
+            h2 { (counted(i64::try_from(found.len()).unwrap_or(i64::MAX), "account")) }
             div.scrolls tabindex="0" role="region" aria-label="Accounts" {
                 table {
                     thead { tr { th scope="col" { "Name" } th scope="col" { "Plan" } th scope="col" { "State" } th scope="col" { "Made" } } }
@@ -135,7 +135,7 @@ async fn shown(
 ) -> Result<Markup, Problem> {
     let (state, now) = (admin.state(), admin.visit.now());
     let base = format!("/admin/accounts/{}", account.id);
-    let change = |what: &str, label, confirm| {
+    let change = |what: &str, label, confirm: &str| {
         let action = format!("{base}/{what}");
         Button {
             action: &action,
@@ -143,6 +143,7 @@ async fn shown(
             label,
             of: "",
             confirm,
+            done: "",
         }
         .show()
     };
@@ -175,13 +176,13 @@ async fn shown(
                     input #account-expires name="expires" type="date" value=[end];
                 }
                 div {
-                    button type="submit" data-confirm="Change plan and end? Streams that the plan does not include end at once." { "Change" }
+                    button #change type="submit" data-confirm={ "Change plan and end of " (account.name) "? Streams that the plan does not include end at once." } { "Change" }
                 }
             }
             div.actions {
                 @match account.suspended_at {
                     Some(_) => (change("resume", "Resume", "")),
-                    None => (change("suspend", "Suspend", "Suspend this account? Its keys answer as if unknown, and its streams end.")),
+                    None => (change("suspend", "Suspend", &format!("Suspend {}? Its keys answer as if unknown, and its streams end.", account.name))),
                 }
             }
             (account_keys::list(desk, &of_account, &usage, streaming, made))

@@ -9,10 +9,10 @@ use axum::{
 use maud::{Markup, html};
 
 use super::{
-    account::{gone, stands},
+    account::{close_question, gone, stands},
     act::{self, Button, Live},
     admin_visit::AdminVisit,
-    figures::{moment, whole},
+    figures::{counted, moment, whole},
     frame,
     problem::Problem,
 };
@@ -46,7 +46,7 @@ async fn streams(admin: &AdminVisit) -> Result<Markup, Problem> {
         .await
         .unwrap_or_else(|_| HashMap::new());
     Ok(html! {
-        p { (whole(i64::try_from(all.len()).unwrap_or(i64::MAX))) " streams on this node" @if all.len() > MOST { ", the latest " (MOST) " of them" } "." }
+        p { (counted(i64::try_from(all.len()).unwrap_or(i64::MAX), "stream")) " on this node" @if all.len() > MOST { ", the latest " (MOST) " of them" } "." }
         @if !some.is_empty() {
             div #streams-table.scrolls tabindex="0" role="region" aria-label="Streams" {
                 table {
@@ -65,12 +65,15 @@ fn row(seat: &Seat, holders: &HashMap<String, Holder>) -> Markup {
     let holder = holders.get(seat.key());
     let number = seat.connection.to_string();
     let close = format!("/admin/connections/{number}/close");
+    let whose = holder.map_or(seat.account_id.as_ref(), |holder| &*holder.account.name);
+    let confirm = close_question(whose, seat);
     let button = Button {
         action: &close,
         target: "#streams",
         label: "Close",
         of: &number,
-        confirm: "Close this connection? Its client may come back.",
+        confirm: &confirm,
+        done: "The connection is closed.",
     };
     html! {
         tr {
@@ -80,7 +83,10 @@ fn row(seat: &Seat, holders: &HashMap<String, Holder>) -> Markup {
                     @match holder { Some(holder) => (holder.account.name), None => (seat.account_id) }
                 }
             }
-            td { code { @match holder { Some(holder) => { (holder.key.prefix) "…" } None => (seat.key()) } } }
+            td {
+                code.key { @match holder { Some(holder) => { (holder.key.prefix) "…" } None => (seat.key()) } }
+                @if seat.is_view() { " " span.tag { "in a page" } }
+            }
             td { (seat.peer) }
             td { (moment(seat.connected_at)) }
             td { (stands(seat)) }
@@ -148,7 +154,7 @@ pub async fn consumers(admin: AdminVisit) -> Response {
             html! { a href={ "/admin/consumers?sort=" (by) } aria-current=[is.then_some("true")] { (name) } }
         };
         let body = html! {
-            p { (signed(all)) " keys ever made a request. Sorted by " (sort("today", "today", !query.by_total)) " or " (sort("total", "ever", query.by_total)) "." }
+            p { (counted(i64::try_from(all).unwrap_or(i64::MAX), "key")) " ever made a request. Sorted by " (sort("today", "today", !query.by_total)) " or " (sort("total", "ever", query.by_total)) "." }
             @if !found.is_empty() {
                 div.scrolls tabindex="0" role="region" aria-label="Consumers" {
                     table {
@@ -160,7 +166,7 @@ pub async fn consumers(admin: AdminVisit) -> Response {
                             @for one in &found {
                                 tr {
                                     th scope="row" { a href={ "/admin/accounts/" (one.consumer.account_id) } { (one.consumer.account_name) } }
-                                    td { code { (one.consumer.prefix) "…" } }
+                                    td { code.key { (one.consumer.prefix) "…" } }
                                     td { (one.consumer.plan) }
                                     td.number { (signed(one.today())) }
                                     td.number { (signed(one.this_month())) }

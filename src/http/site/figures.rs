@@ -39,22 +39,46 @@ pub fn whole(number: i64) -> String {
     text
 }
 
-/// An amount in few figures: `1.2 M`, `340 k`.
+/// So many of a kind: `1 stream`, `2 streams`.
+#[must_use]
+pub fn counted(number: i64, one: &str) -> String {
+    let many = if number == 1 { "" } else { "s" };
+    format!("{} {one}{many}", whole(number))
+}
+
+/// An amount in few figures: `1.2 M`, `340 k`, `4 925`.
 #[must_use]
 pub fn rough(amount: f64) -> String {
     if amount.abs() >= BEYOND {
         return few(amount);
     }
-    let (value, unit) = match amount.abs() {
-        size if size >= 1e12 => (amount / 1e12, " T"),
-        size if size >= 1e9 => (amount / 1e9, " B"),
-        size if size >= 1e6 => (amount / 1e6, " M"),
-        size if size >= 1e4 => (amount / 1e3, " k"),
-        _ => (amount, ""),
+    let size = amount.abs();
+    let sign = if amount < 0.0 && size >= 0.5 {
+        "\u{2212}"
+    } else {
+        ""
     };
-    let digits = usize::from(!unit.is_empty() && value.abs() < 100.0);
-    let text = format!("{value:.digits$}{}", unit.replace(' ', "\u{202f}"));
-    text.replacen('-', "\u{2212}", 1)
+    if size < 9_999.5 {
+        // proof: four digits at most
+        return format!("{sign}{}", whole(size.round() as i64));
+    }
+    // what would be rounded to a thousand of a unit is one of the next
+    let units = [("k", 1e3), ("M", 1e6), ("B", 1e9)];
+    let found = units.into_iter().find(|(_, unit)| size / unit < 999.5);
+    let (name, unit) = found.unwrap_or(("T", 1e12));
+    let value = size / unit;
+    let digits = usize::from(value < 99.95);
+    format!("{sign}{value:.digits$}\u{202f}{name}")
+}
+
+/// The same in dollars: `−$340 k`.
+#[must_use]
+pub fn dollars(amount: f64) -> String {
+    let text = rough(amount);
+    match text.strip_prefix('\u{2212}') {
+        Some(size) => format!("\u{2212}${size}"),
+        None => format!("${text}"),
+    }
 }
 
 /// A share as per cent: `0.123` is `12.3 %`.
@@ -118,6 +142,18 @@ mod tests {
         assert_eq!(rough(1_234_567.0), "1.2\u{202f}M");
         assert_eq!(rough(-340_000.0), "\u{2212}340\u{202f}k");
         assert_eq!(rough(12.0), "12");
+        assert_eq!(rough(-4_925.2), "\u{2212}4\u{202f}925");
+        assert_eq!(rough(9_999.6), "10.0\u{202f}k");
+        assert_eq!(rough(999_950.0), "1.0\u{202f}M", "not a thousand thousands");
+        assert_eq!(rough(99_960.0), "100\u{202f}k");
+        assert_eq!(rough(2.5e14), "250\u{202f}T");
+        assert_eq!(rough(-0.2), "0");
+        assert_eq!(dollars(-340_000.0), "\u{2212}$340\u{202f}k");
+        assert_eq!(dollars(5.0), "$5");
+        assert_eq!(
+            (counted(1, "key"), counted(0, "key")),
+            ("1 key".to_owned(), "0 keys".to_owned())
+        );
         assert_eq!(percent(-0.1234), "\u{2212}12.3\u{202f}%");
         assert_eq!(
             (tenths(94.06), tenths(1e300)),

@@ -71,8 +71,8 @@ impl Filings<'_> {
         html! {
             p.extent data-says {
                 @if total == 0 { "No filing passes." }
-                @else if shown == 0 { "There are only " (figures::whole(total)) " filings." }
-                @else { (figures::whole(offset + 1)) " to " (figures::whole(last)) " of " (figures::whole(total)) " filings" }
+                @else if shown == 0 { "There is no more: " (figures::counted(total, "filing")) " in all." }
+                @else { (figures::whole(offset + 1)) " to " (figures::whole(last)) " of " (figures::counted(total, "filing")) }
             }
         }
     }
@@ -98,19 +98,20 @@ impl Filings<'_> {
         }
     }
 
+    /// What is looked at first comes first: on a phone, the first four or so are seen.
     fn heads(&self) -> Markup {
         html! {
             (self.head("Published, UTC", Some("pubDate"), false))
-            @if self.with_records { th scope="col" { "Record of its kind" } }
-            th scope="col" { "Traded" }
             @if self.of != Of::Company { th scope="col" { "Company" } }
-            @if self.of != Of::Insider { th scope="col" { "Insider" } }
             th scope="col" { "Dealing" }
+            (self.head("Score", Some("signalScore"), false))
+            (self.head("Amount", Some("amount"), true))
+            @if self.with_records { th scope="col" { "Record of its kind" } }
+            @if self.of != Of::Insider { th scope="col" { "Insider" } }
+            th scope="col" { "Marks" }
             th.number scope="col" { "Shares" }
             th.number scope="col" { "Price" }
-            (self.head("Amount", Some("amount"), true))
-            (self.head("Score", Some("signalScore"), false))
-            th scope="col" { "Marks" }
+            th scope="col" { "Traded" }
         }
     }
 
@@ -154,16 +155,16 @@ impl Filings<'_> {
         html! {
             tr {
                 th scope="row" { a href=(cells::declaration_path(id)) title=(id) { (cells::published(row)) } }
-                @if self.with_records { td.wide { (record(&row["strategy"])) } }
-                td.day { (or_unknown(text(row, "/transactionDate"))) }
                 @if self.of != Of::Company { td.name { (company(row)) } }
+                td.dealing { (cells::dealing(row)) }
+                td.score { (cells::score(&row["signal"])) }
+                td.number { (cells::amount(number(row, "/transaction/amount"), currency)) }
+                @if self.with_records { td.wide { (record(&row["strategy"])) } }
                 @if self.of != Of::Insider { td.name { (insider(row)) } }
-                td { (cells::dealing(row)) }
+                td { (cells::marks(row)) }
                 td.number { (cells::decimal(number(row, "/transaction/volume"), 0)) }
                 td.number { (cells::decimal(number(row, "/transaction/unitPrice"), 2)) }
-                td.number { (cells::amount(number(row, "/transaction/amount"), currency)) }
-                td.score { (cells::score(&row["signal"])) }
-                td { (cells::marks(row)) }
+                td.day { (or_unknown(text(row, "/transactionDate"))) }
             }
         }
     }

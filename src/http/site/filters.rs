@@ -55,7 +55,7 @@ impl Filters<'_> {
                     @if !is_field(name) && name != OFFSET { input type="hidden" name=(name) value=(value); }
                 }
                 div.actions {
-                    button type="submit" { "Show" }
+                    button #show type="submit" { "Show" }
                     a.button.plain href=(self.path) { "Clear" }
                     span #busy .htmx-indicator.soft { "Asking…" }
                 }

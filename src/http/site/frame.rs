@@ -73,8 +73,8 @@ impl Page<'_> {
         let who = html! {
             @match signed_in {
                 Some(name) => {
-                    a.who href="/account" { "Signed in as " b { (name) } }
-                    form method="post" action="/account/sign-out" { button.plain type="submit" { "Sign out" } }
+                    a.who href="/account" { span { "Signed in as " } b { (name) } }
+                    form method="post" action="/account/sign-out" { button.plain.small type="submit" { "Sign out" } }
                 }
                 None => { a href="/account" { "Sign in" } }
             }

@@ -69,7 +69,7 @@ async fn standing(visit: &Visit) -> Result<Markup, Problem> {
                 li.card {
                     "From publication to socket"
                     span.figure { (latency(0.5).unwrap_or_else(|| "–".to_owned())) }
-                    span.hint { "half of all; 99\u{202f}%: " (latency(0.99).unwrap_or_else(|| "–".to_owned())) }
+                    span.hint { "p50; p99: " (latency(0.99).unwrap_or_else(|| "–".to_owned())) }
                 }
                 li.card {
                     "Server"

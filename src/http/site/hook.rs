@@ -56,7 +56,7 @@ async fn body(
                 p { (whole(failed)) " were given up after their last attempt. They stay until they are sent again and acknowledged." }
                 (Button {
                     action: &format!("{base}/resend-failed"), target: "#hook", label: "Send all of them again", of: "",
-                    confirm: "Send all failed messages again?",
+                    confirm: "Send all failed messages again?", done: "",
                 }.show())
                 (failed_table(&base, &messages))
             }
@@ -109,7 +109,7 @@ fn facts(hook: &Webhook) -> Markup {
 }
 
 fn actions(base: &str, hook: &Webhook) -> Markup {
-    let button = |what: &str, label, confirm| {
+    let button = |what: &str, label, confirm: &str| {
         let action = format!("{base}/{what}");
         Button {
             action: &action,
@@ -117,6 +117,7 @@ fn actions(base: &str, hook: &Webhook) -> Markup {
             label,
             of: "",
             confirm,
+            done: "",
         }
         .show()
     };
@@ -130,14 +131,14 @@ fn actions(base: &str, hook: &Webhook) -> Markup {
                 (button("skip", "Enable, from the next signal on", "Leave out what it missed?"))
             }
             (button("rotate", "Rotate the secret", "Rotate the secret? The old one signs beside the new one for 24 hours."))
-            (button("delete", "Delete", "Delete this webhook, with all that is known of it?"))
+            (button("delete", "Delete", &format!("Delete the webhook {}, with all that is known of it?", hook.url)))
         }
         h3 { "Send signals again" }
         form.fields method="post" action={ (base) "/resend" } hx-post={ (base) "/resend" } hx-target="#hook" hx-swap="outerHTML" {
             div { label for="signal_id" { "This signal" } input #signal_id name="signal_id" type="text" placeholder="its id"; }
             div { label for="after" { "or all after" } input #after name="after" type="text" placeholder="an id"; }
             div { label for="before" { "and before" } input #before name="before" type="text" placeholder="an id, or nothing"; }
-            div { button type="submit" { "Send again" } }
+            div { button #resend type="submit" { "Send again" } }
         }
     }
 }
@@ -148,19 +149,20 @@ pub fn outcome(attempt: &WebhookAttempt) -> Markup {
     html! {
         @match (&attempt.error, attempt.status) {
             (None, Some(status)) => span.good { (status) " acknowledged" },
-            (Some(error), Some(status)) => span.bad { (status) " " (error) },
-            (Some(error), None) => span.bad { (error) },
+            (Some(error), Some(status)) if error == "status" => span.bad { (status) ", not acknowledged" },
+            (Some(error), Some(status)) => span.bad { (status) ", then " (error.replace('_', " ")) },
+            (Some(error), None) => span.bad { (error.replace('_', " ")) },
             (None, None) => { "" }
         }
     }
 }
 
-fn again(base: &str, signal: &str) -> Markup {
+fn again(base: &str, id: &str, signal: &str) -> Markup {
     let action = format!("{base}/resend");
     html! {
         form method="post" action=(action) hx-post=(action) hx-target="#hook" hx-swap="outerHTML" {
             input type="hidden" name="signal_id" value=(signal);
-            button.plain type="submit" { "Send again" span.unseen { " " (signal) } }
+            button.plain id=(id) type="submit" { "Send again" span.unseen { " " (signal) } }
         }
     }
 }
@@ -186,7 +188,7 @@ fn attempts_table(base: &str, attempts: &[WebhookAttempt]) -> Markup {
                             td { (outcome(attempt)) }
                             td.number { (format!("{:.0}\u{202f}ms", attempt.latency_ms)) }
                             td { @if let Some(answer) = &attempt.answer { details { summary { "show" } pre { (answer) } } } }
-                            td { @if attempt.seq.is_some() { (again(base, &attempt.signal_id)) } }
+                            td { @if attempt.seq.is_some() { (again(base, &format!("again-{}-{}", attempt.signal_id, attempt.at.0), &attempt.signal_id)) } }
                         }
                     }
                 }
@@ -208,7 +210,7 @@ fn failed_table(base: &str, messages: &[FailedMessage]) -> Markup {
                             td { a href={ "/signals/" (message.signal_id) } { "seq " (message.seq) } }
                             td.number { (message.attempts) }
                             td { (moment(message.first_at)) }
-                            td { (again(base, &message.signal_id)) }
+                            td { (again(base, &format!("failed-{}", message.signal_id), &message.signal_id)) }
                         }
                     }
                 }

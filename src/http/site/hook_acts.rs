@@ -1,6 +1,6 @@
 //! What an owner does with a webhook in its page: tested, sent again, rotated, enabled, disabled, deleted; by the desk, as over REST.
 
-use axum::{body::Body, response::Response};
+use axum::{body::Body, http::StatusCode, response::Response};
 use maud::{Markup, html};
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     gate::{endpoint::EndpointBody, path_id::WebhookId, resend::Resend},
-    http::{call::WebhookPath, error::ApiResult},
+    http::{
+        call::WebhookPath,
+        error::{ApiError, ApiResult},
+    },
 };
 
 /// Whatever failed, whenever that was.
@@ -35,7 +38,7 @@ fn account(session: &Session) -> Option<&str> {
 }
 
 fn said(what: &str) -> Markup {
-    html! { p.card.fresh role="status" { (what) } }
+    html! { p.card.fresh data-says { (what) } }
 }
 
 /// `POST …/test`
@@ -44,8 +47,8 @@ pub async fn test(visit: Visit, id: Named) -> Response {
         let (session, id) = owner(&visit, id).await?;
         let tested = visit.site.state.desk.test(account(session), &id).await?;
         let notice = html! {
-            div.card.fresh role="status" {
-                p { "The test came to: " (outcome(&tested)) ", after " (format!("{:.0}\u{202f}ms", tested.latency_ms)) "." }
+            div.card.fresh {
+                p data-says { "The test came to: " (outcome(&tested)) ", after " (format!("{:.0}\u{202f}ms", tested.latency_ms)) "." }
                 @if let Some(answer) = &tested.answer { pre { (answer) } }
             }
         };
@@ -117,6 +120,11 @@ pub async fn resend(visit: Visit, id: Named, body: Body) -> Response {
             .filter(|name| !form.get(name).is_empty())
             .map(|name| (name.to_owned(), json!(form.get(name))));
         let what: Map<String, Value> = said.collect();
+        if what.is_empty() {
+            let message = "Say which: a signal by its id, or all after one.";
+            let nothing = ApiError::new(StatusCode::BAD_REQUEST, "invalid_parameter", message);
+            return Err(nothing.into());
+        }
         send_again(&visit, id, Value::Object(what)).await
     };
     act::answer(&visit, done.await).await

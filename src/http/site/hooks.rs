@@ -44,8 +44,8 @@ pub fn state(hook: &Webhook) -> Markup {
 #[must_use]
 pub fn secret_once(secret: &Secret) -> Markup {
     html! {
-        div.card.fresh.made tabindex="-1" {
-            p { strong data-says { "The webhook's secret, shown this once. " } "Its messages are signed with it: verify them." }
+        div.card.fresh.made role="group" aria-labelledby="made-name" tabindex="-1" data-once {
+            p #made-name data-says { strong { "The webhook's secret, shown this once. " } "Its messages are signed with it: verify them." }
             p { code #new-secret { (secret.reveal()) } }
             p { button type="button" data-copy="new-secret" { "Copy the secret" } }
         }
@@ -116,7 +116,7 @@ fn form() -> Markup {
             }
             p.choice { input #ordered name="ordered" type="checkbox" value="true"; label for="ordered" { "In order: each signal only once the one before is answered or failed" } }
             p.choice { input #compat name="compat" type="checkbox" value="sigmate"; label for="compat" { "Sigmate's headers, too" } }
-            button type="submit" { "Make the webhook" }
+            button #make-hook type="submit" { "Make the webhook" }
             p.hint { "It begins with the next signal." }
         }
     }

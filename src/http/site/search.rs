@@ -90,7 +90,7 @@ fn one(hit: &Value) -> Markup {
             " " span.hint {
                 (or_unknown(text(hit, "/market")))
                 @for name in ["/yahooSymbol", "/isin"] { @if let Some(known) = text(hit, name) { " · " (known) } }
-                " · " (figures::whole(cells::count(hit, "/declarationsCount"))) " filings"
+                " · " (figures::counted(cells::count(hit, "/declarationsCount"), "filing"))
             }
         }
     }

@@ -139,7 +139,7 @@ pub fn row(signal: &Value) -> Markup {
                 (figures::bar(score.unwrap_or_default(), 100.0))
             }
             span.risk data-risk=[told.risk()] { @if let Some(risk) = told.risk() { "Risk " (risk) } }
-            span.wallets { @if let Some(wallets) = told.wallets() { (figures::rough(wallets)) " wallets" } }
+            span.wallets { @if let Some(wallets) = told.wallets() { (figures::rough(wallets)) @if wallets == 1.0 { " wallet" } @else { " wallets" } } }
             (figures::moment_text(told.text("/published_at").unwrap_or_default()))
         }
     }

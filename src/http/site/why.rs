@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     cells, declaration, factors,
-    figures::{self, bar, rough},
+    figures::{self, bar, dollars, rough},
     told::{self, Told},
 };
 use crate::score::{
@@ -34,6 +34,9 @@ pub fn why(signal: &Value) -> Markup {
     if told.number("/score/score").is_some() {
         return factors::audit(&signal["score"]);
     }
+    if let Some(exit) = exit(&told) {
+        return exit;
+    }
     let parts = match told.text("/signal_type") {
         Some("consensus_buy") => consensus(&told),
         _ => Vec::new(),
@@ -43,6 +46,27 @@ pub fn why(signal: &Value) -> Markup {
         @else { (table(&parts)) }
         (beyond(&told))
     }
+}
+
+/// Of an exit: how many of those that began it are out, and the way to the purchase.
+fn exit(told: &Told<'_>) -> Option<Markup> {
+    told.text("/signal_type")
+        .filter(|kind| *kind == "consensus_exit")?;
+    let out = told.0.get("exited_wallets")?.as_array()?.len();
+    let all = told.0.get("triggering_wallet_count")?.as_i64()?;
+    if all < i64::try_from(out).unwrap_or(i64::MAX) {
+        return None;
+    }
+    // an episode is called by the id of its purchase here; another publisher may call it anything
+    let buy = told.text("/episode_id");
+    let buy = buy.filter(|id| uuid::Uuid::parse_str(id).is_ok() && told.text("/id") != Some(*id));
+    Some(html! {
+        p {
+            (out) " of " (figures::counted(all, "wallet")) " that it began with "
+            @if out == 1 { "has" } @else { "have" } " sold."
+            @if let Some(id) = buy { " Rank and score are the best that it had since " a href={ "/signals/" (id) } { "the purchase" } "." }
+        }
+    })
 }
 
 fn table(parts: &[Part]) -> Markup {
@@ -141,7 +165,7 @@ fn consensus(told: &Told<'_>) -> Vec<Part> {
         ),
         part(
             "Liquidity",
-            liquidity.map_or("not known".to_owned(), |usd| format!("${}", rough(usd))),
+            liquidity.map_or("not known".to_owned(), |usd| dollars(usd)),
             depth,
             5.0,
             "From $5 000, which gives nothing, to $100 000, which gives all.",
@@ -199,7 +223,7 @@ pub fn wallets(signal: &Value) -> Markup {
                                 td.number { @if let Some(score) = wallet.number("/score") { (figures::tenths(score)) } }
                                 td.bars { (bar(wallet.number("/score").unwrap_or_default(), 150.0)) }
                                 td.number { @if let Some(share) = wallet.number("/win_rate") { (figures::percent(share)) } }
-                                td.number { @if let Some(made) = wallet.number("/realized_pnl_usd") { "$" (rough(made)) } }
+                                td.number { @if let Some(made) = wallet.number("/realized_pnl_usd") { (dollars(made)) } }
                             }
                         }
                     }
@@ -221,7 +245,7 @@ pub fn token(signal: &Value) -> Markup {
     let Some(address) = told.text("/token/address") else {
         return html! {};
     };
-    let usd = |pointer: &str| told.number(pointer).map(|usd| format!("${}", rough(usd)));
+    let usd = |pointer: &str| told.number(pointer).map(|usd| dollars(usd));
     let price = told
         .0
         .pointer("/token/price_usd")
@@ -377,6 +401,29 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn an_exit_says_who_is_out_and_leads_to_its_purchase() {
+        let mut signal = json!({"id": "x", "signal_type": "consensus_exit", "episode_id": "febccbbb-1f2d-52e4-ba41-32bf23a4d68f",
+            "triggering_wallet_count": 3, "exited_wallets": ["a", "b"]});
+        let text = why(&signal).into_string();
+        assert!(
+            text.contains("2 of 3 wallets that it began with have sold."),
+            "{text}"
+        );
+        assert!(
+            text.contains("href=\"/signals/febccbbb-1f2d-52e4-ba41-32bf23a4d68f\""),
+            "{text}"
+        );
+        signal["episode_id"] = json!("<b>ep-1");
+        let text = why(&signal).into_string();
+        assert!(
+            text.contains("have sold") && !text.contains("href"),
+            "{text}"
+        );
+        signal["triggering_wallet_count"] = json!(1);
+        assert!(why(&signal).into_string().contains("does not say"));
     }
 
     #[test]

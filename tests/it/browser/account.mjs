@@ -12,7 +12,13 @@ async function status(key, path = "/api/signals?limit=1") {
 tell(async (open) => {
   const reader = await open();
   const { page } = reader;
-  page.on("dialog", (dialog) => dialog.accept());
+  const asked = [];
+  page.on("dialog", (dialog) => {
+    asked.push(dialog.message());
+    return dialog.accept();
+  });
+  const says = page.locator("#says");
+  const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.tagName);
   expectEqual(await status(server.key), 200, "the key");
   await reader.signIn();
   await page.locator("#usage canvas").waitFor();
@@ -29,10 +35,15 @@ tell(async (open) => {
   await shown.waitFor();
   const made = await shown.innerText();
   expect(made.startsWith("sit_live_"), made);
-  await until(() => page.evaluate(() => document.activeElement.matches(".made")), "the keyboard is at what is shown once");
-  await until(async () => (await page.locator("#says").innerText()).includes("shown this once"), "it is told");
-  await page.getByRole("button", { name: "Copy the key" }).click();
-  await until(async () => (await page.locator("#says").innerText()) === "Copied.", "it says that it was copied");
+  // who does not see it hears that it is there, and is beside it; the key itself is said by nothing
+  await until(async () => (await says.innerText()).startsWith("The new key, shown this once."), "the new key is told");
+  expect(!(await says.innerText()).includes(made), "the key is not told");
+  expectEqual(await page.evaluate(() => document.activeElement.querySelector("#new-key") !== null), true, "the focus is at the new key");
+  const copy = page.locator("[data-copy=new-key]");
+  await copy.click();
+  await until(async () => (await copy.innerText()) === "Copied", "the button answers");
+  await until(async () => (await says.innerText()) === "Copied.", "it says that it was copied");
+  await until(async () => (await copy.innerText()) === "Copy the key", "it is to be had again");
   expectEqual(await page.evaluate(() => navigator.clipboard.readText()), made, "copied");
   await reader.expectForEverybody();
   await reader.shoot("made");
@@ -57,6 +68,11 @@ tell(async (open) => {
   await row(made.slice(0, 13)).getByRole("button", { name: /^Revoke/ }).click();
   await page.locator("#keys tbody tr", { hasText: "revoked" }).waitFor();
   expectEqual([await status(made), await status(next)], [401, 200], "the revoked one, and its successor");
+  expect(asked.at(-1).includes(`${made.slice(0, 13)}`), `the question says which: ${asked.at(-1)}`);
+  // seen by who sees, wherever they are on the page
+  await until(async () => (await says.innerText()).includes("is revoked."), "what was done is told");
+  expect(await says.locator("p").evaluate((told) => { const { top, bottom, height } = told.getBoundingClientRect(); return height > 20 && top > 0 && bottom <= innerHeight; }), "it is seen");
+  expectEqual(await focused(), "keys-name", "the button is gone: the focus is at the section's name");
 
   // a key too much is refused beside what is there
   for (let n = await keys.count(); n <= 10; n += 1) {
@@ -66,28 +82,46 @@ tell(async (open) => {
   await page.click("#keys form.fields button");
   await until(async () => (await page.locator("#refused").innerText()).includes("10 active keys"), "there are ten");
   expect((await keys.count()) >= 10, "the list is still there");
+  expectEqual(await focused(), "make-key", "the focus stays at the button");
+  const spare = page.locator("#keys tbody tr", { hasText: "active" }).filter({ hasNotText: "this session" }).filter({ hasNotText: next.slice(0, 13) }).first();
+  await spare.getByRole("button", { name: /^Revoke/ }).click();
+  await until(async () => (await page.locator("#refused").innerText()) === "", "what was done takes the refusal away");
 
   // what is connected, and closed from here
   await ask("listen");
   await page.getByText("has all that was sent").waitFor();
   await reader.expectForEverybody();
-  // the part is shown anew by itself, and the keyboard stays where it was in it
+  // the list is looked up every few seconds; who is at a button by the keyboard finds it where it was
   const close = page.getByRole("button", { name: /^Close/ });
-  await close.focus();
-  const before = await close.elementHandle();
-  await until(() => before.evaluate((node) => !node.isConnected), "the part is shown anew");
-  await until(() => close.evaluate((node) => node === document.activeElement), "the keyboard is still at its button");
-  await page.getByRole("button", { name: /^Close/ }).click();
+  await page.evaluate(() => {
+    window.polls = { asked: 0, came: 0 };
+    const of = (name) => ({ detail }) => { if (detail.requestConfig.elt.id === "streams") window.polls[name] += 1; };
+    document.addEventListener("htmx:beforeRequest", of("asked"));
+    document.addEventListener("htmx:afterRequest", of("came"));
+  });
+  await page.locator("#streams .scrolls").focus();
+  await page.keyboard.press("Tab");
+  const id = await focused();
+  expect(id.endsWith("-close"), id);
+  const asks = await page.evaluate(() => window.polls.asked);
+  await until(() => page.evaluate((asks) => window.polls.asked > asks, asks), "the list would be looked up");
+  expectEqual(await focused(), id, "the focus stays");
+  await page.evaluate(() => document.activeElement.blur());
+  const came = await page.evaluate(() => window.polls.came);
+  await until(() => page.evaluate((came) => window.polls.came > came, came), "it is looked up again");
+  await close.click();
   await page.getByText("Nothing is connected").waitFor();
   expectEqual(await page.locator("#refused").innerText(), "", "what was refused before");
   expectEqual(await ask("closed"), true, "the client was told");
+  expect(/of sig_live_\S+… from 127\.0\.0\.1/.test(asked.at(-1)), `the question says which: ${asked.at(-1)}`);
+  expectEqual(await says.innerText(), "The connection is closed.", "what was done is told");
+  expectEqual(await focused(), "streams-name", "the focus is at the section's name");
 
   // the key of this session, rotated at once: the session goes on by the successor
   const own = page.locator("#keys tbody tr", { hasText: "this session" });
   await own.locator("select").selectOption("0");
-  const last = await shown.innerText();
   await own.getByRole("button", { name: /^Rotate/ }).click();
-  await until(async () => (await shown.innerText()) !== last, "the successor is shown");
+  await shown.waitFor();
   expectEqual(await status(server.key), 401, "the key one signed in by");
   await reader.go("/account");
   await own.waitFor();
@@ -101,6 +135,14 @@ tell(async (open) => {
   await phone.signIn(next);
   await phone.expectForEverybody();
   await phone.shoot("phone");
+  const lines = await phone.page.locator("code.key").evaluateAll((all) => all.map((one) => one.getClientRects().length));
+  expect(lines.length > 3 && lines.every((count) => count === 1), `keys stand in one line: ${lines}`);
+  const narrow = await open({ narrow: true });
+  await narrow.signIn(next);
+  for (const path of ["/account", "/screener", "/live", "/account/webhooks"]) {
+    await narrow.go(path);
+    await narrow.expectNoSidewaysScrolling();
+  }
   const other = await open();
   await other.signIn(next);
   phone.page.on("dialog", (dialog) => dialog.accept());

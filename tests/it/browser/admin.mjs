@@ -11,7 +11,11 @@ async function status(key) {
 tell(async (open) => {
   const reader = await open();
   const { page } = reader;
-  page.on("dialog", (dialog) => dialog.accept());
+  const asked = [];
+  page.on("dialog", (dialog) => {
+    asked.push(dialog.message());
+    return dialog.accept();
+  });
   await reader.go("/", server.adminUrl);
   expectEqual(new URL(page.url()).pathname, "/admin", "where one is led");
   await reader.expectForEverybody();
@@ -52,6 +56,7 @@ tell(async (open) => {
   await reader.shoot("connections");
   await page.getByRole("button", { name: /^Close/ }).click();
   await page.getByText("0 streams on this node").waitFor();
+  expect(/of <i>new<\/i> from 127\.0\.0\.1/.test(asked.at(-1)), `the question says which: ${asked.at(-1)}`);
   await ask("closed");
 
   await page.getByRole("link", { name: "Consumers" }).click();

@@ -39,6 +39,21 @@ async function expectChart(page, kind) {
   return chart.locator("table:not(.u-legend) tbody tr").evaluateAll((all) => all.map((row) => [...row.cells].map((cell) => cell.dataset.v ?? cell.textContent.trim())));
 }
 
+/** What a chart writes on its canvas. */
+async function written(reader, path) {
+  await reader.page.addInitScript(() => {
+    window.written = [];
+    const { fillText } = CanvasRenderingContext2D.prototype;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...at) {
+      window.written.push(text);
+      return fillText.call(this, text, ...at);
+    };
+  });
+  await reader.go(path);
+  await reader.page.locator("figure[data-chart=line] canvas").waitFor();
+  return reader.page.evaluate(() => window.written);
+}
+
 tell(async (open) => {
   const reader = await open();
   const { page } = reader;
@@ -147,6 +162,22 @@ tell(async (open) => {
   await until(async () => (await filings(page)).length === 2, "its sales");
   expectEqual(await page.locator("figure canvas").count(), 2, "the charts stay");
 
+  // a day is a day, west of Greenwich and east of it
+  const axes = [];
+  for (const zone of ["America/Los_Angeles", "Pacific/Auckland"]) {
+    const far = await open({ zone });
+    await far.go(COMPANY);
+    await far.signIn();
+    axes.push(await written(far, COMPANY));
+    const line = far.page.locator("figure[data-chart=line]");
+    await line.locator(".u-over").hover();
+    const named = await line.locator(".u-legend .u-value").first().innerText();
+    expect(closes.some(([day]) => dated(day) === named), `the legend names a day: ${named}`);
+    if (zone === "America/Los_Angeles") await far.shoot("west");
+  }
+  expectEqual(axes[0], axes[1], "axes in the west and in the east");
+  expect(axes[0].filter((text) => /^\d{4}-\d\d(-\d\d)?$/.test(text)).length > 3, `days on the axis: ${axes[0]}`);
+
   // a filing, and its factors
   await page.locator("table.filings th[scope=row] a").first().click();
   await page.waitForURL("**/declarations/**");
@@ -164,6 +195,10 @@ tell(async (open) => {
       await guest.go(path);
       await guest.expectForEverybody();
       const name = path.replace(/\?.*/, "").replace(/\W+/g, "-");
+      if (looks.phone && path === paths[0]) {
+        const seen = await guest.page.locator(".filings tbody tr").first().locator("td").evaluateAll((cells) => cells.filter((cell) => cell.getBoundingClientRect().right <= innerWidth).map((cell) => cell.className));
+        expect(["name", "dealing"].every((name) => seen.includes(name)), `what matters is seen on a phone: ${seen}`);
+      }
       await guest.shoot(`${looks.phone ? "phone" : "desk"}-${looks.dark ? "dark" : "light"}${name}`);
       if (!looks.phone && !looks.dark) await guest.measure();
     }

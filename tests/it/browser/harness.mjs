@@ -110,7 +110,7 @@ class Reader {
     // evaluated by the browser's debugger, which no policy of a page holds back
     await this.page.evaluate(`${axe}; null`);
     const found = await this.page.evaluate(() => axe.run(document, { resultTypes: ["violations"] }));
-    const serious = found.violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    const serious = found.violations.filter(({ id, impact }) => impact === "serious" || impact === "critical" || id === "landmark-unique");
     const told = serious.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html, failureSummary }) => `${html}\n${failureSummary}`).join("\n")}`);
     expect(told.length === 0, `${this.page.url()} is for everybody:\n${told.join("\n")}`);
     await this.expectNoSidewaysScrolling();
@@ -143,16 +143,17 @@ class Reader {
   }
 }
 
-/** Tells a story: `open({ phone, dark })` opens a page of a new visitor, who knows nothing of the others. */
+/** Tells a story: `open({ phone, dark, narrow, zone })` opens a page of a new visitor, who knows nothing of the others. */
 export async function tell(what) {
   const browser = await chromium.launch({
     executablePath: process.env.PAGES_CHROMIUM,
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"],
   });
   const readers = [];
-  async function open({ phone = false, dark = false } = {}) {
+  async function open({ phone = false, dark = false, narrow = false, zone = "UTC" } = {}) {
     const context = await browser.newContext({
-      viewport: phone ? { width: 360, height: 740 } : { width: 1280, height: 900 },
+      viewport: phone || narrow ? { width: narrow ? 320 : 360, height: 740 } : { width: 1280, height: 900 },
+      timezoneId: zone,
       colorScheme: dark ? "dark" : "light",
       ignoreHTTPSErrors: true,
       permissions: ["clipboard-read", "clipboard-write"],

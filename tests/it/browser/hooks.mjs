@@ -12,6 +12,8 @@ tell(async (open) => {
   await page.getByRole("button", { name: "Make the webhook" }).click();
   const secret = page.locator("#new-secret");
   await secret.waitFor();
+  await until(async () => (await page.locator("#says").innerText()).startsWith("The webhook's secret, shown this once."), "the secret is told of");
+  expect(!(await page.locator("#says").innerText()).includes(await secret.innerText()), "the secret is not told");
   await reader.expectForEverybody();
   await page.getByRole("button", { name: "Copy the secret" }).click();
   const copied = await until(() => page.evaluate(() => navigator.clipboard.readText()), "copied");
@@ -20,7 +22,8 @@ tell(async (open) => {
 
   await page.locator("#webhooks table a").click();
   await page.getByRole("button", { name: "Send a test" }).click();
-  await page.getByText(/The test came to: 20\d acknowledged/).waitFor();
+  await page.getByText(/The test came to: 20\d acknowledged/).first().waitFor();
+  await until(async () => (await page.locator("#says").innerText()).startsWith("The test came to: 20"), "what came of it is told");
   expectEqual(await ask("deliveries"), 1, "the test came");
 
   const signal = await ask("publish");
@@ -31,7 +34,7 @@ tell(async (open) => {
   }, "the attempt is listed");
   await reader.expectForEverybody();
   await page.getByRole("button", { name: `Send again ${signal}` }).first().click();
-  await page.getByText(`Signal ${signal} is sent again.`).waitFor();
+  await page.locator("#hook").getByText(`Signal ${signal} is sent again.`).waitFor();
   await until(async () => (await ask("deliveries")) === 3, "the signal came again");
   await reader.shoot("attempts");
 
@@ -40,7 +43,7 @@ tell(async (open) => {
   expect((await secret.innerText()) !== copied, "another secret");
   // refused beside what is there
   await page.getByRole("button", { name: "Send again", exact: true }).click();
-  await until(() => page.locator("#refused").innerText(), "it says what is missing");
+  await until(async () => (await page.locator("#refused").innerText()).includes("Say which: a signal by its id"), "it says what is missing");
   expect(await page.getByRole("button", { name: "Send a test" }).isVisible(), "the page is still there");
 
   const phone = await open({ phone: true, dark: true });

@@ -29,6 +29,8 @@ tell(async (open) => {
   expect(!page.url().includes("_live_"), "nor in its address");
   await reader.expectForEverybody();
 
+  // from any page
+  await reader.go("/live");
   await page.getByRole("button", { name: "Sign out", exact: true }).click();
   await page.getByRole("link", { name: "Sign in" }).waitFor();
   expectEqual(await page.context().cookies(), [], "cookies of who has gone");

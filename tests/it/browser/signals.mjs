@@ -9,7 +9,7 @@ const buy = (n, more) => ({
   wallet_count: 7, pool_wallet_count: 5, other_buyer_count: 2, wallet_score_sum: 612.4,
   triggering_wallets: [1, 2, 3].map((w) => ({ address: `HN7Wk${w}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAz9Aa`, score: 128.1 - w, rank: "S", win_rate: 0.71, realized_pnl_usd: 184220 })),
   rug_check: { mint_renounced: true, freeze_renounced: true, top10_holders_pct: 18.4, lp_locked: true, risk: "low" },
-  episode_id: id(900), latency_ms: 412, timing: { ingest_ms: 400.5, score_ms: 11.5 }, ...more,
+  episode_id: id(1), latency_ms: 412, timing: { ingest_ms: 400.5, score_ms: 11.5 }, ...more,
 });
 const insider = {
   id: id(7), detected_at: "2026-04-20T18:32:11.000Z", signal_type: "insider_buy", rank: "B", rank_score: 58.5, market: "us", amfId: "SEC:0001127602-25-009876", pubDate: "2026-04-20T18:32:11.000Z",
@@ -24,7 +24,7 @@ tell(async (open) => {
   const { page } = reader;
   await reader.go("/");
   expect(await page.getByText("none yet").isVisible(), "no signal yet");
-  for (const signal of [buy(1, {}), buy(2, { update: 1 }), buy(3, { signal_type: "consensus_exit" }), insider]) await ask("publish", signal);
+  for (const signal of [buy(1, {}), buy(2, { update: 1 }), buy(3, { signal_type: "consensus_exit", triggering_wallet_count: 3, exited_wallets: ["HN7Wk1", "HN7Wk2"] }), insider]) await ask("publish", signal);
   await until(async () => !(await page.getByText("none yet").isVisible()), "the overview is looked up again");
   await reader.expectForEverybody();
   await reader.measure();
@@ -46,6 +46,12 @@ tell(async (open) => {
   await page.getByText("JSON", { exact: true }).click();
   await page.getByRole("button", { name: "Copy the JSON" }).click();
   expectEqual(JSON.parse(await page.evaluate(() => navigator.clipboard.readText())).id, id(1), "the JSON is copied");
+
+  // an exit says who is out, and leads back
+  await reader.go(`/signals/${id(3)}`);
+  await page.getByText("2 of 3 wallets that it began with have sold.").waitFor();
+  await page.getByRole("link", { name: "the purchase" }).click();
+  await page.waitForURL(`**/signals/${id(1)}`);
 
   const phone = await open({ phone: true, dark: true });
   await phone.signIn();

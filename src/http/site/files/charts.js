@@ -65,6 +65,13 @@ function marks(shape, stroke, ground) {
 /** Columns of few points among many, such as exits beside a price: drawn as points alone, of a shape where one is named (`2:up,4`). */
 const few = (said) => new Map((said ?? "").split(",").filter(Boolean).map((one) => one.split(":")).map(([column, shape]) => [Number(column), shape]));
 
+/** Times of an axis in UTC, as far as they differ: `2026`, `2026-04`, `2026-04-20`, `18:32`, `18:32:11`. Never by the clock of who looks. */
+function inUtc(times, step) {
+  const DAY = 86_400;
+  const [from, to] = [[365 * DAY, [0, 4]], [28 * DAY, [0, 7]], [DAY, [0, 10]], [60, [11, 16]]].find(([least]) => step >= least)?.[1] ?? [11, 19];
+  return times.map((at) => new Date(at * 1000).toISOString().slice(from, to));
+}
+
 const bars = () => uPlot.paths.bars({ size: [0.7, 60] });
 
 function draw(figure) {
@@ -91,15 +98,18 @@ function draw(figure) {
     if (kind === "bars") return { ...line, paths: bars(), fill: stroke, points: { show: false } };
     return line;
   });
+  // days say what they are; of hours one is told whose
+  const isDays = columns[0].every((at) => at % 86_400 === 0);
+  const timed = { space: 90, values: (_, at, __, ___, step) => inUtc(at, step), ...(isDays ? {} : { label: "UTC" }) };
   const named = { values: (_, at) => at.map((n) => (Number.isInteger(n) ? labels[n] ?? "" : "")) };
   place.replaceChildren();
   const chart = new uPlot({
     width: place.clientWidth || 300,
     height: 260,
-    // days are days, wherever they are looked at
+    // ticks fall on the days of UTC, wherever they are looked at
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
     scales: { x: { time: isTime, ...(isTime ? {} : { range: [-0.6, x.length - 0.4] }) } },
-    axes: [{ ...axis, ...(isTime ? {} : named) }, { ...axis, size: (_, said) => 24 + 8 * Math.max(3, ...(said ?? []).map((one) => one.length)), values: (_, at) => at.map((n) => (n === null ? "" : rough.format(n))) }],
+    axes: [{ ...axis, ...(isTime ? timed : named) }, { ...axis, size: (_, said) => 24 + 8 * Math.max(3, ...(said ?? []).map((one) => one.length)), values: (_, at) => at.map((n) => (n === null ? "" : rough.format(n))) }],
     series: [{ label: names[0], value: (_, __, ___, n) => labels[n] ?? "" }, ...series],
   }, [x, ...drawn.map((column) => columns[column])], place);
   const widths = new ResizeObserver(() => place.clientWidth && chart.setSize({ width: place.clientWidth, height: 260 }));

@@ -202,7 +202,7 @@
       risk.textContent = `Risk ${danger}`;
     }
     const buyers = number(signal.wallet_count) ?? number(signal.triggering_wallet_count);
-    if (buyers !== undefined) wallets.textContent = `${buyers} wallets`;
+    if (buyers !== undefined) wallets.textContent = buyers === 1 ? "1 wallet" : `${buyers} wallets`;
     const at = text(signal.published_at) ?? "";
     time.dateTime = at;
     time.title = at;

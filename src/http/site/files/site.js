@@ -1,16 +1,16 @@
 // What all pages do: times that keep true, buttons that copy, and words for who does not see what changed.
 
 const says = document.getElementById("says");
-let silence;
+let silence = 0;
 
-/** Shows some words for a while, and tells readers of screens, too: also where the same was said before. */
-function say(text) {
+/** Tells everybody, for some seconds; who hears the page is told the same words twice, too, as they are another element. `unseen`: what stands on the page already. */
+function say(text, { unseen = false } = {}) {
+  const words = document.createElement("p");
+  words.textContent = text;
+  words.className = unseen ? "unseen" : "";
+  says.replaceChildren(words);
   clearTimeout(silence);
-  says.textContent = "";
-  silence = setTimeout(() => {
-    says.textContent = text;
-    silence = setTimeout(() => (says.textContent = ""), 8000);
-  });
+  silence = setTimeout(() => says.replaceChildren(), 4000 + 60 * text.length);
 }
 
 const relative = new Intl.RelativeTimeFormat("en", { numeric: "always", style: "narrow" });
@@ -20,7 +20,8 @@ const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 function ago(at, now) {
   const seconds = Math.round((at - now) / 1000);
   const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
-  return relative.format(Math.trunc(seconds / size), unit);
+  // an age counts what is full; a week that has just begun ends in seven days, not in six
+  return relative.format(seconds > 0 ? Math.round(seconds / size) : Math.trunc(seconds / size), unit);
 }
 
 /** Writes how long ago each moment was; only where that has changed, as thousands may be on a page. */
@@ -32,21 +33,27 @@ function tick() {
   }
 }
 
+/** What stands on buttons that say something else for a moment. */
+const labels = new WeakMap();
+
+/** A button says this for two seconds. */
+function answer(button, words) {
+  if (!labels.has(button)) labels.set(button, [...button.childNodes]);
+  button.replaceChildren(words);
+  setTimeout(() => {
+    if (labels.has(button)) button.replaceChildren(...labels.get(button));
+    labels.delete(button);
+  }, 2000);
+}
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const source = document.getElementById(button.dataset.copy);
   try {
     await navigator.clipboard.writeText(source.textContent.trim());
-    say("Copied.");
-    const label = [...button.childNodes];
-    if (button.dataset.done) return;
-    button.dataset.done = "yes";
-    button.replaceChildren("Copied");
-    setTimeout(() => {
-      button.replaceChildren(...label);
-      delete button.dataset.done;
-    }, 2000);
+    answer(button, "Copied");
+    say("Copied.", { unseen: true });
   } catch {
     // without leave to copy: selected, so that the keyboard does
     getSelection().selectAllChildren(source);
@@ -63,45 +70,78 @@ document.addEventListener("submit", (event) => {
   }
 }, true);
 
-document.addEventListener("htmx:responseError", (event) => say(`The server refused: ${event.detail.xhr.status}.`));
-document.addEventListener("htmx:sendError", () => say("The server does not answer."));
-// a refusal is an answer too, and is shown where the answer would be
-document.addEventListener("htmx:beforeSwap", (event) => {
-  const type = event.detail.xhr.getResponseHeader("content-type") ?? "";
-  if (type.startsWith("text/html")) event.detail.shouldSwap = true;
-  // what was done since makes an older refusal stale
-  const { verb } = event.detail.requestConfig;
-  if (verb === "post" && event.detail.xhr.status < 300) document.getElementById("refused")?.replaceChildren();
-});
+/** Whether a part of the page asked for itself anew, and nobody did anything. */
+const isPoll = (element) => element.getAttribute("hx-trigger")?.startsWith("every") ?? false;
 
-/** By what an element is found again in the part that takes the place of its own. */
-function nameOf(element) {
-  const quoted = (text) => `"${CSS.escape(text)}"`;
-  if (element.id) return `#${CSS.escape(element.id)}`;
-  if (element.matches("a[href]")) return `a[href=${quoted(element.getAttribute("href"))}]`;
-  if (element.matches("[aria-label]")) return `[aria-label=${quoted(element.getAttribute("aria-label"))}]`;
-  const action = element.form?.getAttribute("action");
-  return action ? `form[action=${quoted(action)}] ${element.name ? `[name=${quoted(element.name)}]` : "button"}` : null;
+/** Whether somebody is about to use what is in a part: by the keyboard, with the pointer on a button, or with words of it selected. It stands still then. */
+function isInUse(part) {
+  const selection = getSelection();
+  const selects = !selection.isCollapsed && part.contains(selection.anchorNode);
+  return selects || part.querySelector(":focus-visible, button:hover") !== null || part.matches(":focus-visible");
 }
 
-// where a part is shown anew, by itself or for what was done in it, the keyboard stays where it was
-let focused = null;
-document.addEventListener("htmx:beforeSwap", (event) => {
-  const active = document.activeElement;
-  focused = active !== document.body && event.detail.target.contains(active) ? nameOf(active) : null;
+/** Whether that was said of this silence of the server: parts ask every few seconds. */
+let saidSo = false;
+const isText = ({ xhr }) => (xhr.getResponseHeader("content-type") ?? "").startsWith("text/html");
+
+document.addEventListener("htmx:responseError", ({ detail }) => {
+  // what is readable is shown where the answer would be
+  if (!isPoll(detail.elt) && !isText(detail)) say(`The server refused: ${detail.xhr.status}.`);
 });
-document.addEventListener("htmx:afterSettle", (event) => {
-  // what is shown once is read first
-  const made = event.detail.elt.querySelector(".made");
-  const found = made ?? (focused && document.activeElement === document.body ? document.querySelector(focused) : null);
-  found?.focus({ preventScroll: !made });
-  focused = null;
+document.addEventListener("htmx:sendError", ({ detail }) => {
+  if (!isPoll(detail.elt) || !saidSo) say("The server does not answer.");
+  saidSo = true;
+});
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  if (!detail.successful) return;
+  saidSo = false;
+  // of the form itself: where the answer took its place, the event is another element's
+  const { done } = detail.requestConfig.elt.dataset;
+  if (done) say(done);
 });
 
-// what came is told, too, where it has words for that
-document.addEventListener("htmx:afterSettle", (event) => {
-  const told = event.detail.elt.querySelector("[data-says]");
-  if (told) say(told.textContent.trim());
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (isPoll(event.detail.elt) && isInUse(event.detail.elt)) event.preventDefault();
+});
+
+/** Where who uses the keyboard was in what is about to be replaced, and how far its tables were moved. */
+let hadFocus = false;
+let moved = new Map();
+
+document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+  const asked = detail.requestConfig.elt;
+  if (isPoll(asked)) {
+    // what asks on and on stays to ask: a failure takes nobody's place, nor does what comes while somebody uses it
+    if (detail.xhr.status !== 200 || isInUse(asked)) detail.shouldSwap = false;
+  } else {
+    // a refusal is an answer too, and is shown where the answer would be; a success takes the last one away
+    if (isText(detail)) detail.shouldSwap = true;
+    if (detail.xhr.status < 400) document.getElementById("refused")?.replaceChildren();
+  }
+  hadFocus = detail.target.contains(document.activeElement);
+  const tables = [...detail.target.querySelectorAll(".scrolls")];
+  moved = new Map(tables.map((table) => [table.getAttribute("aria-label"), [table.scrollLeft, table.scrollTop]]));
+});
+
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  tick();
+  for (const table of detail.elt.querySelectorAll(".scrolls")) {
+    const at = moved.get(table.getAttribute("aria-label"));
+    if (at) [table.scrollLeft, table.scrollTop] = at;
+  }
+  if (isPoll(detail.requestConfig.elt)) return;
+  // what came is told, too, where it has words for that
+  const told = detail.elt.querySelector("[data-says]");
+  if (told) say(told.textContent.trim(), { unseen: true });
+  // what is shown once is where one goes on; else htmx keeps to what has the same id, and where that is gone one begins at the part's own name
+  const once = detail.elt.querySelector("[data-once]");
+  const isLost = hadFocus && (document.activeElement === document.body || document.activeElement === null);
+  hadFocus = false;
+  if (once) return once.focus();
+  if (!isLost) return;
+  const start = detail.elt.querySelector("h2, h3") ?? detail.elt;
+  start.tabIndex = -1;
+  start.focus({ preventScroll: true });
 });
 
 tick();
