@@ -165,7 +165,7 @@ fn consensus(told: &Told<'_>) -> Vec<Part> {
         ),
         part(
             "Liquidity",
-            liquidity.map_or("not known".to_owned(), |usd| dollars(usd)),
+            liquidity.map_or("not known".to_owned(), dollars),
             depth,
             5.0,
             "From $5 000, which gives nothing, to $100 000, which gives all.",
@@ -245,7 +245,7 @@ pub fn token(signal: &Value) -> Markup {
     let Some(address) = told.text("/token/address") else {
         return html! {};
     };
-    let usd = |pointer: &str| told.number(pointer).map(|usd| dollars(usd));
+    let usd = |pointer: &str| told.number(pointer).map(dollars);
     let price = told
         .0
         .pointer("/token/price_usd")
