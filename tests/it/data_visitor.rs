@@ -2,7 +2,14 @@
 
 use std::cell::RefCell;
 
-use super::{insider_data::House, visitor, wire::Reply};
+use serde_json::json;
+
+use super::{
+    insider_data::House,
+    server::{now, until},
+    visitor,
+    wire::{PATIENCE, Reply},
+};
 
 /// Somebody with a browser, signed in.
 pub struct Visitor<'a> {
@@ -54,6 +61,26 @@ impl<'a> Visitor<'a> {
             id.trim_start_matches("SEC:0000000000-00-0000").to_owned()
         })
         .collect()
+    }
+
+    /// The id of the signal that a purchase of the owner 11 at Otter Works becomes, filed just now under this number.
+    pub fn signal_of_a_filing(&self, number: &str) -> String {
+        let at = now();
+        let filing = json!({
+            "v": 1, "type": "declaration", "id": number, "market": "us", "form": "4", "published_at": at.unix_ms(),
+            "issuer": {"id": "0000000007", "name": "Otter Works, Inc.", "symbol": "OTTR", "isin": null},
+            "insider": {"id": "0000000011", "name": "Owner 11", "officer": true, "title": "Chief Financial Officer"},
+            "code": "P", "date": &at.to_string()[..10], "instrument": "Common Stock", "shares": 1_000, "price": "8", "direct": true,
+        });
+        let (server, key) = (&self.house.server, &self.house.key);
+        let answer = server.admin("POST", "/v1/filings", &filing.to_string());
+        let answer = answer.ok_json();
+        assert_eq!(answer["accepted"], 1, "{answer}");
+        let fired = || {
+            let log = server.get("/api/signals", key).ok_json();
+            log["items"][0]["id"].as_str().map(str::to_owned)
+        };
+        until(PATIENCE, fired).expect("it becomes a signal")
     }
 
     /// What is left of the key's day.

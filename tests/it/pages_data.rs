@@ -8,7 +8,7 @@ use super::{
     clients::{skip, succeed},
     data_visitor::{Visitor, transferred},
     insider_data::{House, noon},
-    server::{now, until},
+    server::until,
     wire::PATIENCE,
 };
 
@@ -372,23 +372,7 @@ fn pages_say_what_the_api_says() {
 fn a_filing_leads_to_the_signal_that_it_became() {
     let house = House::start();
     let visitor = Visitor::at(&house);
-    let at = now();
-    let filing = json!({
-        "v": 1, "type": "declaration", "id": "SEC:0000000000-00-000077", "market": "us", "form": "4", "published_at": at.unix_ms(),
-        "issuer": {"id": "0000000007", "name": "Otter Works, Inc.", "symbol": "OTTR", "isin": null},
-        "insider": {"id": "0000000011", "name": "Owner 11", "officer": true, "title": "Chief Financial Officer"},
-        "code": "P", "date": &at.to_string()[..10], "instrument": "Common Stock", "shares": 1_000, "price": "8", "direct": true,
-    });
-    let answer = (house.server)
-        .admin("POST", "/v1/filings", &filing.to_string())
-        .ok_json();
-    assert_eq!(answer["accepted"], 1, "{answer}");
-    let fired = || {
-        let log = house.server.get("/api/signals", &house.key).ok_json();
-        let id = log["items"][0]["id"].as_str();
-        id.map(str::to_owned)
-    };
-    let id = until(PATIENCE, fired).expect("it becomes a signal");
+    let id = visitor.signal_of_a_filing("SEC:0000000000-00-000077");
     let page = visitor.page("/declarations/SEC:0000000000-00-000077");
     assert!(page.contains(&format!("href=\"/signals/{id}\"")), "{page}");
     let other = visitor.page("/declarations/SEC:0000000000-00-000010");

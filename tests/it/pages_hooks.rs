@@ -65,7 +65,7 @@ fn a_webhook_lives_its_life_in_a_page() {
     receiver.wait_for(1, PATIENCE).expect("a delivery");
     let seen = until(PATIENCE, || {
         let page = visitor.page(&base);
-        (page.contains(" acknowledged</span>") && page.contains(&id)).then_some(page)
+        (page.contains(">204 acknowledged</span>") && page.contains(&id)).then_some(page)
     });
     assert!(seen.is_some(), "the attempt");
     let again = visitor.part(&format!("{base}/resend"), &[("signal_id", &id)]);

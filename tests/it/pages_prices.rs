@@ -7,8 +7,7 @@ use sqlx::Connection as _;
 use super::{
     data_visitor::{Visitor, transferred},
     insider_data::{House, day, place},
-    server::{Server, now, sample, until},
-    wire::PATIENCE,
+    server::{Server, now, sample},
 };
 
 /// The rows of a page's table of closes: their cells, and what a chart is drawn of.
@@ -139,21 +138,7 @@ fn a_signal_of_just_now_has_the_line_that_led_to_it() {
     let house = House::start();
     let visitor = Visitor::at(&house);
     let at = now();
-    let filing = json!({
-        "v": 1, "type": "declaration", "id": "SEC:0000000000-00-000078", "market": "us", "form": "4", "published_at": at.unix_ms(),
-        "issuer": {"id": "0000000007", "name": "Otter Works, Inc.", "symbol": "OTTR", "isin": null},
-        "insider": {"id": "0000000011", "name": "Owner 11", "officer": true, "title": "Chief Financial Officer"},
-        "code": "P", "date": &at.to_string()[..10], "instrument": "Common Stock", "shares": 1_000, "price": "8", "direct": true,
-    });
-    let answer = (house.server)
-        .admin("POST", "/v1/filings", &filing.to_string())
-        .ok_json();
-    assert_eq!(answer["accepted"], 1, "{answer}");
-    let fired = || {
-        let log = house.server.get("/api/signals", &house.key).ok_json();
-        log["items"][0]["id"].as_str().map(str::to_owned)
-    };
-    let id = until(PATIENCE, fired).expect("it becomes a signal");
+    let id = visitor.signal_of_a_filing("SEC:0000000000-00-000078");
     let page = visitor.page(&format!("/signals/{id}"));
     let rows = rows(&page);
     let newest = [day(0).to_string(), written(0)];

@@ -268,17 +268,8 @@ fn seconds(day: Date) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::returns::sample as filing, *};
     use serde_json::json;
-
-    fn filing(at: &str, direction: &str, entry: f64, after: f64) -> Value {
-        json!({
-            "amfId": "a", "pubDate": at, "direction": direction,
-            "company": {"name": "A & B", "slug": "a-1", "yahooSymbol": null},
-            "backtest": {"priceAtTrade": entry, "price": {"30d": after, "60d": null}, "return": {"30d": after / entry - 1.0, "60d": null},
-                "excess": {"30d": -0.01}},
-        })
-    }
 
     fn told(shown: &Shown<'_>) -> Vec<String> {
         let told = |(day, point): (&Date, &Point)| {

@@ -108,23 +108,25 @@ fn to_look_for(name: &str) -> String {
     cut.trim().to_owned()
 }
 
+/// A filing with what became of its price, for tests.
+#[cfg(test)]
+pub fn sample(at: &str, direction: &str, entry: f64, after: f64) -> Value {
+    serde_json::json!({
+        "amfId": "a", "pubDate": at, "direction": direction,
+        "company": {"name": "A & B", "slug": "a-1", "yahooSymbol": null},
+        "backtest": {"priceAtTrade": entry, "price": {"30d": after, "60d": null}, "return": {"30d": after / entry - 1.0, "60d": null},
+            "excess": {"30d": -0.01}},
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
-    fn filing(at: &str, direction: &str, entry: f64, after: f64) -> Value {
-        json!({
-            "amfId": "a", "pubDate": at, "direction": direction,
-            "company": {"name": "A & B", "slug": "a-1", "yahooSymbol": null},
-            "backtest": {"priceAtTrade": entry, "price": {"30d": after, "60d": null}, "return": {"30d": after / entry - 1.0, "60d": null},
-                "excess": {"30d": -0.01}},
-        })
-    }
-
     #[test]
     fn what_is_not_matured_is_no_return() {
-        let page = returns(&[filing("2021-06-01T02:00:00Z", "BUY", 10.0, 12.0)]).into_string();
+        let page = returns(&[sample("2021-06-01T02:00:00Z", "BUY", 10.0, 12.0)]).into_string();
         assert!(
             page.contains("+20.0\u{202f}%") && page.contains("\u{2212}1.0\u{202f}%"),
             "{page}"

@@ -166,12 +166,12 @@ impl Sweep {
     #[must_use]
     pub fn dealings(&self) -> Dealings {
         let trades = self.trades();
-        let insiders = trades.iter().map(|trade| trade.insider);
-        let people = insiders.map(|one| (one, self.groups.members(one).to_vec()));
-        Dealings {
-            people: people.collect(),
-            trades,
+        let mut people = HashMap::new();
+        for trade in &trades {
+            let members = || self.groups.members(trade.insider).to_vec();
+            people.entry(trade.insider).or_insert_with(members);
         }
+        Dealings { trades, people }
     }
 
     /// Decides what counts, and counts it. Each step looks at all declarations of the instant before the next begins: what was published
