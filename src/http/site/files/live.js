@@ -57,7 +57,7 @@
   let shownAt = 0;
   let beepAllowedAt = 0;
   let audio = null;
-  let lagShownAt = 0;
+  let lagShownAt = -Infinity;
 
   function show(state, words) {
     if (connection.dataset.state === state && connection.textContent === words) return;
@@ -99,7 +99,7 @@
     },
     heartbeat(event) {
       passes(event.lastEventId);
-      lag.textContent = "";
+      tellLag(JSON.parse(event.data).server_time);
     },
     bye(event) {
       const { reason } = JSON.parse(event.data);
@@ -151,16 +151,17 @@
     while (list.childElementCount > KEPT) list.lastElementChild.remove();
     const last = some.at(-1)?.signal;
     if (last) {
-      tellLag(last);
+      tellLag(last.published_at);
       beep();
     }
   }
 
-  function tellLag(signal) {
+  /** How long ago the server said something at this time of its own. */
+  function tellLag(saidAt) {
     const now = performance.now();
     if (now - lagShownAt < 400) return;
     lagShownAt = now;
-    const behind = Math.max(0, Date.now() + offset - Date.parse(signal.published_at));
+    const behind = Math.max(0, Date.now() + offset - Date.parse(saidAt));
     if (Number.isFinite(behind)) lag.textContent = behind < 1000 ? `${Math.round(behind)} ms behind` : `${(behind / 1000).toFixed(1)} s behind`;
   }
 
