@@ -200,7 +200,7 @@ impl Listener {
     ) -> Result<Self, String> {
         let mut program = library.program()?;
         program.env("OPTIONS", options.to_string());
-        program.env("STATE", folder.path().join("position.json"));
+        program.env("STATE", folder.path().join("position"));
         Self::run(folder, library, url, key, program)
     }
 

@@ -10,6 +10,8 @@ export interface BackoffOptions {
 
 /** What a refusal says is heeded up to here: a server, or somebody on the way, may say anything, and what it names may pass sooner. */
 const LONGEST_TOLD_MS = 300_000;
+/** A stream's `retry:` below it is none: whoever says 0 and hangs up would be asked without a pause. */
+const SHORTEST_TOLD_MS = 100;
 
 /** Counts tries that failed. */
 export class Backoff {
@@ -22,15 +24,20 @@ export class Backoff {
     this.#longestMs = options.longestMs ?? 60_000;
   }
 
+  /** Tries that failed in a row. */
+  get failures(): number {
+    return this.#failures;
+  }
+
   /** It went well: the next wait is a short one. */
   reset(): void {
     this.#failures = 0;
   }
 
-  /** The next wait. `retryMs`: what the stream's `retry:` says; `atLeastMs`: what a refusal's `Retry-After` says, five minutes at most. */
+  /** The next wait. `retryMs`: what the stream's `retry:` says, 100 at least; `atLeastMs`: what a refusal's `Retry-After` says, five minutes at most. */
   next(retryMs: number | null, atLeastMs = 0): number {
     // beyond 2^16 every first delay is above every bound
-    const grown = (retryMs ?? this.#firstMs) * 2 ** Math.min(this.#failures, 16);
+    const grown = (retryMs === null ? this.#firstMs : Math.max(retryMs, SHORTEST_TOLD_MS)) * 2 ** Math.min(this.#failures, 16);
     this.#failures += 1;
     return Math.max(Math.min(grown, this.#longestMs), Math.min(atLeastMs, LONGEST_TOLD_MS)) * (1 + this.random() / 4);
   }

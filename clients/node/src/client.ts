@@ -43,7 +43,7 @@ export interface ClientOptions {
   ca?: Authorities;
   /** Told of each gap, and waited for before the client goes on behind it. Without one, gaps are warnings of the process. */
   onGap?: (gap: Gap) => void | Promise<void>;
-  /** Told of what else happens. */
+  /** Told of what else happens. Without one, a stream that does not come back is a warning of the process, once. */
   onNotice?: (notice: Notice) => void;
   /** Closes the client when it is aborted. */
   signal?: AbortSignal;
@@ -55,6 +55,9 @@ export interface Verification {
   ours: DigestState;
   theirs: Digest;
 }
+
+/** After so many tries without success whoever listens to nothing is told. */
+const SILENT_FAILURES = 5;
 
 /** A signal that is being handled. */
 interface InHand {
@@ -185,7 +188,7 @@ export class Client implements AsyncIterable<SignalEvent> {
 
   /** Lets the caller handle a signal, unless somebody has; `settled` is what follows from that. */
   async *#hand(event: SignalEvent, settled: () => Promise<void>): AsyncGenerator<SignalEvent, void, void> {
-    const claim = await this.once.claim(event.signal.id);
+    const claim = await this.once.claim(event.signal.id, this.#closing.signal);
     if (!claim) {
       this.#options.onNotice?.({ kind: "duplicate", id: event.signal.id, place: event.place });
       return settled();
@@ -210,13 +213,12 @@ export class Client implements AsyncIterable<SignalEvent> {
   /** Whether it may be tried again, and after how long at least; throws what will not pass. */
   #survive(error: unknown): number {
     const notice = this.#options.onNotice;
-    if (error instanceof RefusedError) {
-      notice?.({ kind: "refused", error });
-      return error.retryAfterMs;
+    if (!(error instanceof RefusedError || error instanceof ConnectionLost || error instanceof ProtocolError)) throw error;
+    if (!notice && this.#backoff.failures === SILENT_FAILURES) {
+      process.emitWarning(`${this.#endpoint.url}: no stream after ${SILENT_FAILURES + 1} tries, and goes on trying: ${error.message}`, "SigcastAway");
     }
-    if (!(error instanceof ConnectionLost || error instanceof ProtocolError)) throw error;
-    notice?.({ kind: "lost", error });
-    return 0;
+    notice?.({ kind: error instanceof RefusedError ? "refused" : "lost", error });
+    return error instanceof RefusedError ? error.retryAfterMs : 0;
   }
 
   async #pause(retryMs: number | null, atLeastMs: number): Promise<void> {

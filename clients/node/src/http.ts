@@ -143,12 +143,18 @@ export class Answer {
     try {
       body = JSON.parse(await this.text(waitMs, LARGEST_REFUSAL));
     } catch {
-      // of a proxy on the way, or cut off: the status says enough
+      // of a proxy on the way, or cut off
     }
-    const said = (body as { error?: { code?: unknown; message?: unknown } } | undefined)?.error;
-    const code = typeof said?.code === "string" ? said.code : `http_${this.status}`;
-    const message = typeof said?.message === "string" ? said.message : (this.#message.statusMessage ?? "");
-    return refusalOf(this.status, code, message, retryAfterMs(this.headers["retry-after"]));
+    const retryAfter = retryAfterMs(this.headers["retry-after"]);
+    const said = (body as { error?: { code?: unknown; message?: unknown; status?: unknown } | null } | null | undefined)?.error;
+    if (typeof said?.code !== "string" || said.status !== this.status) {
+      // what a proxy says while the server behind it is away, be it 401 or 404, is not the server's word
+      const { statusMessage = "" } = this.#message;
+      return new RefusedError(`http_${this.status}`, this.status, `not the server's own answer: ${statusMessage}`, retryAfter);
+    }
+    const message = typeof said.message === "string" ? said.message : "";
+    if (this.status >= 500 || PASSING.has(this.status)) return new RefusedError(said.code, this.status, message, retryAfter);
+    return fatal(this.status, said.code, message);
   }
 
   /** Lets go of the connection. */
@@ -157,13 +163,8 @@ export class Answer {
   }
 }
 
-/** Refusals that pass by themselves, besides all 5xx. */
+/** Refusals of the server that pass by themselves, besides all 5xx. */
 const PASSING = new Set([408, 425, 429]);
-
-function refusalOf(status: number, code: string, message: string, retryAfter: number): SigcastError {
-  if (status >= 500 || PASSING.has(status)) return new RefusedError(code, status, message, retryAfter);
-  return fatal(status, code, message);
-}
 
 /** What will not pass, by its status. */
 export function fatal(status: number, code: string, message: string): SigcastError {

@@ -17,6 +17,7 @@ export {
   SubscriptionError,
   SupersededError,
 } from "./errors.js";
+export { fileState, type FileStateOptions } from "./file.js";
 export type { Filter } from "./filter.js";
 export type { Authorities } from "./http.js";
 export type { ListOptions, Log, Page } from "./log.js";
@@ -41,5 +42,5 @@ export type * from "./payloads/stream.js";
 export { parsePlace, type Place } from "./place.js";
 export { type ReceiverOptions, type Reply, WebhookReceiver } from "./receiver.js";
 export { type Frame, SseParser } from "./sse.js";
-export { fileState, type FileStateOptions, readState, type State, type StateStore } from "./state.js";
+export { readState, type State, type StateStore } from "./state.js";
 export { type HeadersLike, type Verified, type VerifyOptions, verifySigmate, verifyWebhook } from "./webhook.js";

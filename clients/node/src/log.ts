@@ -6,7 +6,11 @@ import type { Endpoint } from "./http.js";
 import { rawItems } from "./items.js";
 import type { Deliveries, Digest } from "./payloads/rest.js";
 import type { Signal, SignalEvent } from "./payloads/signal.js";
+import type { Gap } from "./payloads/stream.js";
 import { placeText } from "./place.js";
+
+/** Signals of a page where all are wanted: the most that the server gives. */
+const PAGE = 200;
 
 /** A page as it is asked for. Places are `<epoch>-<seq>` or the id of a signal. */
 export interface ListOptions {
@@ -50,6 +54,25 @@ export class Log {
     const { next, epoch, head } = json<{ next: string; epoch: string; head: number }>(text);
     const items = rawItems(text).map((raw) => this.#event(raw, epoch));
     return { items, next, epoch, head };
+  }
+
+  /** Whatever passes the filter behind a place, page by page. */
+  async *behind(place: string, signal?: AbortSignal): AsyncGenerator<SignalEvent, void, void> {
+    let after = place;
+    for (;;) {
+      const page = await this.list({ after, limit: PAGE }, signal);
+      yield* page.items;
+      if (page.items.length < PAGE) return;
+      after = page.next;
+    }
+  }
+
+  /** What the log still holds of a gap, where it holds something: after a restore under a new epoch, all of it up to now. */
+  async *backfill(gap: Gap, signal?: AbortSignal): AsyncGenerator<SignalEvent, void, void> {
+    if (gap.backfill === null) return;
+    const place = new URL(gap.backfill, "http://server").searchParams.get("after");
+    if (place === null) throw new ProtocolError(`no place to read on from: ${gap.backfill}`);
+    yield* this.behind(place, signal);
   }
 
   /** One signal, by its id or place; what the filter hides as well. */

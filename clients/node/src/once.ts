@@ -21,13 +21,16 @@ export class Once {
     this.#limit = limit;
   }
 
-  /** The right to handle an id, or null where it is handled already. Waits while somebody else is at it. */
-  async claim(id: string): Promise<Claim | null> {
+  /**
+   * The right to handle an id, or null where it is handled already. Waits while somebody else is at it, or until `signal` is aborted: then it throws
+   * the signal's reason.
+   */
+  async claim(id: string, signal?: AbortSignal): Promise<Claim | null> {
     for (;;) {
       if (this.#done.has(id)) return null;
       const others = this.#pending.get(id);
       if (!others) break;
-      await others;
+      await (signal ? unlessAborted(others, signal) : others);
     }
     let settle = (): void => {};
     this.#pending.set(id, new Promise((resolve) => (settle = resolve)));
@@ -55,5 +58,19 @@ export class Once {
         break;
       }
     }
+  }
+}
+
+async function unlessAborted(wait: Promise<void>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  let abort = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+  });
+  try {
+    await Promise.race([wait, aborted]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }

@@ -3,7 +3,8 @@
 import { RollingDigest } from "./digest.js";
 import type { SignalEvent } from "./payloads/signal.js";
 import { parsePlace, type Place } from "./place.js";
-import type { StateStore } from "./state.js";
+import { StateError } from "./errors.js";
+import { readState, type StateStore } from "./state.js";
 
 /** The position, its digest, and where they are kept. */
 export class Progress {
@@ -30,13 +31,14 @@ export class Progress {
     return this.#digest;
   }
 
-  /** Reads what was kept; where nothing was, begins where it was told to. */
+  /** Reads what was kept; where nothing was, begins where it was told to. Saves that at once: better no signal than one whose place cannot be kept. */
   async load(): Promise<void> {
     if (this.#id) return;
     const kept = (await this.store?.load()) ?? null;
-    this.#id = kept?.id ?? this.from;
+    if (kept && !readState(kept)) throw new StateError("what was kept is no position");
     // under another filter other signals passed: what follows is no part of that digest
     this.#digest = new RollingDigest(kept && kept.filter === this.filter ? kept.digest : null);
+    await this.move(kept?.id ?? this.from);
   }
 
   /** A signal was handled, here or over another channel. */

@@ -1,11 +1,12 @@
 /** A receiver of webhooks: verified, each signal handled once over all channels that share an `Once`, and answered by what came of it. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { describe, SignatureError } from "./errors.js";
+import { describe, ProtocolError, SignatureError } from "./errors.js";
 import { eventName, type Filter } from "./filter.js";
+import { json } from "./log.js";
 import { Once } from "./once.js";
 import type { WebhookBody, WebhookTest } from "./payloads/rest.js";
-import type { Signal, SignalEvent } from "./payloads/signal.js";
+import type { SignalEvent } from "./payloads/signal.js";
 import { type HeadersLike, verifySigmate, verifyWebhook } from "./webhook.js";
 
 export interface ReceiverOptions {
@@ -55,16 +56,16 @@ export class WebhookReceiver {
       return this.#failed(error);
     }
     const raw = Buffer.from(body).toString("utf8");
-    let message: WebhookBody;
+    let read: WebhookTest | SignalEvent;
     try {
-      message = JSON.parse(raw) as WebhookBody;
+      read = this.#event(json<WebhookBody>(raw), raw);
     } catch (error) {
       this.#options.onError?.(error);
-      return { status: 400, text: "no JSON" };
+      return { status: 400, text: "no signal" };
     }
     try {
-      if (isTest(message)) this.#options.onTest?.(message);
-      else await this.#take(message, raw);
+      if ("signal" in read) await this.#take(read);
+      else this.#options.onTest?.(read);
       return { status: 204, text: "" };
     } catch (error) {
       if (this.#options.onError) this.#options.onError(error);
@@ -99,12 +100,19 @@ export class WebhookReceiver {
     else verifyWebhook(secrets, headers, body, toleranceSeconds === undefined ? {} : { toleranceSeconds });
   }
 
-  async #take(signal: Signal, raw: string): Promise<void> {
-    const claim = await this.once.claim(signal.id);
+  /** What a body holds; throws where it is neither. */
+  #event(message: WebhookBody, raw: string): WebhookTest | SignalEvent {
+    if (isTest(message)) return message;
+    if (typeof message.id !== "string") throw new ProtocolError("a signal without an id");
+    const event = eventName(message, this.#options.filter ?? {});
+    return { place: null, event, channel: "webhook", signal: message, raw };
+  }
+
+  async #take(event: SignalEvent): Promise<void> {
+    const claim = await this.once.claim(event.signal.id);
     if (!claim) return; // another channel was quicker, or it was sent again
     try {
-      const event = eventName(signal, this.#options.filter ?? {});
-      await this.#options.handle({ place: null, event, channel: "webhook", signal, raw });
+      await this.#options.handle(event);
       claim.done();
     } finally {
       claim.release();

@@ -1,6 +1,6 @@
 /** One connection of a stream: its frames in order, each hole in them seen and filled, and how it ended. */
 
-import { ProtocolError, SupersededError } from "./errors.js";
+import { ConnectionLost, describe, ProtocolError, SupersededError } from "./errors.js";
 import { type Answer, type Endpoint, fatal } from "./http.js";
 import { json, type Log } from "./log.js";
 import type { Notice } from "./notice.js";
@@ -30,11 +30,16 @@ export interface SessionOptions {
   gap(gap: Gap): Promise<void>;
 }
 
-/** Pages of the log while a hole is filled: the most that the server gives. */
-const PAGE = 200;
 const LONGEST_PING_S = 3_600;
 
 const SIGNALS = new Set<string>(["signal", "signal_update", "signal_exit"] satisfies EventName[]);
+
+/** A hole could not be filled from the log, or not now: a stream that goes on from before it brings what is missing, whatever REST says. */
+class HoleOpen extends ConnectionLost {
+  constructor(cause: unknown) {
+    super(`what is missing could not be fetched: ${describe(cause)}`, { cause });
+  }
+}
 
 export class Session {
   /** The server has nothing more to send, ever. */
@@ -167,10 +172,16 @@ export class Session {
   /** The same where a filter hides places: what has come is known by its seq. The position is behind it already, and the digest begins anew. */
   async *#fillFiltered(behind: Place, upTo: number): AsyncGenerator<SignalEvent, void, void> {
     let recovered = 0;
-    for await (const event of this.#range(behind, upTo)) {
-      if (this.#since.has(event.signal.seq)) continue;
-      yield* this.#options.hand(event, async () => {});
-      recovered += 1;
+    try {
+      for await (const event of this.#range(behind, upTo)) {
+        if (this.#since.has(event.signal.seq)) continue;
+        yield* this.#options.hand(event, async () => {});
+        recovered += 1;
+      }
+    } catch (error) {
+      // the next connection begins where all was whole: what was handled since is known
+      if (error instanceof HoleOpen) await this.#options.progress.jump(placeText(behind.epoch, behind.seq));
+      throw error;
     }
     if (recovered > 0) this.#options.progress.digest.clear();
     this.#options.notice({ kind: "hole", from: behind.seq + 1, to: upTo, recovered });
@@ -179,16 +190,14 @@ export class Session {
   /** The log behind a place, up to a seq. */
   async *#range(behind: Place, upTo: number): AsyncGenerator<SignalEvent, void, void> {
     const { log, signal } = this.#options;
-    let after = placeText(behind.epoch, behind.seq);
+    const events = log.behind(placeText(behind.epoch, behind.seq), signal);
     for (;;) {
-      const page = await log.list({ after, limit: PAGE }, signal);
-      if (page.epoch !== behind.epoch) throw new ProtocolError("the log has changed its name");
-      for (const event of page.items) {
-        if (event.signal.seq > upTo) return;
-        yield event;
-      }
-      if (page.items.length < PAGE) return;
-      after = page.next;
+      const next = await events.next().catch((error: unknown) => {
+        throw signal.aborted ? error : new HoleOpen(error);
+      });
+      if (next.done || next.value.signal.seq > upTo) return;
+      if (parsePlace(next.value.place ?? "")?.epoch !== behind.epoch) throw new ProtocolError("the log has changed its name");
+      yield next.value;
     }
   }
 

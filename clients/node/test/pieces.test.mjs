@@ -1,13 +1,10 @@
-/** The parts of a client, each by itself: who handles what, how long is waited, what is kept, what an event is called. */
+/** The parts of a client, each by itself: who handles what, how long is waited, what an event is called. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { Backoff } from "../dist/backoff.js";
 import { eventName, filterQuery } from "../dist/filter.js";
-import { Once, StateError, fileState } from "../dist/index.js";
+import { Once } from "../dist/index.js";
 
 test("an id is handled once, by whoever comes first", async () => {
   const once = new Once(2);
@@ -37,38 +34,11 @@ test("waits grow, are spread, and are bounded", () => {
   still.reset();
   assert.equal(still.next(250), 250, "the server's retry");
   assert.equal(still.next(250, 5_000), 5_000, "and Retry-After");
+  still.reset();
+  assert.equal(still.next(0), 100, "which is no storm");
   assert.equal(still.next(250, Date.parse("2999-12-31")), 300_000, "which may say anything");
   const spread = new Backoff({ firstMs: 100, longestMs: 1_000 }, () => 0.8);
   assert.equal(spread.next(null), 120);
-});
-
-test("a file keeps the state whole", async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), "sigcast-"));
-  t.after(() => rm(folder, { recursive: true }));
-  const path = join(folder, "position.json");
-  const store = fileState(path);
-  assert.equal(await store.load(), null);
-  const state = { id: "e-5", filter: "", digest: { from: "e-4", to: "e-5", count: 2, digest: "ab".repeat(32) } };
-  await store.save(state);
-  assert.deepEqual(await fileState(path).load(), state);
-  await store.save({ ...state, id: "e-6" });
-  assert.equal(JSON.parse(await readFile(path, "utf8")).id, "e-6");
-  for (const bad of ["", "{", "[]", '{"id":7}', '{"id":"","filter":""}']) {
-    await writeFile(path, bad);
-    // lost with the power: what is known to be on the disk is an earlier place, from which nothing is missed
-    assert.equal((await store.load()).id, "e-5", bad);
-  }
-  await writeFile(`${path}.synced`, "");
-  await assert.rejects(store.load(), StateError);
-  const each = fileState(path, { syncMs: 0 });
-  await each.save({ ...state, id: "e-7" });
-  await each.save({ ...state, id: "e-8" });
-  await writeFile(path, "");
-  assert.equal((await each.load()).id, "e-8");
-  await writeFile(`${path}.synced`, "");
-  await assert.rejects(fileState(join(folder, "none", "x")).save(state), StateError);
-  await rm(path);
-  await assert.rejects(store.load(), StateError, "its copy is none either");
 });
 
 test("equal filters are equal texts", () => {

@@ -27,6 +27,31 @@ export function refusal(status, code, headers = {}) {
   };
 }
 
+/** What somebody on the way to the server says. */
+export function page(status, headers = {}, body = "<p>nobody home") {
+  return (_, response) => response.writeHead(status, { "content-type": "text/html", ...headers }).end(body);
+}
+
+/** A store in memory, and each state that was saved. */
+export function memory(id = "") {
+  const saved = [];
+  const kept = id ? { id, filter: "", digest: null } : null;
+  return { saved, load: async () => saved.at(-1) ?? kept, save: async (state) => void saved.push(state) };
+}
+
+/** The log over REST. */
+export function log(...seqs) {
+  return (_, response, url) => {
+    const after = Number(url.searchParams.get("after").split("-")[1]);
+    const items = seqs.filter((seq) => seq > after).slice(0, 200).map((seq) => JSON.stringify(signal(seq)));
+    response.end(`{"items":[${items}],"next":"e-${Math.min(after + 200, seqs.at(-1))}","epoch":"e","head":${seqs.at(-1)}}`);
+  };
+}
+
+export function heartbeat(seq, more = {}) {
+  return `event: heartbeat\ndata: ${JSON.stringify({ seq, server_time: "", ...more })}\nid: e-${seq}\n\n`;
+}
+
 /** A stream that says this, and then ends, or stays open. */
 export function stream(...frames) {
   return (_, response) => {

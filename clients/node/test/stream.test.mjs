@@ -13,14 +13,7 @@ import {
   SubscriptionError,
   SupersededError,
 } from "../dist/index.js";
-import { client, drain, frame, hello, KEY, OPEN, refusal, serve, signal, stream } from "./server.mjs";
-
-/** Keeps states in memory, each that was saved. */
-function memory(id = "") {
-  const saved = [];
-  const kept = id ? { id, filter: "", digest: null } : null;
-  return { saved, load: async () => saved.at(-1) ?? kept, save: async (state) => void saved.push(state) };
-}
+import { client, drain, frame, heartbeat, hello, KEY, log, memory, OPEN, refusal, serve, signal, stream } from "./server.mjs";
 
 test("it comes back by itself, and says where it stood", async (t) => {
   const server = await serve(t, [
@@ -178,15 +171,6 @@ test("pings are life, and a slow handler is no silence", async (t) => {
   assert.ok(!kinds().includes("lost"));
 });
 
-/** The log over REST. */
-function log(...seqs) {
-  return (_, response, url) => {
-    const after = Number(url.searchParams.get("after").split("-")[1]);
-    const items = seqs.filter((seq) => seq > after).map((seq) => JSON.stringify(signal(seq)));
-    response.end(`{"items":[${items}],"next":"e-${seqs.at(-1)}","epoch":"e","head":${seqs.at(-1)}}`);
-  };
-}
-
 test("a hole that nobody announced is fetched from the log, in order", async (t) => {
   const server = await serve(t, [stream(hello(0), frame(1), frame(4), OPEN)], { "/api/signals": log(1, 2, 3, 4, 5) });
   const { client: one, notices, gaps } = client(server.url);
@@ -226,12 +210,11 @@ test("a hole that cannot be filled now is asked for again", async (t) => {
 });
 
 test("a heartbeat moves the position, and shows what is missing behind it", async (t) => {
-  const beat = (seq, more = {}) => `event: heartbeat\ndata: ${JSON.stringify({ seq, server_time: "", ...more })}\nid: e-${seq}\n\n`;
-  const open = await serve(t, [stream(hello(0), frame(1), beat(1), beat(2))], { "/api/signals": log(1, 2) });
+  const open = await serve(t, [stream(hello(0), frame(1), heartbeat(1), heartbeat(2))], { "/api/signals": log(1, 2) });
   const { client: one } = client(open.url);
   assert.deepEqual((await drain(one)).seqs, [1, 2]);
   // with a filter, holes are usual; how many have passed is told
-  const filtered = await serve(t, [stream(hello(0), frame(2), beat(5, { matched: 1 }), frame(7), frame(9), beat(9, { matched: 4 }))], { "/api/signals": log(6, 7, 9) });
+  const filtered = await serve(t, [stream(hello(0), frame(2), heartbeat(5, { matched: 1 }), frame(7), frame(9), heartbeat(9, { matched: 4 }))], { "/api/signals": log(6, 7, 9) });
   const { client: two, notices } = client(filtered.url, { filter: { minRank: "A" } });
   const { seqs } = await drain(two);
   assert.deepEqual(seqs, [2, 7, 9, 6]);
@@ -256,7 +239,7 @@ test("a gap is told before the client goes on behind it", async (t) => {
   });
   await one.run(() => one.close());
   assert.deepEqual(seen, [["pruned", 2, 9, "e-1"]]);
-  assert.deepEqual(store.saved.map((state) => state.id), ["e-9", "e-10"]);
+  assert.deepEqual(store.saved.map((state) => state.id), ["e-1", "e-9", "e-10"]);
   assert.equal(server.asked[0].headers["last-event-id"], "e-1");
   assert.equal(one.digest.from, "e-10");
 });
@@ -313,6 +296,24 @@ test("closing wakes whoever waits", async (t) => {
   assert.deepEqual(await listening, { seqs: [], error: null });
   const gone = client("http://127.0.0.1:9", { backoff: { firstMs: 60_000 }, signal: AbortSignal.timeout(100) }).client;
   assert.deepEqual(await drain(gone), { seqs: [], error: null });
+});
+
+test("closing ends the wait for what another channel handles and does not end", async (t) => {
+  const server = await serve(t, [stream(hello(0), frame(1), OPEN)]);
+  const once = new Once();
+  await once.claim(signal(1).id);
+  const waits = new Promise((resolve) => {
+    const claim = once.claim.bind(once);
+    once.claim = (...given) => {
+      resolve();
+      return claim(...given);
+    };
+  });
+  const { client: one } = client(server.url, { once });
+  const listening = drain(one);
+  await waits;
+  one.close();
+  assert.deepEqual(await listening, { seqs: [], error: null });
 });
 
 test("what is no signal is a broken connection, not a lost signal", async (t) => {

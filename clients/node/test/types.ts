@@ -32,7 +32,7 @@ export async function program(key: string): Promise<void> {
     url: "https://signals.example",
     key,
     filter: { types: ["consensus_buy"], minRank: "A" },
-    state: fileState("./position.json"),
+    state: fileState("./position"),
     once,
     onGap: async (gap) => console.error(gap.from, gap.to, gap.reason satisfies string),
     onNotice: (notice) => {

@@ -103,7 +103,8 @@ test("a receiver answers by what came of it, and handles each signal once", asyn
   assert.equal(await post('{"type":"webhook.test","id":"t","webhook_id":"w","sent_at":"","message":""}'), 204);
   assert.deepEqual(tests, ["w"]);
   assert.equal(await post(one, {}), 401);
-  assert.equal(await post("no JSON"), 400);
+  const reached = '{"id":"x","best_before":{"rank":"A","others":7}}';
+  for (const bad of ["no JSON", "null", "[]", "{}", '{"id":5}', reached]) assert.equal(await post(bad), 400, bad);
   assert.equal(await post("x".repeat(5_000)), 413);
   assert.equal(await post("", {}, "GET"), 405);
   assert.ok(errors.includes("not now") && errors.includes("no webhook-id and webhook-timestamp"));

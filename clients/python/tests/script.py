@@ -46,6 +46,26 @@ def refusal(status, code, retry_after=None):
     return answer(status, text({"error": {"code": code, "message": "no", "status": status}}), headers)
 
 
+def page(status, headers="", body="<p>nobody home"):
+    """What somebody on the way to the server says."""
+    return answer(status, body, f"content-type: text/html\r\n{headers}")
+
+
+def heartbeat(seq, **more):
+    return f"event: heartbeat\ndata: {text({'seq': seq, 'server_time': '', **more})}\nid: e-{seq}\n\n"
+
+
+def log(*seqs):
+    """The log over REST."""
+
+    def say(wire, asked):
+        after = int(asked["query"]["after"].split("-")[1])
+        items = ",".join([text(signal(seq)) for seq in seqs if seq > after][:200])
+        answer(200, f'{{"items":[{items}],"next":"e-{min(after + 200, seqs[-1])}","epoch":"e","head":{seqs[-1]}}}')(wire, asked)
+
+    return say
+
+
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n"
 OPEN = object()
 
@@ -104,6 +124,15 @@ class Script:
             if say is None:
                 say = self._script.pop(0) if self._script else refusal(401, "end_of_script")
             say(wire, asked)
+
+
+def each(test, script, paths=None, **options):
+    """Each kind of client, on a server of its own."""
+    for kind in BOTH:
+        with test.subTest(kind.__name__):
+            server = Script(test, script, paths)
+            made = {name: value() if name in ("state", "once") else value for name, value in options.items()}
+            yield Driven(kind, server.url, **made), server
 
 
 class Memory:

@@ -4,13 +4,14 @@ import asyncio
 import logging
 import signal as signals
 import socket
+import sys
 import threading
 import time
 import unittest
 import warnings
 from datetime import datetime, timezone
 
-from script import BOTH, HEAD, KEY, OPEN, Driven, Memory, Script, answer, chunk, frame, hello, refusal, signal, stream, text
+from script import BOTH, HEAD, KEY, OPEN, Driven, Memory, Script, answer, chunk, each, frame, heartbeat, hello, log, refusal, signal, stream, text
 from sigcast import (
     AsyncClient,
     AuthenticationError,
@@ -30,17 +31,6 @@ from sigcast import (
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
-def log(*seqs):
-    """The log over REST."""
-
-    def say(wire, asked):
-        after = int(asked["query"]["after"].split("-")[1])
-        items = ",".join(text(signal(seq)) for seq in seqs if seq > after)
-        answer(200, f'{{"items":[{items}],"next":"e-{seqs[-1]}","epoch":"e","head":{seqs[-1]}}}')(wire, asked)
-
-    return say
-
-
 def digest_of(*seqs):
     digest = RollingDigest()
     for seq in seqs:
@@ -49,13 +39,8 @@ def digest_of(*seqs):
 
 
 class Streams(unittest.TestCase):
-    def each(self, script, paths=None, **options):
-        """Each kind of client, on a server of its own."""
-        for kind in BOTH:
-            with self.subTest(kind.__name__):
-                server = Script(self, script, paths)
-                made = {name: value() if name in ("state", "once") else value for name, value in options.items()}
-                yield Driven(kind, server.url, **made), server
+    def each(self, *given, **options):
+        return each(self, *given, **options)
 
     def test_it_comes_back_by_itself_and_says_where_it_stood(self):
         script = [
@@ -278,13 +263,10 @@ class Streams(unittest.TestCase):
             self.assertEqual(server.streams()[1]["headers"]["last-event-id"], "e-1")
 
     def test_a_heartbeat_moves_the_position_and_shows_what_is_missing_behind_it(self):
-        def beat(seq, **more):
-            return f"event: heartbeat\ndata: {text({'seq': seq, 'server_time': '', **more})}\nid: e-{seq}\n\n"
-
-        for one, _ in self.each([stream(hello(0), frame(1), beat(1), beat(2))], {"/api/signals": log(1, 2)}):
+        for one, _ in self.each([stream(hello(0), frame(1), heartbeat(1), heartbeat(2))], {"/api/signals": log(1, 2)}):
             self.assertEqual(one.drain()[0], [1, 2])
         # with a filter, holes are usual; how many have passed is told
-        filtered = stream(hello(0), frame(2), beat(5, matched=1), frame(7), frame(9), beat(9, matched=4))
+        filtered = stream(hello(0), frame(2), heartbeat(5, matched=1), frame(7), frame(9), heartbeat(9, matched=4))
         for one, server in self.each([filtered], {"/api/signals": log(6, 7, 9)}, filter=Filter(min_rank="A")):
             self.assertEqual(one.drain()[0], [2, 7, 9, 6])
             holes = [(notice.first, notice.last, notice.recovered) for notice in one.notices if type(notice).__name__ == "Hole"]
@@ -301,7 +283,7 @@ class Streams(unittest.TestCase):
             one.client._core._on_gap = lambda gap: seen.append((gap["reason"], gap["from"], gap["to"], one.client.position))
             self.assertEqual(one.drain()[0], [10])
             self.assertEqual(seen, [("pruned", 2, 9, "e-1")])
-            self.assertEqual([state.id for state in store.saved], ["e-9", "e-10"])
+            self.assertEqual([state.id for state in store.saved], ["e-1", "e-9", "e-10"])
             self.assertEqual(server.asked[0]["headers"]["last-event-id"], "e-1")
             self.assertEqual(one.client.digest.from_, "e-10")
         for one, _ in self.each([stream(bare + gap)], on_gap=None):
@@ -360,6 +342,7 @@ class Streams(unittest.TestCase):
         one = Driven(Client, server.url)
         threading.Timer(0.1, one.client.close).start()
         self.assertEqual(one.drain(), ([], None))
+        self.assertEqual(one.kinds(), ["Connected"], "it is not lost, and comes not back")
         gone = Driven(Client, "http://127.0.0.1:9", first_delay=60, longest_delay=60)
         threading.Timer(0.1, gone.client.close).start()
         self.assertEqual(gone.drain(), ([], None))
@@ -387,6 +370,18 @@ class Streams(unittest.TestCase):
 
         with self.assertRaises(asyncio.TimeoutError):
             asyncio.run(cancelled())
+
+        async def closed_and_cancelled():
+            client = AsyncClient("http://127.0.0.1:9", KEY, first_delay=60)
+            task = asyncio.ensure_future(client.run(lambda _: None))
+            await asyncio.sleep(0.1)
+            client.close()
+            task.cancel()
+            await asyncio.wait([task])
+            return task.cancelled()
+
+        if sys.version_info >= (3, 11):
+            self.assertTrue(asyncio.run(closed_and_cancelled()), "a task that was cancelled says so")
 
     def test_a_key_is_read_once_at_a_time(self):
         server = Script(self, [stream(hello(0), frame(1), OPEN)])

@@ -19,6 +19,7 @@ from .errors import (
     SupersededError,
 )
 from .event import SignalEvent
+from .file import FileState
 from .filter import Filter
 from .log import AsyncLog, Log, Page
 from .notice import Connected, Duplicate, Ended, Hole, Lost, Notice, Refused, Waiting
@@ -29,7 +30,7 @@ from .payloads.stream import Gap, Hello
 from .place import Place, parse_place
 from .receiver import Reply, WebhookReceiver
 from .sse import Frame, SseParser
-from .state import FileState, State, StateStore
+from .state import State, StateStore
 from .webhook import Verified, verify_sigmate, verify_webhook
 
 __version__ = "0.1.0"

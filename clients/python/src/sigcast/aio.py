@@ -33,6 +33,12 @@ class _Closed(Exception):
     """The client was closed meanwhile."""
 
 
+def _is_cancelled() -> bool:
+    """Whether the task itself is, and not only what it waits for; Python 3.10 cannot tell."""
+    cancelling = getattr(asyncio.current_task(), "cancelling", None)
+    return bool(cancelling and cancelling())
+
+
 class _Streams:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -216,7 +222,7 @@ class AsyncClient:
         try:
             return await self._waiting
         except asyncio.CancelledError:
-            if self._closed:
+            if self._closed and not _is_cancelled():
                 raise _Closed from None
             raise
         finally:

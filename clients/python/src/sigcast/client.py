@@ -71,7 +71,7 @@ class Client:
     - `silent_pings`: a stream on which nothing comes for so many of the server's ping intervals is given up.
     - `ca`: a file of certificate authorities that are trusted in place of the system's, or an `ssl.SSLContext`.
     - `on_gap`: told of each gap before the client goes on behind it. Without one, gaps are warnings.
-    - `on_notice`: told of what else happens.
+    - `on_notice`: told of what else happens. Without one, a stream that does not come back is a warning, once.
     """
 
     def __init__(
@@ -236,11 +236,15 @@ class Client:
         if closes and self._closed:
             raise _Closed
         try:
-            return self._transfer(step, closes)
+            result = self._transfer(step, closes)
         except SigcastError:
             if closes and self._closed:
                 raise _Closed from None
             raise
+        # a connection that was closed here reads as one that ended
+        if closes and self._closed:
+            raise _Closed
+        return result
 
     def _transfer(self, step: Step, closes: bool) -> Any:
         try:

@@ -29,6 +29,9 @@ from .steps import Call, Flow, Hand, Sleep
 LOOK = 0.01
 """Seconds between looks at what another channel makes of a signal that it handles just now."""
 
+SILENT_FAILURES = 5
+"""After so many tries without success whoever listens to nothing is told."""
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -107,12 +110,20 @@ class Core:
                     return
             except RefusedError as error:
                 at_least = error.retry_after
+                self._warn(error)
                 yield from self.notice(Refused(error))
             except (ConnectionLost, ProtocolError) as error:
+                self._warn(error)
                 yield from self.notice(Lost(error))
             seconds = self._backoff.next(session.retry, at_least)
             yield from self.notice(Waiting(seconds))
             yield Sleep(seconds)
+
+    def _warn(self, error: SigcastError) -> None:
+        """Whoever listens to nothing is told once that the stream does not come back."""
+        if self._on_notice is None and self._backoff.failures == SILENT_FAILURES:
+            tries = SILENT_FAILURES + 1
+            warnings.warn(f"sigcast: {self.endpoint.url}: no stream after {tries} tries, and goes on trying: {error}", stacklevel=2)
 
     def verify(self, restart: bool) -> Flow[Verification]:
         """Asks the server for the digest of what was handled here, and compares."""

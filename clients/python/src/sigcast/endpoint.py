@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from .errors import ProtocolError, SigcastError, SilenceError, refusal
+from .errors import ProtocolError, RefusedError, SigcastError, SilenceError, refusal
 from .http1 import Decoder, Head
 from .steps import Connect, Connection, Flow, Receive, Send
 
@@ -125,13 +125,16 @@ class Answer:
     def refusal(self, timeout: float) -> Flow[SigcastError]:
         """What an answer that is not 200 says: whether it passes by itself, and when."""
         head = self.head
-        code, message = f"http_{head.status}", head.reason
+        wait = retry_after(head.headers.get("retry-after", ""))
         try:
             said = json.loads((yield from self.text(timeout, LARGEST_REFUSAL)))["error"]
-            code, message = str(said["code"]), str(said["message"])
-        except (SigcastError, ValueError, KeyError, TypeError):
-            pass  # of a proxy on the way, or cut off: the status says enough
-        return refusal(head.status, code, message, retry_after(head.headers.get("retry-after", "")))
+            code, message, status = said["code"], said["message"], said["status"]
+        except (SigcastError, ValueError, KeyError, TypeError, RecursionError):
+            status = None  # of a proxy on the way, or cut off
+        if status != head.status:
+            # what a proxy says while the server behind it is away, be it 401 or 404, is not the server's word
+            return RefusedError(f"http_{head.status}", head.status, f"not the server's own answer: {head.reason}", wait)
+        return refusal(head.status, str(code), str(message), wait)
 
     def close(self) -> None:
         """Lets go of the connection."""
@@ -152,7 +155,7 @@ def read_json(text: str) -> dict[str, Any]:
     """Reads JSON that a server of this protocol has written: an object."""
     try:
         value = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"no JSON: {text[:60]}") from error
     if not isinstance(value, dict):
         raise ProtocolError(f"no object: {text[:60]}")

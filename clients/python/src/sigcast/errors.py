@@ -49,6 +49,13 @@ class ConnectionLost(SigcastError):
     """The connection could not be made, or broke."""
 
 
+class HoleOpen(ConnectionLost):
+    """A hole could not be filled from the log, or not now: a stream that goes on from before it brings what is missing, whatever REST says."""
+
+    def __init__(self, cause: SigcastError) -> None:
+        super().__init__(f"what is missing could not be fetched: {cause}")
+
+
 class SilenceError(ConnectionLost):
     """Nothing was heard for longer than the server's pings allow, or it did not answer in time."""
 
@@ -72,11 +79,11 @@ def fatal(status: int, code: str, message: str) -> FatalError:
 
 
 PASSING = frozenset({408, 425, 429})
-"""Refusals that pass by themselves, besides all 5xx."""
+"""Refusals of the server that pass by themselves, besides all 5xx."""
 
 
 def refusal(status: int, code: str, message: str, retry_after: float) -> SigcastError:
-    """What an answer that is not 200 means."""
+    """What an answer of the server that is not 200 means."""
     if status >= 500 or status in PASSING:
         return RefusedError(code, status, message, retry_after)
     return fatal(status, code, message)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from .endpoint import Endpoint, read_json
 from .errors import ProtocolError
@@ -16,9 +16,13 @@ from .event import SignalEvent
 from .filter import Filter
 from .payloads.rest import Deliveries, Digest
 from .payloads.signal import Signal
+from .payloads.stream import Gap
 from .steps import Flow
 
 T = TypeVar("T")
+
+PAGE = 200
+"""Signals of a page where all are wanted: the most that the server gives."""
 
 _OPENING = re.compile(r'\s*\{\s*"items"\s*:\s*\[')
 _BETWEEN = re.compile(r"\s*([,\]])")
@@ -64,6 +68,16 @@ def raw_items(text: str) -> list[str]:
 def _skip(text: str, at: int) -> int:
     space = _SPACE.match(text, at)
     return space.end() if space else at
+
+
+def _behind(gap: Gap) -> str | None:
+    """Where to read on from; None where nothing is left of it."""
+    if gap["backfill"] is None:
+        return None
+    after = parse_qs(urlsplit(gap["backfill"]).query).get("after")
+    if not after:
+        raise ProtocolError(f"no place to read on from: {gap['backfill']}")
+    return after[0]
 
 
 def time_text(time: str | datetime) -> str:
@@ -141,6 +155,14 @@ class Log:
         page: Page = self._run(self._flows.list(options))
         return page
 
+    def backfill(self, gap: Gap) -> Iterator[SignalEvent]:
+        """What the log still holds of a gap, where it holds something: after a restore under a new epoch, all of it up to now."""
+        after = _behind(gap)
+        while after is not None:
+            page = self.list(after=after, limit=PAGE)
+            yield from page.items
+            after = page.next if len(page.items) == PAGE else None
+
     def get(self, id: str) -> Signal:
         """One signal, by its id or place; what the filter hides as well."""
         signal: Signal = self._run(self._flows.get(id))
@@ -190,6 +212,15 @@ class AsyncLog:
         options = {"after": after, "before": before, "since": since, "until": until, "limit": limit}
         page: Page = await self._run(self._flows.list(options))
         return page
+
+    async def backfill(self, gap: Gap) -> AsyncIterator[SignalEvent]:
+        """What the log still holds of a gap, where it holds something: after a restore under a new epoch, all of it up to now."""
+        after = _behind(gap)
+        while after is not None:
+            page = await self.list(after=after, limit=PAGE)
+            for event in page.items:
+                yield event
+            after = page.next if len(page.items) == PAGE else None
 
     async def get(self, id: str) -> Signal:
         """One signal, by its id or place; what the filter hides as well."""

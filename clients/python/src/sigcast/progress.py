@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .digest import RollingDigest
+from .errors import StateError
 from .event import SignalEvent
 from .place import Place, parse_place
 from .state import State, StateStore
@@ -27,15 +28,20 @@ class Progress:
         return parse_place(self.id)
 
     def load(self) -> Flow[None]:
-        """Reads what was kept; where nothing was, begins where it was told to."""
+        """Reads what was kept; where nothing was, begins where it was told to.
+
+        Saves that at once: better no signal than one whose place cannot be kept.
+        """
         if self.id:
             return
         kept: State | None = None
         if self._store is not None:
             kept = yield Call(self._store.load, (), self._blocking)
-        self.id = kept.id if kept else self._start
+        if kept and State.from_dict(kept.as_dict()) is None:
+            raise StateError("what was kept is no position")
         # under another filter other signals passed: what follows is no part of that digest
         self.digest = RollingDigest(kept.digest if kept and kept.filter == self.filter else None)
+        yield from self.move(kept.id if kept else self._start)
 
     def take(self, event: SignalEvent) -> Flow[None]:
         """A signal was handled, here or over another channel."""

@@ -127,7 +127,7 @@ class WebhookReceiver:
             name: Any = self._filter.event_name(message)
             if not isinstance(message["id"], str):
                 raise TypeError("an id that is no text")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             self._told(error)
             return Reply(400, "no signal")
         return SignalEvent(None, name, "webhook", message, raw)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from .endpoint import Answer, Endpoint, read_json
-from .errors import ProtocolError, SupersededError, fatal
+from .errors import HoleOpen, ProtocolError, SigcastError, SupersededError, fatal
 from .event import SignalEvent
-from .log import LogFlows, Page
+from .log import PAGE, LogFlows, Page
 from .notice import Connected, Duplicate, Ended, Hole, Notice
 from .payloads.stream import Gap
 from .place import Place, parse_place
@@ -17,8 +17,6 @@ from .progress import Progress
 from .sse import Frame, SseParser
 from .steps import Flow
 
-PAGE = 200
-"""Signals at a time while a hole is filled: the most that the server gives."""
 LONGEST_PING = 3_600
 
 SIGNALS = frozenset({"signal", "signal_update", "signal_exit"})
@@ -207,7 +205,12 @@ class Session:
                 yield from self._owner.hand(event, nothing)
                 recovered += 1
 
-        yield from self._range(behind, up_to, each)
+        try:
+            yield from self._range(behind, up_to, each)
+        except HoleOpen:
+            # the next connection begins where all was whole: what was handled since is known
+            yield from self._progress.jump(str(behind))
+            raise
         if recovered:
             self._progress.digest.clear()
         yield from self._owner.notice(Hole(behind.seq + 1, up_to, recovered))
@@ -215,7 +218,10 @@ class Session:
     def _range(self, behind: Place, up_to: int, each: Callable[[SignalEvent, int], Flow[None]]) -> Flow[None]:
         after = str(behind)
         while True:
-            page: Page = yield from self._owner.flows.list({"after": after, "limit": PAGE})
+            try:
+                page: Page = yield from self._owner.flows.list({"after": after, "limit": PAGE})
+            except SigcastError as error:
+                raise HoleOpen(error) from error
             if page.epoch != behind.epoch:
                 raise ProtocolError("the log has changed its name")
             for event in page.items:
