@@ -75,7 +75,7 @@ fn screenshots() -> PathBuf {
     folder
 }
 
-/// Tells a story, which must end well; what it asks for, with a value, is answered by `answer`. What it said.
+/// Tells a story, which must end well; what it asks for, with a value, is answered by `answer`. What it said, which `--nocapture` shows.
 pub fn tell(
     story: &str,
     server: &mut Server,
@@ -134,6 +134,7 @@ pub fn tell(
         "{story}: {ended}; screenshots in {}\n{said}{stderr}",
         screenshots().display()
     );
+    eprint!("{said}");
     said
 }
 

@@ -102,7 +102,6 @@ fn the_feed_is_steady_at_fifty_signals_a_second() {
         Value::Null
     });
     stop.store(true, Ordering::Relaxed);
-    eprintln!("{said}");
     assert!(said.contains("p95"), "{said}");
 }
 
