@@ -112,6 +112,14 @@ pub enum StartError {
         /// A file, or a variable.
         place: String,
     },
+    /// Secrets that were sealed, and no key where one would be.
+    #[error(
+        "{}: there is no such file, and the secrets in this database were sealed by a key; put it there (webhook.key of the first server's data directory), or name it by webhook.key_file or SIGCAST_WEBHOOK_KEY; if it is lost for good, see `sigcast webhooks rekey --help`", path.display()
+    )]
+    MissingWebhookKey {
+        /// Where it would be.
+        path: PathBuf,
+    },
     /// EDGAR's client.
     #[error(transparent)]
     Edgar(#[from] ClientError),

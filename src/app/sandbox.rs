@@ -48,7 +48,7 @@ pub async fn open(
     if !rules.enabled {
         return Ok(None);
     }
-    let verifier = verifier(rules)?;
+    let verifier = verifier(rules, clock)?;
     let secret = db.sandbox_secret(&sandbox_entrance::secret(random)).await?;
     let (db, clock, random) = (db.clone(), clock.clone(), random.clone());
     let entrance = Entrance::new(rules.clone(), &secret, verifier, db, clock, random);
@@ -74,7 +74,7 @@ pub async fn watch(entrance: Arc<Entrance>, life: Life) {
     }
 }
 
-fn verifier(rules: &Sandbox) -> StartResult<Option<Verifier>> {
+fn verifier(rules: &Sandbox, clock: &Clock) -> StartResult<Option<Verifier>> {
     let url = rules.captcha_verify_url.trim();
     if url.is_empty() {
         return Ok(None);
@@ -108,7 +108,7 @@ fn verifier(rules: &Sandbox) -> StartResult<Option<Verifier>> {
             asked.unwrap_or_else(|_| Err("no answer in time".to_owned()))
         })
     });
-    Ok(Some(Verifier::new(verify)))
+    Ok(Some(Verifier::new(verify, clock.clone())))
 }
 
 /// A service that verifies captchas by the siteverify protocol. It is told the token, and nothing of whose it is.

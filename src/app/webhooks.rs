@@ -49,11 +49,14 @@ pub async fn open_seal(
     if proof::fits(db, &seal).await? {
         return Ok(Arc::new(seal));
     }
-    if let Some(path) = &key.made {
-        // it seals nothing, and would only stand in the way of the right one
-        let _ = fs::remove_file(path);
-    }
-    Err(StartError::OtherWebhookKey { place: key.place })
+    Err(match key.made {
+        Some(path) => {
+            // it seals nothing, and would only stand in the way of the right one, which is what is missing
+            let _ = fs::remove_file(&path);
+            StartError::MissingWebhookKey { path }
+        }
+        None => StartError::OtherWebhookKey { place: key.place },
+    })
 }
 
 /// The desk. Without a seal nothing is made, rotated or tested there.

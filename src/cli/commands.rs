@@ -82,7 +82,7 @@ enum Command {
     /// keys go on. The key that seals secrets of webhooks (webhook.key in the data directory, or SIGCAST_WEBHOOK_KEY) is not in the file: bring it
     /// along; where it is lost, see `sigcast webhooks rekey --help`. Stop the old server before the export, and never start it again: two with one
     /// epoch tell different things under the same ids. Where it did go on, or a backup is restored, give `--new-epoch`. Ends with 0 where all is
-    /// in, with 1 where nothing is.
+    /// in, with 1 where nothing is, and with 128 and a signal's number where one stopped it: nothing is in then.
     Import(ImportArgs),
     /// Append ready-made signals to the log
     Publish(PublishArgs),

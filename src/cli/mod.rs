@@ -8,6 +8,8 @@ pub mod signal_line;
 
 mod outcome;
 
+mod stops;
+
 mod refusal;
 
 mod patience;

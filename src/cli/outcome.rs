@@ -15,6 +15,8 @@ pub enum Outcome {
     SomeBad,
     /// What was asked is answered, and the answer is bad: 1.
     Bad,
+    /// A signal of this number ended it: 128 and the number, as shells have it of programs that signals end.
+    Stopped(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -23,6 +25,7 @@ impl From<Outcome> for ExitCode {
             Outcome::Good => ExitCode::SUCCESS,
             Outcome::SomeBad => ExitCode::from(2),
             Outcome::Bad => ExitCode::FAILURE,
+            Outcome::Stopped(number) => ExitCode::from(128 + number),
         }
     }
 }

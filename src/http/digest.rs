@@ -114,8 +114,11 @@ fn stretch(query: &DigestQuery, head: &LogHead) -> ApiResult<(i64, i64)> {
 
 fn pruned(parameter: &str, at: &Position, head: &LogHead) -> ApiError {
     let LogHead { epoch, oldest, .. } = head;
-    let allowed =
-        format!("a place from {epoch}-{oldest} on: what was before it is not in the log any more");
+    let why = match oldest {
+        1 => "it is the first that there was",
+        _ => "what was before it is not in the log any more",
+    };
+    let allowed = format!("a place from {epoch}-{oldest} on: {why}");
     ApiError::parameter(parameter, &at.to_string(), &allowed)
 }
 
@@ -214,6 +217,15 @@ mod tests {
         ] {
             let error = asked(query, &log).unwrap_err();
             assert!(error.contains(why), "{query}: {error}");
+        }
+        let whole = head(1, 9);
+        for query in ["from=1f3c9a2e-0", "to=1f3c9a2e-0"] {
+            let error = asked(query, &whole).unwrap_err();
+            assert!(
+                error.contains("from 1f3c9a2e-1 on: it is the first")
+                    && !error.contains("any more"),
+                "nothing was ever removed: {error}"
+            );
         }
         assert_eq!(asked("", &head(1, 0)), Ok((1, 0)), "nothing was published");
         assert_eq!(asked("", &head(10, 9)), Ok((10, 9)), "nothing is left");

@@ -170,7 +170,8 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
     security.extend(ticket.then(SecurityRequirement::default));
     let needs_key = !path.starts_with(SANDBOX);
     operation.security = Some(if needs_key { security } else { Vec::new() });
-    let reads = method == "get" && !streams;
+    // each answer without a key has a watermark of its own, and is nobody's to keep
+    let tagged = method == "get" && !streams && needs_key;
     let lists = operation
         .parameters
         .iter()
@@ -222,7 +223,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         let about = "A body that is not JSON: `unsupported_media_type`";
         responses.insert("415".into(), RefOr::T(error(about, false)));
     }
-    if reads {
+    if tagged {
         let unchanged = ResponseBuilder::new().description("What the client has still holds");
         responses.insert("304".into(), RefOr::T(unchanged.build()));
     }
@@ -234,7 +235,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         if status != "401" {
             LIMITS.into_iter().for_each(|limit| header(response, limit));
         }
-        if reads && matches!(status.as_str(), "200" | "304") {
+        if tagged && matches!(status.as_str(), "200" | "304") {
             header(response, TAGGED);
         }
         if status == "200" && lists {

@@ -25,8 +25,8 @@ pub fn json<T: Serialize>(value: &T) -> Response {
 }
 
 /// 200 with a body that is JSON already.
-pub fn json_text(body: String) -> Response {
-    let mut response = Response::new(Body::from(body));
+pub fn json_text(body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),

@@ -4,9 +4,9 @@ use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Extension,
-    body::{Body, Bytes},
+    body::Bytes,
     extract::{Request, State as Shared},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, StatusCode, Uri},
     response::{IntoResponse as _, Response},
 };
 use http_body_util::BodyExt as _;
@@ -161,7 +161,7 @@ async fn answer(
         Cow::Owned(less) => less.into(),
         Cow::Borrowed(_) => body.clone(),
     };
-    let mut response = match marked(read.await, portion, headers, &watermark, &call).await {
+    let mut response = match marked(read.await, portion, &watermark, &call).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
@@ -188,18 +188,16 @@ fn refusal(why: NoRead) -> ApiError {
     }
 }
 
-/// What the read answered, with its watermark; 304 where the client has it already.
+/// What the read answered, with its watermark. Nobody is to keep it and show it again in place of another call's, so it has no tag, and there is no 304.
 async fn marked(
     response: Response,
     portion: impl FnOnce(Bytes) -> Bytes,
-    headers: &HeaderMap,
     watermark: &str,
     call: &Admitted,
 ) -> ApiResult {
     if response.status() != StatusCode::OK {
         return Ok(response);
     }
-    let tag = response.headers().get(header::ETAG).cloned();
     let body = response.into_body().collect().await;
     let body = body.map_err(|error| ApiError::internal(&error))?.to_bytes();
     let told = Told {
@@ -210,8 +208,7 @@ async fn marked(
     let body = with_told(&portion(body), &told);
     let body =
         body.ok_or_else(|| ApiError::internal(&"a read whose answer does not end in meta"))?;
-    let tag = tag.unwrap_or_else(|| HeaderValue::from_static("W/\"\""));
-    Ok(reply::with_tag(headers, tag, || Body::from(body)))
+    Ok(reply::json_text(body))
 }
 
 /// The answer with one member more in its `meta`, which stands last in it. All else stays as it is, to the byte: numbers are exact.

@@ -98,22 +98,29 @@ impl Denied {
         }
         *looked = Some(look);
         let path = self.path.display();
-        match read(&self.path) {
-            Ok(list) => {
-                tracing::info!(%path, ranges = list.ranges(), "the networks that may not call without a key were read");
+        let list = self.list.read().unwrap_or_else(PoisonError::into_inner);
+        let known = list.as_ref().map(|list| list.ranges());
+        drop(list);
+        match (read(&self.path), known) {
+            // a download that failed, more likely than a change of mind; and whoever was kept out would be let in
+            (Ok(list), Some(ranges @ 1..)) if list.ranges() == 0 => {
+                tracing::warn!(%path, ranges, "sandbox.deny_networks is empty now: the list stays as it was; to deny nobody, take the setting away and start again");
+            }
+            (Ok(list), _) => {
+                match list.ranges() {
+                    0 => tracing::warn!(%path, "sandbox.deny_networks is empty: nobody is denied"),
+                    ranges => {
+                        tracing::info!(%path, ranges, "the networks that may not call without a key were read");
+                    }
+                }
                 let list = Some(Arc::new(list));
                 *self.list.write().unwrap_or_else(PoisonError::into_inner) = list;
             }
-            Err(error) => {
-                let known = self.list.read().unwrap_or_else(PoisonError::into_inner);
-                match known.is_some() {
-                    true => {
-                        tracing::error!(%path, %error, "sandbox.deny_networks cannot be read: the list stays as it was");
-                    }
-                    false => {
-                        tracing::error!(%path, %error, "sandbox.deny_networks cannot be read: nobody calls without a key until it can");
-                    }
-                }
+            (Err(error), Some(_)) => {
+                tracing::error!(%path, %error, "sandbox.deny_networks cannot be read: the list stays as it was");
+            }
+            (Err(error), None) => {
+                tracing::error!(%path, %error, "sandbox.deny_networks cannot be read: nobody calls without a key until it can");
             }
         }
     }
@@ -154,9 +161,24 @@ mod tests {
         write("2001:db8::/32\n");
         assert_eq!(denied.access(one), Access::Open);
         assert_eq!(denied.access(other), Access::Denied);
+        for empty in ["", "# nothing\n\n"] {
+            write(empty);
+            assert_eq!(denied.access(other), Access::Denied, "as it was");
+        }
+        write("192.0.2.0/24\n");
+        assert_eq!(denied.access(other), Access::Open, "the next one counts");
+        write("2001:db8::/32\n");
         fs::remove_file(&path).unwrap();
         denied.look();
         assert_eq!(denied.access(other), Access::Denied, "still");
+        // one that was empty at the start denies nobody, and may be filled
+        write("");
+        let begun = Denied::by(&path);
+        begun.look();
+        assert_eq!(begun.access(other), Access::Open);
+        write("2001:db8::/32\n");
+        begun.look();
+        assert_eq!(begun.access(other), Access::Denied);
         let nobody = Denied::by(Path::new(""));
         nobody.look();
         assert_eq!(nobody.access(one), Access::Open);

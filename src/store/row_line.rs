@@ -164,15 +164,27 @@ impl Row {
         if table.name != SIGNALS {
             return None;
         }
-        let value = |name| self.0.get(table.place(name)?);
-        match (value("seq")?, value("published_at")?, value("body")?) {
-            (Value::Int(Some(seq)), Value::Int(Some(at)), Value::Text(Some(body))) => {
-                Some(LogRow {
-                    seq: *seq,
-                    published_at: Time(*at),
-                    body: body.as_str().into(),
-                })
-            }
+        Some(LogRow {
+            seq: self.int(table, "seq")?,
+            published_at: Time(self.int(table, "published_at")?),
+            body: self.text(table, "body")?.into(),
+        })
+    }
+
+    /// The whole number in a column; `None` where there is none.
+    #[must_use]
+    pub fn int(&self, table: &Table, column: &str) -> Option<i64> {
+        match self.0.get(table.place(column)?)? {
+            Value::Int(it) => *it,
+            _ => None,
+        }
+    }
+
+    /// The text in a column; `None` where there is none.
+    #[must_use]
+    pub fn text(&self, table: &Table, column: &str) -> Option<&str> {
+        match self.0.get(table.place(column)?)? {
+            Value::Text(it) => it.as_deref(),
             _ => None,
         }
     }

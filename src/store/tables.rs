@@ -186,6 +186,10 @@ pub const TABLES: &[Table] = tables! {
 
 /// The log.
 pub const SIGNALS: &str = "signals";
+/// Its name and its last seq, ...
+pub const LOG_HEAD: &str = "log_head";
+/// ... and the first that is left in it.
+pub const LOG_TAIL: &str = "log_tail";
 
 /// What stays behind, and why.
 pub const LEFT_BEHIND: [(&str, &str); 11] = [

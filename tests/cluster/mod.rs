@@ -125,6 +125,16 @@ impl Database {
         user.split_once(':').map_or("", |(_, password)| password)
     }
 
+    /// One number from it, asked from beside whoever works on it.
+    pub fn number(&self, statement: &str) -> i64 {
+        block_on(async {
+            let mut connection = PgConnection::connect(&self.url).await.unwrap();
+            let statement = AssertSqlSafe(statement.to_owned());
+            let asked = sqlx::query_scalar(statement).fetch_one(&mut connection);
+            asked.await.unwrap()
+        })
+    }
+
     /// Settings to open it with.
     pub fn config(&self) -> Config {
         config(&self.url)

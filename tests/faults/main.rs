@@ -21,6 +21,7 @@ mod publishers;
 mod disk;
 mod gapless;
 mod libraries;
+mod moving;
 mod network;
 mod partitions;
 mod races;

@@ -2,10 +2,8 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-
 use crate::harness::{
-    cluster::{Cluster, Database, block_on},
+    cluster::{Cluster, Database},
     place::{DATABASE_URL, Place},
     proxy::Proxy,
     server::{Server, until},
@@ -25,7 +23,7 @@ pub struct Nodes {
     pub ways: [Proxy; 2],
     pub url: String,
     pub cluster: Cluster,
-    _place: Arc<Place>,
+    place: Arc<Place>,
 }
 
 impl Nodes {
@@ -46,7 +44,7 @@ impl Nodes {
             ways,
             url,
             cluster,
-            _place: place,
+            place,
         }
     }
 
@@ -68,12 +66,7 @@ impl Nodes {
 
     /// One number from the database, asked from beside the nodes.
     pub fn number(&self, statement: &str) -> i64 {
-        block_on(async {
-            let mut connection = PgConnection::connect(&self.url).await.unwrap();
-            let statement = AssertSqlSafe(statement.to_owned());
-            let asked = sqlx::query_scalar(statement).fetch_one(&mut connection);
-            asked.await.unwrap()
-        })
+        self.place.database().number(statement)
     }
 
     /// Holds the log to: so many signals, each seq once, none left out.

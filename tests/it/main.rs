@@ -61,6 +61,7 @@ mod mcp_guard;
 mod mcp_wire;
 mod metrics;
 mod moving;
+mod moving_told;
 mod on_http2;
 mod on_postgres;
 mod on_tls;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    mcp::{GREETING, call, expect_refusal, message, post, send},
+    mcp::{GREETING, PLAIN, call, expect_refusal, message, post, send},
     server::{Server, until},
     wire::{PATIENCE, Reply, Wire, request},
 };
@@ -145,6 +145,20 @@ fn what_reads_data_counts_and_nothing_else() {
             "nothing is read for nobody"
         );
     }
+    // nor for whom the head says of it what cannot be
+    let asked = message(1, "tools/call", &json!({"name": "my_usage"})).to_string();
+    for (fields, code) in [
+        (&[("mcp-protocol-version", "2024-11-05")][..], -32_022),
+        (&[("mcp-protocol-version", PLAIN)], -32_020),
+        (
+            &[("mcp-protocol-version", PLAIN), ("mcp-method", "ping")],
+            -32_020,
+        ),
+    ] {
+        let refused = post(&server, &key, fields, asked.as_bytes());
+        expect_refusal(&refused, 400, code);
+        assert_eq!(left(&refused), "5", "{fields:?}");
+    }
     let usage = |said: &Value| said["structuredContent"]["usage"]["today"].clone();
     assert_eq!(usage(&call(&server, &key, "my_usage", &json!({}))), 1);
     // an overview of several reads is one, and so is a refusal
@@ -223,6 +237,14 @@ fn what_is_free_is_held_to_the_burst() {
     // nor may what is no message come without end
     until(PATIENCE, || {
         let reply = post(&server, &key, &[], b"{");
+        (reply.head.status == 429).then_some(())
+    })
+    .expect("a refusal");
+    // nor what is refused for its head
+    let asked = message(1, "tools/call", &json!({"name": "my_usage"})).to_string();
+    until(PATIENCE, || {
+        let fields = [("mcp-protocol-version", "2024-11-05")];
+        let reply = post(&server, &key, &fields, asked.as_bytes());
         (reply.head.status == 429).then_some(())
     })
     .expect("a refusal");

@@ -36,22 +36,22 @@ fn good(place: &Place, args: &[&str]) -> Value {
 }
 
 /// Runs it; why it did nothing.
-fn refused(place: &Place, args: &[&str]) -> String {
+pub fn refused(place: &Place, args: &[&str]) -> String {
     let done = run(place, args);
     assert_eq!(done.status.code(), Some(1), "{args:?}: {done:?}");
     assert!(done.stdout.is_empty(), "{done:?}");
     String::from_utf8(done.stderr).unwrap()
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-fn export(place: &Place, to: &Path) -> Value {
+pub fn export(place: &Place, to: &Path) -> Value {
     good(place, &["export", "--out", text(to)])
 }
 
-fn import(place: &Place, from: &Path) -> Value {
+pub fn import(place: &Place, from: &Path) -> Value {
     good(place, &["import", "--in", text(from)])
 }
 
@@ -184,7 +184,7 @@ fn full() -> Full {
 }
 
 /// Takes the key that seals secrets of webhooks along.
-fn bring_key(from: &Place, to: &Place) {
+pub fn bring_key(from: &Place, to: &Place) {
     let name = "webhook.key";
     fs::copy(from.folder.join(name), to.folder.join(name)).unwrap();
 }
@@ -318,7 +318,7 @@ fn a_store_moves_to_postgres_and_back_and_everybody_goes_on() {
 }
 
 /// A small store: an account with a key, some signals.
-fn small() -> (Server, Key) {
+pub fn small() -> (Server, Key) {
     let server = Server::with(&HERE);
     let key = server.alpha_key();
     for n in 1..=5 {
@@ -466,6 +466,11 @@ fn what_cannot_be_taken_whole_changes_nothing() {
         let mut stream = server.listen(&key, "", &[("last-event-id", &old)]);
         let gap = stream.expect("gap").json();
         assert_eq!(gap["reason"], "epoch_changed");
+        // nothing of the backup comes by itself: it is in the list that is named
+        let list = server
+            .get(gap["backfill"].as_str().unwrap(), &key)
+            .ok_json();
+        assert_eq!(list["items"].as_array().unwrap().len(), 5);
         assert_eq!(server.publish(&sample(6))["seq"], 6);
         stream.expect("signal");
     }

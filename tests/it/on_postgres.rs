@@ -54,7 +54,6 @@ mod intake;
 #[path = "leases.rs"]
 mod leases;
 #[path = "mcp.rs"]
-#[expect(dead_code, reason = "revisions are told apart once, on SQLite")]
 mod mcp;
 #[path = "mcp_guard.rs"]
 mod mcp_guard;

@@ -16,6 +16,7 @@ use super::{
         data::{DataArgs, Opened},
         outcome::{Outcome, complain, say},
         progress::{Counted, Progress},
+        stops::Stops,
     },
     file::{Contents, Header, Heading, Lines, Tally},
     reader::{Piece, Reader},
@@ -57,8 +58,22 @@ pub async fn run(args: ExportArgs) -> Result<Outcome> {
         );
     }
     let opened = args.data.open_existing().await?;
-    let out = Output::make(&args.out, &opened.random)?;
-    let written = write(&opened, out).await;
+    let written = match to_stdout {
+        // nothing is to be put away, and a signal must not wait for a pipe that nobody reads
+        true => write(&opened, Output::Stdout(io::stdout())).await,
+        false => {
+            let mut stops = Stops::listen()?;
+            let out = Output::make(&args.out, &opened.random)?;
+            match stops.unless(write(&opened, out)).await {
+                Ok(written) => written,
+                Err(stop) => {
+                    complain(format!("{stop}: nothing was exported, and nothing is left"));
+                    // a database that does not answer is not waited for
+                    return Ok(stop.outcome());
+                }
+            }
+        }
+    };
     opened.db.close().await;
     let (contents, bytes) = written?;
     let said = match args.json {
@@ -172,14 +187,9 @@ enum Output {
 
 impl Output {
     fn make(path: &Path, random: &Random) -> Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Output::Stdout(io::stdout()));
-        }
-        if path.exists() {
-            bail!(
-                "{} is there already; an export replaces nothing",
-                path.display()
-            );
+        // a link that leads nowhere is there as well
+        if path.symlink_metadata().is_ok() {
+            bail!(there_already(path));
         }
         let mut name = path.file_name().context("--out names no file")?.to_owned();
         name.push(format!(".{:016x}.part", random.number()));
@@ -194,14 +204,30 @@ impl Output {
         Ok(Output::File { file, draft, path })
     }
 
-    /// It is whole.
-    fn keep(&self) -> io::Result<()> {
-        if let Output::File { file, draft, path } = self {
-            file.sync_all()?;
-            fs::rename(draft, path)?;
+    /// It is whole: it gets its name, unless something else has got that meanwhile.
+    fn keep(&self) -> Result<()> {
+        let Output::File { file, draft, path } = self else {
+            return Ok(());
+        };
+        file.sync_all()?;
+        match fs::hard_link(draft, path) {
+            Ok(()) => fs::remove_file(draft)?,
+            Err(_) if path.symlink_metadata().is_ok() => bail!(there_already(path)),
+            // there are file systems on which a file has one name
+            Err(_) => fs::rename(draft, path)?,
         }
+        // by a failure of power it could lose its name again
+        let folder = path.parent().filter(|one| !one.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(())
     }
+}
+
+fn there_already(path: &Path) -> String {
+    format!(
+        "{} is there already; an export replaces nothing",
+        path.display()
+    )
 }
 
 impl Drop for Output {

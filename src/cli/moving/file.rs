@@ -19,7 +19,7 @@ use crate::{
     store::{
         accounts::hex,
         row_line::Row,
-        tables::{Table, step},
+        tables::{LOG_HEAD, LOG_TAIL, SIGNALS, Table, step},
     },
 };
 
@@ -171,6 +171,17 @@ pub struct Tally {
     contents: Contents,
     table: Option<(&'static Table, u64, Sha256)>,
     rolling: Rolling,
+    seen: Seen,
+}
+
+/// What rows say of the log.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    epoch: Option<String>,
+    head: Option<i64>,
+    oldest: Option<i64>,
+    /// The last signal.
+    last: Option<i64>,
 }
 
 impl Tally {
@@ -182,6 +193,7 @@ impl Tally {
             contents: Contents::default(),
             table: None,
             rolling: Rolling::default(),
+            seen: Seen::default(),
         }
     }
 
@@ -199,6 +211,16 @@ impl Tally {
         *rows += 1;
         hash.update(line);
         hash.update("\n");
+        match table.name {
+            LOG_HEAD => {
+                self.seen.epoch = row.text(table, "epoch").map(str::to_owned);
+                self.seen.head = row.int(table, "seq");
+            }
+            LOG_TAIL => self.seen.oldest = row.int(table, "oldest"),
+            // in the order of their key
+            SIGNALS => self.seen.last = row.int(table, "seq"),
+            _ => {}
+        }
         if let Some(row) = row.log_row(table) {
             self.contents.log.count += 1;
             self.rolling = self.rolling.and(wire(&row).as_bytes());
@@ -211,6 +233,20 @@ impl Tally {
             let sum = Sum { rows, sha256 };
             self.contents.tables.insert(table.name.to_owned(), sum);
         }
+    }
+
+    /// Where rows say something else of the log than what it was said to be at the beginning: the seqs that clients have would mean other signals.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let LogHead { epoch, seq, oldest } = &self.log;
+        let seen = &self.seen;
+        let head = (seen.epoch.as_deref(), seen.head, seen.oldest);
+        if head != (Some(&**epoch), Some(*seq), Some(*oldest)) {
+            return Some("its first line tells of another log than its log_head and log_tail do");
+        }
+        // none is left where all were removed for their age
+        let last = (oldest <= seq).then_some(*seq);
+        (seen.last != last).then_some("its last signal is another one than its first line says")
     }
 
     /// What it came to.

@@ -12,7 +12,7 @@ use crate::{
     model::{log::LogHead, time::Time},
     store::{
         row_line::Row,
-        tables::{SIGNALS, TABLES},
+        tables::{LOG_HEAD, LOG_TAIL, SIGNALS, TABLES},
     },
 };
 
@@ -24,9 +24,14 @@ fn signal(seq: i64) -> String {
 
 /// A store of a few rows.
 fn written(signals: i64) -> String {
+    written_as(("1f3c9a2e", signals), signals, signals)
+}
+
+/// The same where the first line says this of the log, its head's row that, and so many signals are there.
+fn written_as((epoch, said): (&str, i64), head: i64, signals: i64) -> String {
     let log = LogHead {
-        epoch: "1f3c9a2e".into(),
-        seq: signals,
+        epoch: epoch.into(),
+        seq: said,
         oldest: 1,
     };
     let mut lines = Lines::new(Vec::new());
@@ -36,6 +41,8 @@ fn written(signals: i64) -> String {
         lines.json(&Heading::of(table)).unwrap();
         tally.begin(table);
         let rows = match table.name {
+            LOG_HEAD => vec![format!(r#"[1,"1f3c9a2e",{head},0]"#)],
+            LOG_TAIL => vec!["[1,1]".to_owned()],
             SIGNALS => (1..=signals).map(signal).collect(),
             "accounts" => vec![ACCOUNT.to_owned()],
             _ => Vec::new(),
@@ -71,15 +78,50 @@ fn refusal(file: &str) -> String {
 #[test]
 fn a_file_comes_back() {
     let (rows, contents) = read(written(3).as_bytes()).unwrap();
-    assert_eq!((rows, contents.rows(), contents.log.count), (4, 4, 3));
+    assert_eq!((rows, contents.rows(), contents.log.count), (6, 6, 3));
     assert_eq!(contents.log.from, "1f3c9a2e-1");
     assert_eq!(contents.log.to, "1f3c9a2e-3");
     assert_eq!(contents.tables["accounts"].rows, 1);
     assert_eq!(contents.tables.len(), TABLES.len());
     let (rows, contents) = read(written(0).as_bytes()).unwrap();
-    assert_eq!((rows, &*contents.log.digest), (1, &*"0".repeat(64)));
+    assert_eq!((rows, &*contents.log.digest), (3, &*"0".repeat(64)));
     // more than is handed on at once
-    assert_eq!(read(written(2_500).as_bytes()).unwrap().0, 2_501);
+    assert_eq!(read(written(2_500).as_bytes()).unwrap().0, 2_503);
+}
+
+/// By digests that are right, as whoever makes a file can have them.
+#[test]
+fn a_log_is_the_one_that_its_rows_tell_of() {
+    for (said, head, signals) in [
+        (("deadbeef", 3), 3, 3),
+        (("1f3c9a2e", 999), 3, 3),
+        (("1f3c9a2e", 2), 2, 3),
+        (("1f3c9a2e", 4), 4, 3),
+        (("1f3c9a2e", 1), 1, 0),
+    ] {
+        let said = refusal(&written_as(said, head, signals));
+        assert!(said.contains("it contradicts itself"), "{said}");
+    }
+    let odd = refusal(&written_as(("\u{1b}[2J", 3), 3, 3));
+    assert!(odd.contains("line 1: `epoch` is 8"), "{odd}");
+}
+
+#[test]
+fn who_wrote_a_file_is_told_in_letters_alone() {
+    let file = written(1).replacen("\"step\":", "\"step\":9", 1);
+    let own = format!("another build of sigcast {}", env!("CARGO_PKG_VERSION"));
+    assert!(refusal(&file).contains(&own), "{}", refusal(&file));
+    let version = format!("\"program\":\"{}\"", env!("CARGO_PKG_VERSION"));
+    let long = format!("\"program\":\"9\\u001b[2J\\n{}\"", "x".repeat(1_000));
+    let said = refusal(&file.replacen(&version, &long, 1));
+    assert!(
+        said.contains(r"written by sigcast 9\u{1b}[2J\nxx"),
+        "{said}"
+    );
+    assert!(
+        !said.contains(char::is_control) && said.len() < 500,
+        "{said}"
+    );
 }
 
 #[test]

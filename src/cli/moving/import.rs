@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::atomic::Ordering,
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -15,8 +16,9 @@ use tokio::sync::mpsc;
 use super::{
     super::{
         data::{DataArgs, Opened},
-        outcome::{Outcome, say},
+        outcome::{Outcome, complain, say},
         progress::{Counted, Progress},
+        stops::Stops,
     },
     export::{self, BUFFER},
     file::{Contents, Header, Tally},
@@ -52,6 +54,8 @@ pub struct ImportArgs {
 
 /// Pieces of a file that wait to be stored: of a megabyte each.
 const AHEAD: usize = 4;
+/// What was broken off has so long to be put away.
+const CLOSING: Duration = Duration::from_secs(10);
 /// In bulk, a page is written once for many rows.
 const BULK_CACHE_KB: u32 = 64 * 1024;
 
@@ -64,7 +68,8 @@ struct Imported {
 
 /// Runs it.
 pub async fn run(args: ImportArgs) -> Result<Outcome> {
-    logs::start(false, "warn");
+    // its statements are long by nature, and so is the wait for another import: no warning with their text is wanted
+    logs::start(false, "warn,sqlx::query=error");
     if args.input == Path::new("-") && io::stdin().is_terminal() {
         bail!("name the file with --in, or send it into a pipe");
     }
@@ -80,8 +85,16 @@ pub async fn run(args: ImportArgs) -> Result<Outcome> {
     let opened = args.data.open_with(cached).await?;
     let progress = Progress::new("rows", size);
     let far = || bytes.load(Ordering::Relaxed);
-    let imported = import(&opened, reader, &header, args.new_epoch, progress, far).await;
-    let imported = imported.context("nothing was imported");
+    let work = import(&opened, reader, &header, args.new_epoch, progress, far);
+    let imported = match Stops::listen()?.unless(work).await {
+        Ok(imported) => imported.context("nothing was imported"),
+        Err(stop) => {
+            complain(format!("{stop}: nothing was imported"));
+            // what SQLite wrote beside its file goes with the last connection; a database that does not answer is not waited for
+            let _ = tokio::time::timeout(CLOSING, opened.db.close()).await;
+            return Ok(stop.outcome());
+        }
+    };
     let place = opened.place();
     let key = match &imported {
         Ok(imported) => key_trouble(&opened, &imported.contents).await,

@@ -9,10 +9,13 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::file::{Contents, FORMAT, Header, Heading, Tally, Trailer};
-use crate::store::{
-    accounts::hex,
-    row_line::Row,
-    tables::{TABLES, Table, step},
+use crate::{
+    model::log::Position,
+    store::{
+        accounts::hex,
+        row_line::Row,
+        tables::{TABLES, Table, step},
+    },
 };
 
 /// A longer line is none of ours: a filing is the longest, of a megabyte.
@@ -37,15 +40,15 @@ pub enum FileError {
     Later(u32),
     /// Its tables are not those of this program.
     #[error(
-        "its tables are of step {step}, written by sigcast {program}, and those of this program of step {own}; import it with sigcast {program} and \
-         start this program on it then, or export it anew with this program, which brings the tables up to date",
+        "its tables are of step {step}, written by {writer}, and those of this program of step {own}; import it with that one and start this program \
+         on it then, or export it anew with this program, which brings the tables up to date",
         own = crate::store::tables::step()
     )]
     Step {
         /// Of the file.
         step: i64,
-        /// Which wrote it.
-        program: String,
+        /// Which program wrote it, in words.
+        writer: String,
     },
     /// A line that cannot be.
     #[error("line {number}: {why}")]
@@ -61,6 +64,9 @@ pub enum FileError {
     /// Its last line says something else.
     #[error("it was changed: {0} is not what its last line says")]
     Changed(String),
+    /// Its lines are those that were written, and do not fit together.
+    #[error("it contradicts itself: {0}")]
+    Contradiction(&'static str),
 }
 
 /// A part of a file.
@@ -118,8 +124,12 @@ impl<R: BufRead> Reader<R> {
         }
         let header: Header = serde_json::from_str(&line).map_err(|_| FileError::Foreign)?;
         if header.step != step() {
-            let Header { step, program, .. } = header;
-            return Err(FileError::Step { step, program });
+            let (step, writer) = (header.step, writer(&header.program));
+            return Err(FileError::Step { step, writer });
+        }
+        // it is shown, and what is no epoch may be anything
+        if Position::parse(&format!("{}-0", header.epoch)).is_none() {
+            return Err(reader.wrong("`epoch` is 8 hexadecimal digits"));
         }
         reader.take(&line);
         reader.tally = Some(Tally::new(header.log()));
@@ -190,8 +200,9 @@ impl<R: BufRead> Reader<R> {
             self.number += 1;
             return Err(self.wrong("there is more behind the end"));
         }
-        let contents = self.tally.take().map(Tally::contents);
-        let contents = contents.unwrap_or_default();
+        let tally = self.tally.take();
+        let contradiction = tally.as_ref().and_then(Tally::contradiction);
+        let contents = tally.map(Tally::contents).unwrap_or_default();
         if let Some(what) = contents.difference(&told.end.contents) {
             return Err(FileError::Changed(what));
         }
@@ -199,7 +210,10 @@ impl<R: BufRead> Reader<R> {
         if told.end.lines != self.number || told.end.sha256 != sha256 {
             return Err(FileError::Changed("its digest".to_owned()));
         }
-        Ok(contents)
+        match contradiction {
+            Some(what) => Err(FileError::Contradiction(what)),
+            None => Ok(contents),
+        }
     }
 
     /// A line, without its break; not yet counted.
@@ -231,4 +245,17 @@ impl<R: BufRead> Reader<R> {
             why: why.to_string(),
         }
     }
+}
+
+/// A longer version is none.
+const MOST_VERSION: usize = 40;
+
+/// Which program wrote a file, by what its first line says, which may be anything.
+fn writer(program: &str) -> String {
+    if program == env!("CARGO_PKG_VERSION") {
+        // builds between two versions have steps of their own
+        return format!("another build of sigcast {program}");
+    }
+    let shown: String = program.chars().take(MOST_VERSION).collect();
+    format!("sigcast {}", shown.escape_debug())
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     arguments::Limit,
-    schemas::{self, Taken},
+    schemas::{self, Said, Taken},
 };
 
 /// How a tool comes to its answer.
@@ -186,7 +186,11 @@ const ALL: [Entry; 11] = [
 /// All tools, in the order in which they are listed.
 pub fn all() -> &'static [Offer] {
     static OFFERS: OnceLock<Vec<Offer>> = OnceLock::new();
-    OFFERS.get_or_init(|| ALL.into_iter().map(offer).collect())
+    OFFERS.get_or_init(|| {
+        let mut said = Said::new();
+        let offers = ALL.into_iter().map(|entry| offer(entry, &mut said));
+        offers.collect()
+    })
 }
 
 /// The one of this name.
@@ -195,7 +199,7 @@ pub fn find(name: &str) -> Option<&'static Offer> {
     all().iter().find(|offer| offer.entry.name == name)
 }
 
-fn offer(entry: Entry) -> Offer {
+fn offer(entry: Entry, said: &mut Said) -> Offer {
     let mut taken = match entry.way {
         Way::Read(path) => schemas::taken(path),
         Way::Recent => schemas::taken(LOG),
@@ -209,6 +213,8 @@ fn offer(entry: Entry) -> Offer {
             one.schema["description"] = json!("Items at most.");
         }
     }
+    let mut output = output(entry.way);
+    schemas::say_once(&mut output, said);
     let hints = ToolAnnotations::with_title(entry.title)
         .read_only(true)
         .destructive(false)
@@ -216,7 +222,7 @@ fn offer(entry: Entry) -> Offer {
         .open_world(false);
     let tool = Tool::new(entry.name, entry.about, Arc::new(schemas::input(&taken)))
         .with_title(entry.title)
-        .with_raw_output_schema(Arc::new(output(entry.way)))
+        .with_raw_output_schema(Arc::new(output))
         .with_annotations(hints);
     Offer { entry, taken, tool }
 }
@@ -264,6 +270,7 @@ fn of_company() -> Vec<Taken> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
     use std::collections::BTreeSet;
 
     #[test]
@@ -312,6 +319,44 @@ mod tests {
         assert_eq!(
             (&limit["default"], &limit["maximum"]),
             (&json!(10), &json!(50))
+        );
+    }
+
+    /// Members of a schema that are explained, by name.
+    fn explained(schema: &JsonObject, found: &mut Vec<(String, String)>) {
+        for (key, value) in schema {
+            if let (true, Some(named)) =
+                (matches!(&**key, "properties" | "$defs"), value.as_object())
+            {
+                let about = |(name, one): (&String, &Value)| {
+                    Some((name.clone(), one["description"].as_str()?.to_owned()))
+                };
+                found.extend(named.iter().filter_map(about));
+                let members = named.values().filter_map(Value::as_object);
+                members.for_each(|one| explained(one, found));
+            } else if let Some(one) = value.as_object() {
+                explained(one, found);
+            } else if let Some(all) = value.as_array() {
+                let members = all.iter().filter_map(Value::as_object);
+                members.for_each(|one| explained(one, found));
+            }
+        }
+    }
+
+    #[test]
+    fn the_list_is_short() {
+        let mut found = Vec::new();
+        for offer in all() {
+            explained(offer.tool.output_schema.as_ref().unwrap(), &mut found);
+        }
+        let each: BTreeSet<_> = found.iter().collect();
+        assert!(found.len() > 50, "what came first is explained: {found:?}");
+        assert_eq!(found.len(), each.len(), "and once: {found:?}");
+        let tools: Vec<_> = all().iter().map(|offer| &offer.tool).collect();
+        let bytes = serde_json::to_vec(&tools).unwrap().len();
+        assert!(
+            bytes < 50_000,
+            "every client reads it at its start: {bytes}"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     body::{Body, Bytes},
     extract::Request,
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use http_body_util::{BodyExt as _, Full};
@@ -99,15 +99,17 @@ impl Endpoint {
                 return Ok(malformed.answer());
             }
         };
-        let may_ask = match message.counts() {
+        // by its head alone: nothing is read for it, so nothing of the plan is taken
+        let refused = by_head(&parts.headers, &message);
+        let may_ask = match message.counts() && refused.is_none() {
             true => guard::count(state, &known).await,
             false => guard::pace(state, &known),
         };
         if let Err(error) = may_ask {
             return Ok(limited(message.id.as_ref(), error));
         }
-        if let Some(unknown) = head::unknown_version(&parts.headers) {
-            return Ok(unsupported(message.id.as_ref(), &unknown));
+        if let Some(refused) = refused {
+            return Ok(refused);
         }
         let exact = Exact::new(&state.random);
         parts.extensions.insert(known);
@@ -145,6 +147,20 @@ impl Endpoint {
             .map_err(|error| ApiError::internal(&error))?;
         Ok(Response::from_parts(head, bytes.to_bytes()))
     }
+}
+
+/// What a message is refused with for its head, if it is.
+fn by_head(headers: &HeaderMap, message: &Message) -> Option<Response> {
+    let id = message.id.as_ref();
+    if let Some(unknown) = head::unknown_version(headers) {
+        return Some(unsupported(id, &unknown));
+    }
+    head::hides_method(headers, &message.method).then(|| {
+        let id = id.cloned().unwrap_or_default();
+        let why = "From 2026-07-28 on, the field Mcp-Method names the message's method, once.";
+        let code = ErrorCode::HEADER_MISMATCH;
+        refusal(StatusCode::BAD_REQUEST, &id, code, why, None)
+    })
 }
 
 /// 400 for a revision that is not spoken here, with those that are: a client may ask again by one of them.

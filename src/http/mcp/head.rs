@@ -138,6 +138,18 @@ pub fn unknown_version(headers: &HeaderMap) -> Option<String> {
     Some(shown.chars().take(60).collect())
 }
 
+/// Whether the head leaves out, or says otherwise, which method the message has, where its revision has the head say so: whoever goes by the head
+/// on the way must not be led past. Greetings come before a revision is agreed upon.
+pub fn hides_method(headers: &HeaderMap, method: &str) -> bool {
+    let mut versions = headers.get_all(VERSION).iter();
+    if method == "initialize" || !versions.any(|one| one == ProtocolVersion::V_2026_07_28.as_str())
+    {
+        return false;
+    }
+    let mut named = headers.get_all(METHOD).iter();
+    named.next().is_none_or(|one| one != method) || named.next().is_some()
+}
+
 /// The head that the library is shown: what was checked here must not be refused there in other words.
 pub fn checked(mut parts: Parts) -> Parts {
     let takes = HeaderValue::from_static("application/json, text/event-stream");
@@ -275,5 +287,25 @@ mod tests {
             let said = unknown_version(&head(&[(VERSION, unknown)]));
             assert_eq!(said.as_deref(), Some(unknown));
         }
+    }
+
+    #[test]
+    fn the_head_names_the_method_where_the_revision_wants_it() {
+        let hides = |version: &str, methods: &[&str]| {
+            let methods = methods.iter().map(|method| (METHOD, *method));
+            let fields: Vec<_> = methods.chain([(VERSION, version)]).collect();
+            let mut headers = HeaderMap::new();
+            for (name, value) in fields {
+                headers.append(name, HeaderValue::from_str(value).unwrap());
+            }
+            hides_method(&headers, "tools/call")
+        };
+        for methods in [&[][..], &["tools/list"], &["tools/call", "tools/call"]] {
+            assert!(hides("2026-07-28", methods), "{methods:?}");
+            assert!(!hides("2025-11-25", methods), "{methods:?}");
+        }
+        assert!(!hides("2026-07-28", &["tools/call"]));
+        let greeting = head(&[(VERSION, "2026-07-28")]);
+        assert!(!hides_method(&greeting, "initialize"));
     }
 }

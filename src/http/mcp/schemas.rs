@@ -1,6 +1,9 @@
 //! What tools take and give, as JSON Schema: cut out of the OpenAPI document, so that both say the same of the same reads.
 
-use std::{collections::BTreeMap, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
@@ -23,6 +26,9 @@ pub struct Taken {
 /// Files are for programs.
 const LEFT_OUT: [&str; 1] = ["format"];
 const OF_COMPONENTS: &str = "#/components/schemas/";
+/// What every answer ends with: of little use to a model, and a kilobyte in each of the schemas.
+const META: &str = "Meta";
+const ABOUT_META: &str = "How fresh the data is, and the request's id.";
 
 fn document() -> &'static Value {
     static DOCUMENT: OnceLock<Value> = OnceLock::new();
@@ -139,6 +145,12 @@ fn finish(schema: &mut Value, defs: &mut BTreeMap<String, Value>) {
     match schema {
         Value::Object(members) => {
             if let Some(name) = members.get("$ref").and_then(component).map(str::to_owned) {
+                if name == META {
+                    members.clear();
+                    members.insert("type".into(), json!("object"));
+                    members.insert("description".into(), json!(ABOUT_META));
+                    return;
+                }
                 members.insert("$ref".into(), json!(format!("#/$defs/{name}")));
                 if !defs.contains_key(&name) {
                     let mut found = document()["components"]["schemas"][&name].clone();
@@ -152,6 +164,34 @@ fn finish(schema: &mut Value, defs: &mut BTreeMap<String, Value>) {
         }
         Value::Array(items) => items.iter_mut().for_each(|one| finish(one, defs)),
         _ => {}
+    }
+}
+
+/// What was said already: of a member by its name.
+pub type Said = BTreeSet<(String, String)>;
+
+/// Takes off what was said of a member before. Schemas are read together, by a model for which each word of them has a price.
+pub fn say_once(schema: &mut JsonObject, said: &mut Said) {
+    for (key, value) in schema {
+        match (key.as_str(), value) {
+            ("properties" | "$defs", Value::Object(named)) => {
+                for (name, one) in named {
+                    let Value::Object(one) = one else { continue };
+                    let about = one.get("description").and_then(Value::as_str);
+                    let about = about.map(|about| (name.clone(), about.to_owned()));
+                    if about.is_some_and(|about| !said.insert(about)) {
+                        one.remove("description");
+                    }
+                    say_once(one, said);
+                }
+            }
+            (_, Value::Object(one)) => say_once(one, said),
+            (_, Value::Array(all)) => {
+                let schemas = all.iter_mut().filter_map(Value::as_object_mut);
+                schemas.for_each(|one| say_once(one, said));
+            }
+            _ => {}
+        }
     }
 }
 
@@ -206,7 +246,9 @@ mod tests {
             let schema = output(path);
             assert_eq!(schema["type"], "object", "{path}");
             check_references(&json!(schema), &schema);
-            assert!(!json!(schema).to_string().contains(OF_COMPONENTS), "{path}");
+            let text = json!(schema).to_string();
+            assert!(!text.contains(OF_COMPONENTS), "{path}");
+            assert!(!text.contains("latencyMs"), "{path}");
         }
         let schema = joined(&[("company", "/api/v1/companies/{slug}")]);
         check_references(&json!(schema), &schema);

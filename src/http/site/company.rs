@@ -1,5 +1,7 @@
 //! `/companies/{slug}`: what is known of a company, what its insiders did by month, at which prices, and what such filings came to.
 
+use std::ops::ControlFlow;
+
 use axum::response::Response;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
@@ -37,16 +39,11 @@ pub async fn page(visit: Visit) -> Response {
 }
 
 async fn show(visit: &Visit) -> PageResult {
+    let Begun { reader, asked, own } = match Own::begin(visit, Of::Company).await? {
+        ControlFlow::Continue(begun) => begun,
+        ControlFlow::Break(answer) => return Ok(answer),
+    };
     let path = visit.uri.path();
-    let asked = Asked::of(&visit.uri);
-    if asked.said_nothing() && !visit.wants_part() {
-        return Ok(frame::lead_to(&asked.at(path)));
-    }
-    let reader = Reader::of(visit, |plan| plan.rest).await?;
-    let own = Own::read(&reader, visit, &asked, Of::Company).await?;
-    if visit.wants_part() {
-        return Ok(own.part(visit, &asked));
-    }
     let company = reader.read(&format!("/api/v1{path}")).await?;
     let market = market(&reader, &company).await?;
     let time_zone = text(&market, "/timeZone").unwrap_or("UTC");
@@ -175,9 +172,37 @@ pub struct Own {
     pub refused: Option<Refused>,
 }
 
+/// Whose page is shown whole.
+pub struct Begun<'v> {
+    /// Reads what else is on it.
+    pub reader: Reader<'v>,
+    /// What was asked of it.
+    pub asked: Asked,
+    /// Its filings.
+    pub own: Own,
+}
+
 impl Own {
+    /// How the page of a company or an insider begins; it ends with that where another address, or the filings alone, are all of the answer.
+    pub async fn begin<'v>(
+        visit: &'v Visit,
+        of: Of,
+    ) -> Result<ControlFlow<Response, Begun<'v>>, Problem> {
+        let asked = Asked::of(&visit.uri);
+        if asked.said_nothing() && !visit.wants_part() {
+            let whole = asked.at(visit.uri.path());
+            return Ok(ControlFlow::Break(frame::lead_to(&whole)));
+        }
+        let reader = Reader::of(visit, |plan| plan.rest).await?;
+        let own = Own::read(&reader, visit, &asked, of).await?;
+        if visit.wants_part() {
+            return Ok(ControlFlow::Break(own.part(visit, &asked)));
+        }
+        Ok(ControlFlow::Continue(Begun { reader, asked, own }))
+    }
+
     /// Reads what the page's filters pass.
-    pub async fn read(
+    async fn read(
         reader: &Reader<'_>,
         visit: &Visit,
         asked: &Asked,
@@ -224,8 +249,7 @@ impl Own {
     }
 
     /// The same as what htmx asks for.
-    #[must_use]
-    pub fn part(&self, visit: &Visit, asked: &Asked) -> Response {
+    fn part(&self, visit: &Visit, asked: &Asked) -> Response {
         let part = frame::part(&self.section(visit, asked));
         filters::answer(part, &asked.at(visit.uri.path()), self.refused.as_ref())
     }

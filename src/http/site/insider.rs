@@ -1,5 +1,7 @@
 //! `/insiders/{slug}`: who somebody is, to which companies, what was filed, and what became of the prices since.
 
+use std::ops::ControlFlow;
+
 use axum::response::Response;
 use maud::{Markup, html};
 use serde_json::Value;
@@ -7,13 +9,12 @@ use serde_json::Value;
 use super::{
     asked::Asked,
     cells::{self, list, number, or_unknown, text},
-    company::Own,
+    company::{Begun, Own},
     figures,
     filings::Of,
     filters,
-    frame::{self, Page, Place},
+    frame::{Page, Place},
     problem::{PageResult, or_problem},
-    reader::Reader,
     returns,
     visit::Visit,
     ways::ways,
@@ -26,16 +27,11 @@ pub async fn page(visit: Visit) -> Response {
 }
 
 async fn show(visit: &Visit) -> PageResult {
+    let Begun { reader, asked, own } = match Own::begin(visit, Of::Insider).await? {
+        ControlFlow::Continue(begun) => begun,
+        ControlFlow::Break(answer) => return Ok(answer),
+    };
     let path = visit.uri.path();
-    let asked = Asked::of(&visit.uri);
-    if asked.said_nothing() && !visit.wants_part() {
-        return Ok(frame::lead_to(&asked.at(path)));
-    }
-    let reader = Reader::of(visit, |plan| plan.rest).await?;
-    let own = Own::read(&reader, visit, &asked, Of::Insider).await?;
-    if visit.wants_part() {
-        return Ok(own.part(visit, &asked));
-    }
     let insider = reader.read(&format!("/api/v1{path}")).await?;
     let name = text(&insider, "/name").unwrap_or_default();
     let slug = text(&insider, "/slug").unwrap_or_default();
