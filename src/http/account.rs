@@ -48,13 +48,22 @@ struct Key {
     /// Its visible beginning.
     #[schema(example = "sit_live_Ab1C")]
     prefix: String,
-    /// `stream` or `data`.
+    #[schema(value_type = KeyKind)]
     kind: &'static str,
     #[schema(value_type = String, format = DateTime)]
     created_at: Time,
     /// When it ends by itself; null is never.
     #[schema(value_type = Option<String>, format = DateTime, required)]
     expires_at: Option<Time>,
+}
+
+/// What a key is for.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes what is written as a word")]
+enum KeyKind {
+    Stream,
+    Data,
 }
 
 /// What the plan allows.

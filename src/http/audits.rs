@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{
     call::{Asked, Call, DeclarationPath},
     error::{ApiError, ApiResult},
-    schema::{Answer, ErrorBody},
+    schema::{Answer, Band, Direction, ErrorBody},
 };
 use crate::{
     gate::insider_view::ScoreQuery, model::time::Time, score::insider::audit::SCORE_VERSION,
@@ -20,7 +20,7 @@ use crate::{
 pub struct Audit {
     amf_id: String,
     score_version: String,
-    #[schema(required)]
+    #[schema(value_type = Option<Direction>, required)]
     direction: Option<String>,
     /// 0 to 100, after the modifiers.
     #[schema(required)]
@@ -28,7 +28,7 @@ pub struct Audit {
     /// Sum of the factors' points.
     #[schema(required)]
     raw: Option<f64>,
-    #[schema(required)]
+    #[schema(value_type = Option<Band>, required)]
     band: Option<String>,
     /// Sum of the caps of the factors whose value is known.
     #[schema(required)]

@@ -8,7 +8,7 @@ use super::{
     data::PageKey,
     error::{ApiError, ApiResult},
     excesses::{self, BacktestFilter, Lists},
-    schema::Answer,
+    schema::{self, Answer},
 };
 use crate::{
     gate::{insider_query::at_least, insider_view::BacktestQuery},
@@ -30,7 +30,7 @@ pub struct Backtest {
 /// Of one direction.
 #[derive(Debug, Serialize, ToSchema)]
 struct OfDirection {
-    /// `BUY` or `SELL`.
+    #[schema(value_type = schema::Direction)]
     direction: &'static str,
     horizons: Vec<OfHorizon>,
 }

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::{
     error::{ApiError, ApiResult},
     numbers::exact,
+    schema::{Band, Direction},
 };
 use crate::{
     model::time::Time,
@@ -88,7 +89,7 @@ pub struct Declaration {
     transaction: Transaction,
     /// `BUY` or `SELL` of what has a score; else null, whatever the codes of its rows: it is neither, cannot be, is told twice, was replaced, or
     /// waits for its first assessment.
-    #[schema(required)]
+    #[schema(value_type = Option<Direction>, required)]
     direction: Option<String>,
     /// Each row as filed.
     transactions: Vec<TransactionRow>,
@@ -193,12 +194,13 @@ struct Owner {
 /// What the score says of a declaration.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = DeclarationSignal)]
 struct Signal {
     /// 0 to 100.
     #[schema(required)]
     score: Option<f64>,
     /// `strong` from 70, `high` from 50, `notable` from 40.
-    #[schema(required)]
+    #[schema(value_type = Option<Band>, required)]
     band: Option<String>,
     score_version: String,
     #[schema(required)]
@@ -226,6 +228,7 @@ struct Signal {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct BacktestResult {
+    #[schema(value_type = Direction)]
     direction: String,
     /// Close of the first session after the day of publication.
     #[schema(required)]

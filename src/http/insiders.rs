@@ -62,6 +62,7 @@ struct PostCompany {
 /// An insider's scores; null where there is none.
 #[derive(Debug, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InsiderStats)]
 struct Stats {
     #[schema(value_type = Option<f64>, required)]
     avg_score: Option<Exact>,

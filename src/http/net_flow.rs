@@ -75,8 +75,7 @@ struct FlowInsider {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct FlowSignal {
-    /// `accumulation`, `distribution`, `neutral` or `insufficient`.
-    #[schema(value_type = String)]
+    #[schema(value_type = FlowState)]
     state: State,
     /// (bought − sold) / (bought + sold).
     #[schema(value_type = Option<f64>, required)]
@@ -87,6 +86,17 @@ struct FlowSignal {
     from: Date,
     #[schema(value_type = String, format = Date)]
     to: Date,
+}
+
+/// `accumulation` from an `npr` of 0.5 and two net buyers on, `distribution` from -0.5 and two net sellers on, `insufficient` below two declarations.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes what is written as a word")]
+enum FlowState {
+    Accumulation,
+    Distribution,
+    Neutral,
+    Insufficient,
 }
 
 impl From<Item> for FlowItem {

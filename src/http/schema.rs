@@ -60,6 +60,28 @@ pub struct ErrorDetail {
     details: Option<Value>,
 }
 
+/// A purchase or a sale.
+#[derive(ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+pub enum Direction {
+    /// Shares come.
+    Buy,
+    /// Shares go.
+    Sell,
+}
+
+/// `strong` from 70, `high` from 50, `notable` from 40.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum Band {
+    /// From 70.
+    Strong,
+    /// From 50.
+    High,
+    /// From 40.
+    Notable,
+}
+
 /// What signals are to pass, on the stream and in all that is asked of the log.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchHit {
-    /// `company` or `insider`.
+    #[schema(value_type = HitType)]
     r#type: &'static str,
     slug: String,
     name: String,
@@ -33,6 +33,15 @@ pub struct SearchHit {
     #[schema(required)]
     isin: Option<String>,
     declarations_count: u64,
+}
+
+/// As what it is known.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes what is written as a word")]
+enum HitType {
+    Company,
+    Insider,
 }
 
 impl SearchHit {

@@ -13,7 +13,7 @@ use super::{
     declaration_text::{Declaration, declaration},
     declarations::days_ago,
     error::{ApiError, ApiResult},
-    schema::Listed,
+    schema::{Band, Direction, Listed},
 };
 use crate::{
     gate::insider_view::WinningQuery,
@@ -39,9 +39,9 @@ pub struct Winning {
 struct Strategy {
     /// Code of the market whose filings the record is of: the filing's own.
     market: String,
-    /// `BUY` or `SELL`.
+    #[schema(value_type = Direction)]
     direction: &'static str,
-    /// `strong`, `high` or `notable`.
+    #[schema(value_type = Band)]
     band: &'static str,
     is_cluster: bool,
     /// Days from entry to exit.

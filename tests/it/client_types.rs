@@ -21,7 +21,7 @@ use super::{
 };
 
 /// What was written, beside the name of its type.
-type Written = Vec<(&'static str, Value)>;
+pub type Written = Vec<(&'static str, Value)>;
 
 /// Sells all that the wallets of a signal are known to have bought.
 fn sold_again(signal: &Value, live: &[Fact]) -> String {
@@ -157,12 +157,14 @@ fn they_are_what_is_written() {
 }
 
 /// A literal that satisfies a type has all of its fields, and no other.
-fn for_typescript(written: &Written) {
+pub fn for_typescript(written: &Written) {
     let place = match libraries::node() {
         Ok(place) => place,
         Err(why) => return skip("the types for TypeScript", &why),
     };
-    let mut names: Vec<&str> = written.iter().map(|(name, _)| *name).collect();
+    // `Answer<Webhook>` is two
+    let names = written.iter().flat_map(|(name, _)| name.split(['<', '>']));
+    let mut names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     names.dedup();
     let mut program = format!("import type {{ {} }} from \"sigcast\";\n", names.join(", "));
@@ -171,7 +173,12 @@ fn for_typescript(written: &Written) {
             "export const written{n} = {value} satisfies {name};\n"
         ));
     }
-    fs::write(place.join("written.ts"), program).unwrap();
+    let file = tempfile::Builder::new()
+        .prefix("written-")
+        .suffix(".ts")
+        .tempfile_in(place)
+        .unwrap();
+    fs::write(&file, program).unwrap();
     let compiler = libraries::copy("node")
         .unwrap()
         .join("node_modules/typescript/bin/tsc");
@@ -182,14 +189,15 @@ fn for_typescript(written: &Written) {
     ]);
     // the compiler speaks on its standard output
     let said = check
-        .args(["--skipLibCheck", "written.ts"])
+        .arg("--skipLibCheck")
+        .arg(file.path())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&said.stdout);
     assert!(said.status.success(), "{}", &text[..text.len().min(4_000)]);
 }
 
-fn for_python(written: &Written) {
+pub fn for_python(written: &Written) {
     let python = match libraries::python() {
         Ok(python) => python,
         Err(why) => return skip("the types for Python", &why),

@@ -23,6 +23,8 @@ mod browser_live;
 mod channels;
 mod client_libraries;
 mod client_readmes;
+mod client_reads;
+mod client_schema;
 mod client_types;
 mod clients;
 mod crash;

@@ -23,6 +23,7 @@ export type { Authorities } from "./http.js";
 export type { ListOptions, Log, Page } from "./log.js";
 export type { Notice } from "./notice.js";
 export { type Claim, Once } from "./once.js";
+export type * from "./payloads/api.js";
 export type * from "./payloads/consensus.js";
 export type * from "./payloads/insider.js";
 export type * from "./payloads/rest.js";

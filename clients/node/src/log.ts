@@ -4,6 +4,7 @@ import { ProtocolError } from "./errors.js";
 import { eventName, type Filter, filterQuery } from "./filter.js";
 import type { Endpoint } from "./http.js";
 import { rawItems } from "./items.js";
+import type { Reads, WholePath } from "./payloads/api.js";
 import type { Deliveries, Digest } from "./payloads/rest.js";
 import type { Signal, SignalEvent } from "./payloads/signal.js";
 import type { Gap } from "./payloads/stream.js";
@@ -95,6 +96,9 @@ export class Log {
   }
 
   /** Any other read of the API: its JSON. */
+  read<P extends WholePath>(path: P, query?: Record<string, string>, signal?: AbortSignal): Promise<Reads[P]>;
+  /** The same where the path has a parameter: its type is said, such as `Reads["/api/v1/companies/{slug}"]`. */
+  read<T>(path: string, query?: Record<string, string>, signal?: AbortSignal): Promise<T>;
   async read<T>(path: string, query: Record<string, string> = {}, signal?: AbortSignal): Promise<T> {
     return json<T>(await this.#endpoint.read(path, new URLSearchParams(query), this.#waitMs, signal));
   }

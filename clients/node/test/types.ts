@@ -8,6 +8,7 @@ import {
   isConsensusExit,
   isInsiderSignal,
   Once,
+  type Reads,
   type Signal,
   type SignalEvent,
   WebhookReceiver,
@@ -51,4 +52,20 @@ export async function program(key: string): Promise<void> {
     // @ts-expect-error: there is no such field
     console.error(client.key);
   }
+}
+
+export async function reads({ log }: Client): Promise<void> {
+  const me = await log.read("/api/v1/me");
+  console.log(me.plan.requestsPerDay satisfies number | null, me.meta.requestId);
+  const { items, total } = await log.read("/api/v1/declarations", { direction: "BUY" });
+  for (const { amfId, signal, backtest } of items) {
+    console.log(total, amfId, signal.band ?? signal.reason, signal.supersededBy, backtest?.excess["90d"]);
+  }
+  const slug = encodeURIComponent(items[0]?.company.slug ?? "");
+  const company = await log.read<Reads["/api/v1/companies/{slug}"]>(`/api/v1/companies/${slug}`);
+  console.log(company.marketCap satisfies number | null);
+  const own = await log.read<{ user: { name: string } }>("/api/v1/me");
+  console.log(own.user.name);
+  // @ts-expect-error: a path whose parameter is still to be filled in is no read
+  console.log((await log.read("/api/v1/companies/{slug}")).name);
 }

@@ -1,13 +1,14 @@
 """Holds JSON against the types of `clients/python`: every field is there, of its type, and no other."""
 
 import json
+import re
 import sys
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from sigcast.payloads import consensus, insider, rest, signal, stream
+from sigcast.payloads import api, consensus, insider, rest, signal, stream
 
-ROOMS = [consensus, insider, rest, signal, stream]
+ROOMS = [api, consensus, insider, rest, signal, stream]
 
 
 def faults(value, kind, place):
@@ -24,9 +25,13 @@ def faults(value, kind, place):
     elif origin is list:
         if not isinstance(value, list):
             yield f"{place}: no list"
+            return
         for number, one in enumerate(value):
             yield from faults(one, inner[0], f"{place}[{number}]")
     elif origin is dict:
+        if not isinstance(value, dict):
+            yield f"{place}: no object"
+            return
         for name, one in value.items():
             yield from faults(one, inner[1], f"{place}.{name}")
     elif is_typeddict(kind):
@@ -54,9 +59,9 @@ def members(value, kind, place):
 
 seen = []
 for name, value in json.load(open(sys.argv[1], encoding="utf-8")):
+    # `Answer<Webhook>`
+    name = re.sub(r"^Answer<(\w+)>$", r"\1Answer", name)
     kind = next((getattr(room, name) for room in ROOMS if hasattr(room, name)), None)
-    # what refusals say is read without a type of its own
-    if kind is not None:
-        seen.extend(faults(value, kind, name))
+    seen.extend([f"{name}: there is no such type"] if kind is None else faults(value, kind, name))
 if seen:
     sys.exit("\n".join(seen[:40]))

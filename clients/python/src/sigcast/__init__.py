@@ -24,6 +24,7 @@ from .filter import Filter
 from .log import AsyncLog, Log, Page
 from .notice import Connected, Duplicate, Ended, Hole, Lost, Notice, Refused, Waiting
 from .once import Busy, Claim, Once
+from .payloads import api
 from .payloads.rest import Deliveries, Digest, WebhookTest
 from .payloads.signal import Signal, is_consensus_buy, is_consensus_exit, is_insider_signal
 from .payloads.stream import Gap, Hello
@@ -85,6 +86,7 @@ __all__ = [
     "Waiting",
     "WebhookReceiver",
     "WebhookTest",
+    "api",
     "is_consensus_buy",
     "is_consensus_exit",
     "is_insider_signal",

@@ -188,7 +188,7 @@ class Log:
         return deliveries
 
     def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Any other read of the API: its JSON."""
+        """Any other read of the API: its JSON, of the type of `sigcast.api` that you declare."""
         return self._run(self._flows.read(path, query or {}))
 
 
@@ -247,5 +247,5 @@ class AsyncLog:
         return deliveries
 
     async def read(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Any other read of the API: its JSON."""
+        """Any other read of the API: its JSON, of the type of `sigcast.api` that you declare."""
         return await self._run(self._flows.read(path, query or {}))

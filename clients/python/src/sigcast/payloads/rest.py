@@ -74,6 +74,24 @@ class Deliveries(TypedDict):
     meta: Meta
 
 
+class _ErrorDetail(TypedDict):
+    code: str
+    message: str
+    status: int
+
+
+class ErrorDetail(_ErrorDetail, total=False):
+    """What went wrong. `code` does not change."""
+
+    details: dict[str, Any]
+
+
+class ErrorBody(TypedDict):
+    """The body of every refusal."""
+
+    error: ErrorDetail
+
+
 class WebhookTest(TypedDict):
     """The body of a webhook's test. The body of any other webhook is a signal."""
 
