@@ -72,7 +72,7 @@ tell(async (open) => {
   // seen by who sees, wherever they are on the page
   await until(async () => (await says.innerText()).includes("is revoked."), "what was done is told");
   expect(await says.locator("p").evaluate((told) => { const { top, bottom, height } = told.getBoundingClientRect(); return height > 20 && top > 0 && bottom <= innerHeight; }), "it is seen");
-  expectEqual(await focused(), "keys-name", "the button is gone: the focus is at the section's name");
+  await until(async () => (await focused()) === "keys-name", "the button is gone: the focus is at the section's name");
 
   // a key too much is refused beside what is there
   for (let n = await keys.count(); n <= 10; n += 1) {
@@ -114,8 +114,8 @@ tell(async (open) => {
   expectEqual(await page.locator("#refused").innerText(), "", "what was refused before");
   expectEqual(await ask("closed"), true, "the client was told");
   expect(/of sig_live_\S+… from 127\.0\.0\.1/.test(asked.at(-1)), `the question says which: ${asked.at(-1)}`);
-  expectEqual(await says.innerText(), "The connection is closed.", "what was done is told");
-  expectEqual(await focused(), "streams-name", "the focus is at the section's name");
+  await until(async () => (await says.innerText()) === "The connection is closed.", "what was done is told");
+  await until(async () => (await focused()) === "streams-name", "the focus is at the section's name");
 
   // the key of this session, rotated at once: the session goes on by the successor
   const own = page.locator("#keys tbody tr", { hasText: "this session" });

@@ -104,9 +104,8 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (isPoll(event.detail.elt) && isInUse(event.detail.elt)) event.preventDefault();
 });
 
-/** Where who uses the keyboard was in what is about to be replaced, and how far its tables were moved. */
-let hadFocus = false;
-let moved = new Map();
+/** Of each answer: whether who uses the keyboard was in what it is about to replace, and how far the tables there were moved. Others may come before it settles. */
+const before = new WeakMap();
 
 document.addEventListener("htmx:beforeSwap", ({ detail }) => {
   const asked = detail.requestConfig.elt;
@@ -118,13 +117,16 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (isText(detail)) detail.shouldSwap = true;
     if (detail.xhr.status < 400) document.getElementById("refused")?.replaceChildren();
   }
-  hadFocus = detail.target.contains(document.activeElement);
   const tables = [...detail.target.querySelectorAll(".scrolls")];
-  moved = new Map(tables.map((table) => [table.getAttribute("aria-label"), [table.scrollLeft, table.scrollTop]]));
+  before.set(detail.xhr, {
+    hadFocus: detail.target.contains(document.activeElement),
+    moved: new Map(tables.map((table) => [table.getAttribute("aria-label"), [table.scrollLeft, table.scrollTop]])),
+  });
 });
 
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
   tick();
+  const { hadFocus = false, moved = new Map() } = before.get(detail.xhr) ?? {};
   for (const table of detail.elt.querySelectorAll(".scrolls")) {
     const at = moved.get(table.getAttribute("aria-label"));
     if (at) [table.scrollLeft, table.scrollTop] = at;
@@ -136,7 +138,6 @@ document.addEventListener("htmx:afterSettle", ({ detail }) => {
   // what is shown once is where one goes on; else htmx keeps to what has the same id, and where that is gone one begins at the part's own name
   const once = detail.elt.querySelector("[data-once]");
   const isLost = hadFocus && (document.activeElement === document.body || document.activeElement === null);
-  hadFocus = false;
   if (once) return once.focus();
   if (!isLost) return;
   const start = detail.elt.querySelector("h2, h3") ?? detail.elt;
