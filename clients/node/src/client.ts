@@ -171,6 +171,7 @@ export class Client implements AsyncIterable<SignalEvent> {
       log: this.log,
       query: this.#query(),
       headers: this.#headers(),
+      replays: this.#options.replay !== undefined,
       filtered: this.#progress.filter !== "",
       progress: this.#progress,
       answerMs: this.#options.answerMs ?? 0,

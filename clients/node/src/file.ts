@@ -20,6 +20,8 @@ const QUICK = 2;
 /** Written by turns and confirmed by the disk: while one is being written, the other is known to be there. */
 const SURE: readonly [number, number] = [2, 3];
 const SLOTS = [0, 1, 2, 3];
+/** Of a slot, the rest is for the place and the digest. */
+const LONGEST_FILTER = 3_000;
 
 /** What a slot holds: a line of JSON, filled up with blanks. */
 interface Kept {
@@ -121,6 +123,8 @@ function syncFolder(path: string): void {
 }
 
 function writeSlot(file: number, slot: number, { n, state }: Kept): void {
+  // known before the first signal: the rest of a state grows while it is used
+  if (state.filter.length > LONGEST_FILTER) throw new StateError(`a filter of more than ${LONGEST_FILTER} letters has no room in the file`);
   const text = JSON.stringify({ n, ...state });
   const line = Buffer.alloc(SLOT, " ");
   const length = line.write(`${checksum(text)} ${text}`);

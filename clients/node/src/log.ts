@@ -52,7 +52,8 @@ export class Log {
   /** A page of what passes the filter, in the order of the log. */
   async list(options: ListOptions = {}, signal?: AbortSignal): Promise<Page> {
     const text = await this.#endpoint.read("/api/signals", this.#query(options), this.#waitMs, signal);
-    const { next, epoch, head } = json<{ next: string; epoch: string; head: number }>(text);
+    const { next, epoch, head } = json<{ next: unknown; epoch: unknown; head: unknown }>(text);
+    if (typeof next !== "string" || typeof epoch !== "string" || typeof head !== "number") throw new ProtocolError("a list without its place");
     const items = rawItems(text).map((raw) => this.#event(raw, epoch));
     return { items, next, epoch, head };
   }
@@ -115,6 +116,7 @@ export class Log {
 
   #event(raw: string, epoch: string): SignalEvent {
     const signal = json<Signal>(raw);
+    if (!Number.isSafeInteger(signal.seq) || typeof signal.id !== "string") throw new ProtocolError("a signal without its place");
     const place = placeText(epoch, signal.seq);
     return { place, event: eventName(signal, this.#filter), channel: "log", signal, raw };
   }

@@ -33,9 +33,11 @@ export class Progress {
 
   /** Reads what was kept; where nothing was, begins where it was told to. Saves that at once: better no signal than one whose place cannot be kept. */
   async load(): Promise<void> {
-    if (this.#id) return;
     const kept = (await this.store?.load()) ?? null;
     if (kept && !readState(kept)) throw new StateError("what was kept is no position");
+    // read once more: unless another program went on meanwhile, it is where this one stands
+    if (this.#id && (!kept || kept.id === this.#id)) return;
+    this.#id = "";
     // under another filter other signals passed: what follows is no part of that digest
     this.#digest = new RollingDigest(kept && kept.filter === this.filter ? kept.digest : null);
     await this.move(kept?.id ?? this.from);

@@ -16,6 +16,8 @@ export interface SessionOptions {
   log: Log;
   query: URLSearchParams;
   headers: Record<string, string>;
+  /** Whether a replay was asked for, which has an end. */
+  replays: boolean;
   /** Whether places may be missing because they do not pass. */
   filtered: boolean;
   progress: Progress;
@@ -73,10 +75,12 @@ export class Session {
     const { endpoint, query, headers, answerMs, signal } = this.#options;
     const answer = await endpoint.open("/api/signals/stream", query, headers, answerMs, signal);
     this.#answer = answer;
-    if (answer.status === 204) {
+    if (answer.status === 204 && this.#options.replays) {
       this.finished = true;
       return;
     }
+    // the server has an end for replays alone: this is somebody else's
+    if (answer.status === 204) throw new ProtocolError("no stream, but an empty answer");
     if (answer.status !== 200) throw await answer.refusal(answerMs);
     const kind = answer.headers["content-type"] ?? "";
     if (!/^text\/event-stream\b/i.test(kind)) throw new ProtocolError(`no event stream, but ${kind || "nothing"}`);
@@ -147,7 +151,7 @@ export class Session {
       const short = typeof beat.matched === "number" && beat.matched !== this.#matched;
       if (!filtered && at.seq > here.seq) yield* this.#fill(here, at.seq);
       else if (filtered && short && this.#whole) yield* this.#fillFiltered(this.#whole, at.seq);
-      if (at.seq > here.seq) await progress.move(frame.id);
+      if (at.seq > (progress.place?.seq ?? 0)) await progress.move(frame.id);
       this.#whole = at;
     }
     if (typeof beat.matched === "number") this.#matched = beat.matched;
@@ -169,21 +173,22 @@ export class Session {
     this.#options.notice({ kind: "hole", from: behind.seq + 1, to: upTo, recovered });
   }
 
-  /** The same where a filter hides places: what has come is known by its seq. The position is behind it already, and the digest begins anew. */
+  /**
+   * The same where a filter hides places: what has come since is known by its seq. The position goes back to where all was whole first, so that
+   * whatever ends this ends it before what is missing, and not behind it.
+   */
   async *#fillFiltered(behind: Place, upTo: number): AsyncGenerator<SignalEvent, void, void> {
+    const { progress, hand } = this.#options;
+    await progress.jump(placeText(behind.epoch, behind.seq));
     let recovered = 0;
-    try {
-      for await (const event of this.#range(behind, upTo)) {
-        if (this.#since.has(event.signal.seq)) continue;
-        yield* this.#options.hand(event, async () => {});
-        recovered += 1;
+    for await (const event of this.#range(behind, upTo)) {
+      if (this.#since.has(event.signal.seq)) {
+        await progress.take(event);
+        continue;
       }
-    } catch (error) {
-      // the next connection begins where all was whole: what was handled since is known
-      if (error instanceof HoleOpen) await this.#options.progress.jump(placeText(behind.epoch, behind.seq));
-      throw error;
+      yield* hand(event, () => progress.take(event));
+      recovered += 1;
     }
-    if (recovered > 0) this.#options.progress.digest.clear();
     this.#options.notice({ kind: "hole", from: behind.seq + 1, to: upTo, recovered });
   }
 

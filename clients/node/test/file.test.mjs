@@ -92,7 +92,12 @@ test("what cannot be written is told, with the file's name", async (t) => {
   await assert.rejects(fileState(missing).save(state(1)), (error) => error instanceof StateError && error.message.includes(missing));
   await mkdir(join(at, "folder"));
   await assert.rejects(fileState(join(at, "folder")).load(), StateError);
-  await assert.rejects(fileState(join(at, "long")).save({ ...state(1), filter: "x".repeat(SLOT) }), StateError);
+  await assert.rejects(fileState(join(at, "long")).save({ ...state(1), filter: "x".repeat(3_001) }), StateError);
+  // the longest leaves room for all else
+  const [from, to] = [`${"e".repeat(64)}-1`, `${"e".repeat(64)}-${10 ** 15}`];
+  const full = { id: to, filter: "x".repeat(3_000), digest: { from, to, count: 10 ** 15, digest: "ab".repeat(32) } };
+  await fileState(join(at, "full")).save(full);
+  assert.deepEqual(await fileState(join(at, "full")).load(), full);
 });
 
 test("one that was removed meanwhile is made again", async (t) => {

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AuthenticationError, RefusedError, StateError } from "../dist/index.js";
-import { client, drain, frame, heartbeat, hello, log, memory, page, refusal, serve, stream } from "./server.mjs";
+import { AuthenticationError, Once, RefusedError, RollingDigest, StateError } from "../dist/index.js";
+import { client, drain, frame, heartbeat, hello, log, memory, OPEN, page, refusal, serve, signal, stream } from "./server.mjs";
 
 test("what somebody on the way says is no last word", async (t) => {
   const foreign = '{"error":{"code":"not_found","message":"a gateway\'s own"}}';
@@ -15,6 +15,9 @@ test("what somebody on the way says is no last word", async (t) => {
     page(404, { "content-type": "application/json" }, foreign),
     page(404, { "content-type": "application/json" }, '{"error":{"code":"x","message":"of something else","status":400}}'),
     page(404, { "content-type": "application/json" }, "null"),
+    page(401, {}, '{"error":{"code":401,"message":"of a gateway","status":401}}'),
+    page(403, {}, '{"error":{"code":null,"message":"of another","status":403}}'),
+    page(204, {}, ""),
     stream(hello(0), frame(1)),
   ]);
   const { client: one, notices } = client(server.url);
@@ -22,7 +25,7 @@ test("what somebody on the way says is no last word", async (t) => {
   assert.deepEqual(seqs, [1]);
   assert.ok(error instanceof AuthenticationError && error.code === "end_of_script", error);
   const refused = notices.filter((notice) => notice.kind === "refused").map((notice) => notice.error);
-  assert.deepEqual(refused.map((one) => one.code), ["http_401", "http_403", "http_404", "http_302", "http_404", "http_404", "http_404"]);
+  assert.deepEqual(refused.map((one) => one.code), ["http_401", "http_403", "http_404", "http_302", "http_404", "http_404", "http_404", "http_401", "http_403"]);
   assert.ok(refused.every((one) => one instanceof RefusedError && /not the server's own answer/.test(one.message)));
 });
 
@@ -53,6 +56,39 @@ test("with a filter too: it goes back to where all was whole, and nothing is han
     // had the process ended in between, it would have begun there as well
     assert.ok(store.saved.map((state) => state.id).join().includes("e-9,e-5,e-6"));
   }
+});
+
+test("what is missing under a filter is lost by no end in the middle", async (t) => {
+  const short = stream(hello(0), frame(2), heartbeat(5, { matched: 1 }), frame(7), frame(9), heartbeat(9, { matched: 4 }), OPEN);
+  const server = await serve(t, [short, stream(hello(5), frame(6), frame(7), frame(9))], { "/api/signals": log(6, 7, 9) });
+  const store = memory();
+  const options = { filter: { minRank: "A" }, state: store, once: new Once() };
+  for await (const { signal } of client(server.url, options).client) if (signal.seq === 6) break;
+  assert.equal(store.saved.at(-1).id, "e-5", "before what is missing");
+  assert.deepEqual((await drain(client(server.url, options).client)).seqs, [6]);
+  assert.equal(server.streams()[1].headers["last-event-id"], "e-5");
+  const digest = new RollingDigest();
+  for (const seq of [6, 7, 9]) digest.push(`e-${seq}`, JSON.stringify(signal(seq)));
+  assert.deepEqual(store.saved.at(-1), { id: "e-9", filter: "min_rank=A", digest: digest.state });
+});
+
+test("what is no list of the server's fills no hole", async (t) => {
+  for (const bad of ['{"items":[],"total":0}', '{"items":[{"a":1}],"next":"e-3","epoch":"e","head":3}', "[]"]) {
+    const script = [stream(hello(0), frame(1), frame(3)), stream(hello(1), frame(2), frame(3))];
+    const server = await serve(t, script, { "/api/signals": (_, response) => response.end(bad) });
+    const { client: one, gaps } = client(server.url);
+    assert.deepEqual([(await drain(one)).seqs, gaps], [[1, 2, 3], []], bad);
+  }
+});
+
+test("a place that another program went on from is the place", async (t) => {
+  const server = await serve(t, [stream(hello(0), frame(1), OPEN), stream(hello(7), frame(8))]);
+  const store = memory();
+  const { client: one } = client(server.url, { state: store });
+  await one.run(() => { throw new Error("mine"); }).catch(() => {});
+  await store.save({ id: "e-7", filter: "", digest: null });
+  assert.deepEqual((await drain(one)).seqs, [8]);
+  assert.equal(server.streams()[1].headers["last-event-id"], "e-7");
 });
 
 test("where the position cannot be saved, nothing is asked for", async (t) => {

@@ -115,9 +115,9 @@ test("Retry-After is the least that is waited", async (t) => {
 test("204 and the end of a replay are the end", async (t) => {
   const end = 'event: bye\ndata: {"reason":"replay_finished"}\nretry: 1\n\n';
   const server = await serve(t, [(_, response) => response.writeHead(204).end()]);
-  assert.deepEqual(await drain(client(server.url).client), { seqs: [], error: null });
-  const replay = await serve(t, [stream(hello(0), frame(1), end)]);
   const options = { since: new Date(0), replay: { until: "2026-04-25", speed: 60 } };
+  assert.deepEqual(await drain(client(server.url, options).client), { seqs: [], error: null });
+  const replay = await serve(t, [stream(hello(0), frame(1), end)]);
   assert.deepEqual(await drain(client(replay.url, options).client), { seqs: [1], error: null });
   const query = replay.asked[0].query;
   assert.deepEqual([query.get("since"), query.get("replay_until"), query.get("speed")], ["1970-01-01T00:00:00.000Z", "2026-04-25", "60"]);

@@ -7,7 +7,7 @@ import socket
 import threading
 from urllib.parse import parse_qs, urlsplit
 
-from sigcast import AsyncClient, Client
+from sigcast import AsyncClient, Client, RollingDigest
 
 KEY = "sig_live_ATestKeyThatMustNotBeSeenAnywhere"
 
@@ -133,6 +133,13 @@ def each(test, script, paths=None, **options):
             server = Script(test, script, paths)
             made = {name: value() if name in ("state", "once") else value for name, value in options.items()}
             yield Driven(kind, server.url, **made), server
+
+
+def digest_of(*seqs):
+    digest = RollingDigest()
+    for seq in seqs:
+        digest.push(f"e-{seq}", text(signal(seq)))
+    return digest.state
 
 
 class Memory:

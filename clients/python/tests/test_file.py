@@ -88,7 +88,11 @@ class Files(unittest.TestCase):
         with self.assertRaises(StateError):
             FileState(self.folder).load()
         with self.assertRaises(StateError):
-            FileState(os.path.join(self.folder, "long")).save(State("e-1", "x" * SLOT))
+            FileState(os.path.join(self.folder, "long")).save(State("e-1", "x" * 3_001))
+        # the longest leaves room for all else
+        full = State("e" * 64 + f"-{10**15}", "x" * 3_000, DigestState("e" * 64 + "-1", "e" * 64 + f"-{10**15}", 10**15, "ab" * 32))
+        FileState(os.path.join(self.folder, "full")).save(full)
+        self.assertEqual(FileState(os.path.join(self.folder, "full")).load(), full)
 
     def test_one_that_was_removed_meanwhile_is_made_again(self):
         store = FileState(self.path, sync=0)

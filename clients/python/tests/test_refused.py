@@ -4,7 +4,7 @@ import asyncio
 import unittest
 import warnings
 
-from script import Memory, each, frame, heartbeat, hello, log, page, refusal, stream
+from script import Driven, Memory, answer, digest_of, each, frame, heartbeat, hello, log, page, refusal, stream
 from sigcast import AsyncClient, AuthenticationError, Client, Filter, RefusedError, State, StateError
 
 
@@ -32,6 +32,9 @@ class Refused(unittest.TestCase):
             page(404, body=foreign),
             page(404, body='{"error":{"code":"x","message":"of something else","status":400}}'),
             page(404, body="null"),
+            page(401, body='{"error":{"code":401,"message":"of a gateway","status":401}}'),
+            page(403, body='{"error":{"code":null,"message":"of another","status":403}}'),
+            answer(204, ""),
             page(404, body="[" * 50_000),
             stream(hello(0), frame(1)),
         ]
@@ -41,7 +44,7 @@ class Refused(unittest.TestCase):
             self.assertIsInstance(error, AuthenticationError)
             self.assertEqual(error.code, "end_of_script")
             refused = [notice.error for notice in one.notices if type(notice).__name__ == "Refused"]
-            self.assertEqual([each.code for each in refused], ["http_401", "http_403", "http_404", "http_302"] + ["http_404"] * 4)
+            self.assertEqual([each.code for each in refused], ["http_401", "http_403", "http_404", "http_302"] + ["http_404"] * 3 + ["http_401", "http_403", "http_404"])
             for each_one in refused:
                 self.assertIsInstance(each_one, RefusedError)
                 self.assertIn("not the server's own answer", str(each_one))
@@ -73,6 +76,30 @@ class Refused(unittest.TestCase):
                 self.assertEqual((digest.from_, digest.count), ("e-6", 3), "it holds them in order")
                 # had the process ended in between, it would have begun there as well
                 self.assertIn("e-9,e-5,e-6", ",".join(state.id for state in store.saved))
+
+    def test_what_is_missing_under_a_filter_is_lost_by_no_end_in_the_middle(self):
+        short = stream(hello(0), frame(2), heartbeat(5, matched=1), frame(7), frame(9), heartbeat(9, matched=4))
+        whole = stream(hello(5), frame(6), frame(7), frame(9))
+        for one, server in each(self, [short, whole], {"/api/signals": log(6, 7, 9)}, filter=Filter(min_rank="A"), state=Memory):
+            store = one.client._core.progress._store
+
+            def handle(event):
+                if event.signal["seq"] == 6:
+                    raise ZeroDivisionError
+
+            with self.assertRaises(ZeroDivisionError):
+                one.run(handle)
+            self.assertEqual(store.saved[-1].id, "e-5", "before what is missing")
+            again = Driven(type(one.client), server.url, filter=Filter(min_rank="A"), state=store, once=one.client.once)
+            self.assertEqual(again.drain()[0], [6])
+            self.assertEqual(server.streams()[1]["headers"]["last-event-id"], "e-5")
+            self.assertEqual((store.saved[-1].id, store.saved[-1].digest), ("e-9", digest_of(6, 7, 9)))
+
+    def test_what_is_no_list_of_the_server_fills_no_hole(self):
+        for bad in ['{"items":[],"total":0}', '{"items":[{"a":1}],"next":"e-3","epoch":"e","head":3}', "[]"]:
+            script = [stream(hello(0), frame(1), frame(3)), stream(hello(1), frame(2), frame(3))]
+            for one, _ in each(self, script, {"/api/signals": answer(200, bad)}):
+                self.assertEqual((one.drain()[0], one.gaps), ([1, 2, 3], []), bad)
 
     def test_where_the_position_cannot_be_saved_nothing_is_asked_for(self):
         for one, server in each(self, [stream(hello(4), frame(5))], start="e-4", state=Full):

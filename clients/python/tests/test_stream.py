@@ -11,7 +11,7 @@ import unittest
 import warnings
 from datetime import datetime, timezone
 
-from script import BOTH, HEAD, KEY, OPEN, Driven, Memory, Script, answer, chunk, each, frame, heartbeat, hello, log, refusal, signal, stream, text
+from script import BOTH, HEAD, KEY, OPEN, Driven, Memory, Script, answer, chunk, digest_of, each, frame, heartbeat, hello, log, refusal, signal, stream, text
 from sigcast import (
     AsyncClient,
     AuthenticationError,
@@ -21,7 +21,6 @@ from sigcast import (
     Once,
     Replay,
     RequestError,
-    RollingDigest,
     SigcastError,
     State,
     SubscriptionError,
@@ -29,13 +28,6 @@ from sigcast import (
 )
 
 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-
-
-def digest_of(*seqs):
-    digest = RollingDigest()
-    for seq in seqs:
-        digest.push(f"e-{seq}", text(signal(seq)))
-    return digest.state
 
 
 class Streams(unittest.TestCase):
@@ -179,10 +171,11 @@ class Streams(unittest.TestCase):
             self.assertTrue(7 <= waits[0] <= 8.75, waits)
 
     def test_204_and_the_end_of_a_replay_are_the_end(self):
-        for one, _ in self.each([lambda wire, _: wire.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")]):
-            self.assertEqual(one.drain(), ([], None))
         end = 'event: bye\ndata: {"reason":"replay_finished"}\nretry: 1\n\n'
         since = datetime(1970, 1, 1, tzinfo=timezone.utc)
+        over = [lambda wire, _: wire.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")]
+        for one, _ in self.each(over, since=since, replay=Replay("2026-04-25")):
+            self.assertEqual(one.drain(), ([], None))
         for one, server in self.each([stream(hello(0), frame(1), end)], since=since, replay=Replay("2026-04-25", 60)):
             self.assertEqual(one.drain(), ([1], None))
             query = server.asked[0]["query"]
@@ -346,6 +339,21 @@ class Streams(unittest.TestCase):
         gone = Driven(Client, "http://127.0.0.1:9", first_delay=60, longest_delay=60)
         threading.Timer(0.1, gone.client.close).start()
         self.assertEqual(gone.drain(), ([], None))
+
+        # while it connects, to a port that takes no more, and while it greets
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_server(("127.0.0.1", 0)) as silent:
+            filling = [socket.socket() for _ in range(4)]
+            for one in filling:
+                one.setblocking(False)
+                one.connect_ex(full.getsockname())
+            for url in [f"http://127.0.0.1:{full.getsockname()[1]}", f"https://127.0.0.1:{silent.getsockname()[1]}"]:
+                waits = Driven(Client, url, answer_timeout=60)
+                threading.Timer(0.2, waits.client.close).start()
+                began = time.monotonic()
+                self.assertEqual(waits.drain(), ([], None))
+                self.assertLess(time.monotonic() - began, 30, url)
+            for one in filling:
+                one.close()
 
         # also a signal's handler, which runs where the client waits
         for url in [Script(self, [stream(hello(0), OPEN)]).url, "http://127.0.0.1:9"]:

@@ -251,10 +251,7 @@ class Client:
             if isinstance(step, Sleep):
                 return self._sleep(step.seconds)
             if isinstance(step, Connect):
-                made = self._connect(step)
-                if closes:
-                    self._socket = made
-                return made
+                return self._connect(step, closes)
             assert isinstance(step, (Send, Receive)) and isinstance(step.connection, _Socket)
             raw = step.connection.raw
             raw.settimeout(max(step.timeout, 0.001))
@@ -269,14 +266,31 @@ class Client:
         while not self._closed and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, LOOK))
 
-    def _connect(self, step: Connect) -> _Socket:
-        raw = socket.create_connection((step.host, step.port), step.timeout)
-        if not step.tls:
-            return _Socket(raw)
-        try:
-            if self._tls is None:
-                self._tls = context(self._ca)
-            return _Socket(self._tls.wrap_socket(raw, server_hostname=step.host))
-        except BaseException:
-            raw.close()
-            raise
+    def _connect(self, step: Connect, closes: bool) -> _Socket:
+        failed: OSError = ConnectionError(f"{step.host} has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(step.host, step.port, type=socket.SOCK_STREAM):
+            made = _Socket(socket.socket(family, kind, protocol))
+            try:
+                made.raw.settimeout(step.timeout)
+                if closes:
+                    # to be woken while it connects and greets, too
+                    self._socket = made
+                    if self._closed:
+                        raise _Closed
+                made.raw.connect(address)
+                if step.tls:
+                    self._greet(made, step.host)
+                return made
+            except BaseException as error:
+                made.close()
+                if not isinstance(error, OSError) or (closes and self._closed):
+                    raise
+                failed = error
+        raise failed
+
+    def _greet(self, made: _Socket, host: str) -> None:
+        if self._tls is None:
+            self._tls = context(self._ca)
+        greeted = self._tls.wrap_socket(made.raw, server_hostname=host, do_handshake_on_connect=False)
+        made.raw = greeted
+        greeted.do_handshake()

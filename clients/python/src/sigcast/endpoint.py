@@ -130,11 +130,11 @@ class Answer:
             said = json.loads((yield from self.text(timeout, LARGEST_REFUSAL)))["error"]
             code, message, status = said["code"], said["message"], said["status"]
         except (SigcastError, ValueError, KeyError, TypeError, RecursionError):
-            status = None  # of a proxy on the way, or cut off
-        if status != head.status:
+            code, status = None, None  # of a proxy on the way, or cut off
+        if not isinstance(code, str) or status != head.status:
             # what a proxy says while the server behind it is away, be it 401 or 404, is not the server's word
             return RefusedError(f"http_{head.status}", head.status, f"not the server's own answer: {head.reason}", wait)
-        return refusal(head.status, str(code), str(message), wait)
+        return refusal(head.status, code, str(message), wait)
 
     def close(self) -> None:
         """Lets go of the connection."""

@@ -19,6 +19,8 @@ QUICK = 2
 SURE = (2, 3)
 """Written by turns and confirmed by the disk: while one is being written, the other is known to be there."""
 
+LONGEST_FILTER = 3_000
+"""Of a slot, the rest is for the place and the digest."""
 OPEN = os.O_RDWR | getattr(os, "O_BINARY", 0)
 
 
@@ -123,6 +125,9 @@ class FileState:
 
 
 def _write_slot(file: int, slot: int, kept: Kept) -> None:
+    # known before the first signal: the rest of a state grows while it is used
+    if len(kept.state.filter) > LONGEST_FILTER:
+        raise StateError(f"a filter of more than {LONGEST_FILTER} letters has no room in the file")
     text = json.dumps({"n": kept.n, **kept.state.as_dict()})
     line = f"{_checksum(text)} {text}".encode()
     if len(line) >= SLOT:

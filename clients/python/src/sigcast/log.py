@@ -130,6 +130,8 @@ class LogFlows:
 
     def _event(self, raw: str, epoch: str) -> SignalEvent:
         signal = read_json(raw)
+        if not isinstance(signal.get("seq"), int) or not isinstance(signal.get("id"), str):
+            raise ProtocolError("a signal without its place")
         name: Any = self._filter.event_name(signal)
         return SignalEvent(f"{epoch}-{signal.get('seq')}", name, "log", signal, raw)  # type: ignore[arg-type]
 

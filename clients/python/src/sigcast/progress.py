@@ -32,13 +32,15 @@ class Progress:
 
         Saves that at once: better no signal than one whose place cannot be kept.
         """
-        if self.id:
-            return
         kept: State | None = None
         if self._store is not None:
             kept = yield Call(self._store.load, (), self._blocking)
         if kept and State.from_dict(kept.as_dict()) is None:
             raise StateError("what was kept is no position")
+        # read once more: unless another program went on meanwhile, it is where this one stands
+        if self.id and (kept is None or kept.id == self.id):
+            return
+        self.id = ""
         # under another filter other signals passed: what follows is no part of that digest
         self.digest = RollingDigest(kept.digest if kept and kept.filter == self.filter else None)
         yield from self.move(kept.id if kept else self._start)

@@ -47,12 +47,6 @@ class Owner(Protocol):
         """A gap is told, and waited for."""
 
 
-def nothing() -> Flow[None]:
-    """Nothing follows."""
-    return
-    yield
-
-
 class Session:
     """One connection."""
 
@@ -80,9 +74,12 @@ class Session:
         timeout = self._owner.answer_timeout
         answer = yield from self._owner.endpoint.open("/api/signals/stream", query, headers, timeout)
         try:
-            if answer.head.status == 204:
+            if answer.head.status == 204 and "replay_until" in query:
                 self.finished = True
                 return
+            if answer.head.status == 204:
+                # the server has an end for replays alone: this is somebody else's
+                raise ProtocolError("no stream, but an empty answer")
             if answer.head.status != 200:
                 refused = yield from answer.refusal(timeout)
                 raise refused
@@ -170,7 +167,8 @@ class Session:
                 yield from self._fill(here, at.seq)
             elif self._filtered and self._whole and isinstance(matched, int) and matched != self._matched:
                 yield from self._fill_filtered(self._whole, at.seq)
-            if at.seq > here.seq:
+            now = progress.place
+            if now is None or at.seq > now.seq:
                 yield from progress.move(frame.id)
             self._whole = at
         if isinstance(matched, int):
@@ -196,23 +194,22 @@ class Session:
         yield from self._owner.notice(Hole(behind.seq + 1, up_to, recovered))
 
     def _fill_filtered(self, behind: Place, up_to: int) -> Flow[None]:
-        """The same where a filter hides places: what has come is known by its seq. The position is behind it already, and the digest begins anew."""
+        """The same where a filter hides places: what has come since is known by its seq.
+
+        The position goes back to where all was whole first, so that whatever ends this ends it before what is missing, and not behind it.
+        """
+        yield from self._progress.jump(str(behind))
         recovered = 0
 
         def each(event: SignalEvent, seq: int) -> Flow[None]:
             nonlocal recovered
-            if seq not in self._since:
-                yield from self._owner.hand(event, nothing)
-                recovered += 1
+            if seq in self._since:
+                yield from self._progress.take(event)
+                return
+            yield from self._owner.hand(event, lambda: self._progress.take(event))
+            recovered += 1
 
-        try:
-            yield from self._range(behind, up_to, each)
-        except HoleOpen:
-            # the next connection begins where all was whole: what was handled since is known
-            yield from self._progress.jump(str(behind))
-            raise
-        if recovered:
-            self._progress.digest.clear()
+        yield from self._range(behind, up_to, each)
         yield from self._owner.notice(Hole(behind.seq + 1, up_to, recovered))
 
     def _range(self, behind: Place, up_to: int, each: Callable[[SignalEvent, int], Flow[None]]) -> Flow[None]:

@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
-from .insider import CompanyBrief, Direction, Factor, InsiderBrief, Modifier, Owner, ScoreInputs, Transaction, TransactionRow
-from .rest import Deliveries, Digest, Meta, SignalList
-from .signal import Signal
+from .insider import (
+    CompanyBrief as CompanyBrief,
+    Direction as Direction,
+    Factor as Factor,
+    InsiderBrief as InsiderBrief,
+    Modifier as Modifier,
+    Owner as Owner,
+    ScoreInputs as ScoreInputs,
+    Transaction as Transaction,
+    TransactionRow as TransactionRow,
+)
+from .rest import (
+    Deliveries as Deliveries,
+    Digest as Digest,
+    Meta as Meta,
+    SignalList as SignalList,
+)
+from .signal import (
+    Signal as Signal,
+)
 
 
 class NewTicket(TypedDict):
