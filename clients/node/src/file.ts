@@ -1,7 +1,7 @@
 /** A position in a file: written in place after each signal, and whole whatever ends the process or the machine. */
 
 import { createHash } from "node:crypto";
-import { closeSync, constants, fdatasync, fstatSync, fsyncSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import { closeSync, constants, fdatasync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { performance } from "node:perf_hooks";
 import { promisify } from "node:util";
@@ -104,6 +104,9 @@ function create(path: string, kept: Kept): number {
   try {
     for (const slot of SLOTS) writeSlot(file, slot, kept);
     fsyncSync(file);
+  } catch (error) {
+    rmSync(made, { force: true });
+    throw error;
   } finally {
     closeSync(file);
   }

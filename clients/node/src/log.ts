@@ -58,13 +58,13 @@ export class Log {
     return { items, next, epoch, head };
   }
 
-  /** Whatever passes the filter behind a place, page by page. */
-  async *behind(place: string, signal?: AbortSignal): AsyncGenerator<SignalEvent, void, void> {
+  /** Whatever passes the filter behind a place, page by page; in the end the seq up to which that is all. */
+  async *behind(place: string, signal?: AbortSignal): AsyncGenerator<SignalEvent, number, void> {
     let after = place;
     for (;;) {
       const page = await this.list({ after, limit: PAGE }, signal);
       yield* page.items;
-      if (page.items.length < PAGE) return;
+      if (page.items.length < PAGE) return page.head;
       after = page.next;
     }
   }

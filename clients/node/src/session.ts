@@ -200,7 +200,12 @@ export class Session {
       const next = await events.next().catch((error: unknown) => {
         throw signal.aborted ? error : new HoleOpen(error);
       });
-      if (next.done || next.value.signal.seq > upTo) return;
+      if (next.done) {
+        // somebody on the way keeps an answer of before: what is not in it may come yet
+        if (next.value < upTo) throw new HoleOpen(new ProtocolError(`a list up to ${next.value} alone`));
+        return;
+      }
+      if (next.value.signal.seq > upTo) return;
       if (parsePlace(next.value.place ?? "")?.epoch !== behind.epoch) throw new ProtocolError("the log has changed its name");
       yield next.value;
     }

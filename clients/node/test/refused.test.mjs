@@ -73,7 +73,8 @@ test("what is missing under a filter is lost by no end in the middle", async (t)
 });
 
 test("what is no list of the server's fills no hole", async (t) => {
-  for (const bad of ['{"items":[],"total":0}', '{"items":[{"a":1}],"next":"e-3","epoch":"e","head":3}', "[]"]) {
+  const stale = '{"items":[],"next":"e-1","epoch":"e","head":1}';
+  for (const bad of [stale, '{"items":[],"total":0}', '{"items":[{"a":1}],"next":"e-3","epoch":"e","head":3}', "[]"]) {
     const script = [stream(hello(0), frame(1), frame(3)), stream(hello(1), frame(2), frame(3))];
     const server = await serve(t, script, { "/api/signals": (_, response) => response.end(bad) });
     const { client: one, gaps } = client(server.url);

@@ -32,6 +32,7 @@ class Refused(unittest.TestCase):
             page(404, body=foreign),
             page(404, body='{"error":{"code":"x","message":"of something else","status":400}}'),
             page(404, body="null"),
+            page(404, body='{"error":"gone"}'),
             page(401, body='{"error":{"code":401,"message":"of a gateway","status":401}}'),
             page(403, body='{"error":{"code":null,"message":"of another","status":403}}'),
             answer(204, ""),
@@ -44,7 +45,7 @@ class Refused(unittest.TestCase):
             self.assertIsInstance(error, AuthenticationError)
             self.assertEqual(error.code, "end_of_script")
             refused = [notice.error for notice in one.notices if type(notice).__name__ == "Refused"]
-            self.assertEqual([each.code for each in refused], ["http_401", "http_403", "http_404", "http_302"] + ["http_404"] * 3 + ["http_401", "http_403", "http_404"])
+            self.assertEqual([each.code for each in refused], ["http_401", "http_403", "http_404", "http_302"] + ["http_404"] * 4 + ["http_401", "http_403", "http_404"])
             for each_one in refused:
                 self.assertIsInstance(each_one, RefusedError)
                 self.assertIn("not the server's own answer", str(each_one))
@@ -96,7 +97,8 @@ class Refused(unittest.TestCase):
             self.assertEqual((store.saved[-1].id, store.saved[-1].digest), ("e-9", digest_of(6, 7, 9)))
 
     def test_what_is_no_list_of_the_server_fills_no_hole(self):
-        for bad in ['{"items":[],"total":0}', '{"items":[{"a":1}],"next":"e-3","epoch":"e","head":3}', "[]"]:
+        stale = '{"items":[],"next":"e-1","epoch":"e","head":1}'
+        for bad in [stale, '{"items":[],"total":0}', '{"items":[{"a":1}],"next":"e-3","epoch":"e","head":3}', "[]"]:
             script = [stream(hello(0), frame(1), frame(3)), stream(hello(1), frame(2), frame(3))]
             for one, _ in each(self, script, {"/api/signals": answer(200, bad)}):
                 self.assertEqual((one.drain()[0], one.gaps), ([1, 2, 3], []), bad)

@@ -128,8 +128,8 @@ class Answer:
         wait = retry_after(head.headers.get("retry-after", ""))
         try:
             said = json.loads((yield from self.text(timeout, LARGEST_REFUSAL)))["error"]
-            code, message, status = said["code"], said["message"], said["status"]
-        except (SigcastError, ValueError, KeyError, TypeError, RecursionError):
+            code, message, status = said["code"], said.get("message", ""), said["status"]
+        except (SigcastError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             code, status = None, None  # of a proxy on the way, or cut off
         if not isinstance(code, str) or status != head.status:
             # what a proxy says while the server behind it is away, be it 401 or 404, is not the server's word

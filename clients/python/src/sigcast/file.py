@@ -110,6 +110,9 @@ class FileState:
             for slot in range(4):
                 _write_slot(file, slot, kept)
             os.fsync(file)
+        except BaseException:
+            os.remove(made)
+            raise
         finally:
             os.close(file)
         os.replace(made, self.path)

@@ -227,6 +227,9 @@ class Session:
                     return
                 yield from each(event, seq)
             if len(page.items) < PAGE:
+                if page.head < up_to:
+                    # somebody on the way keeps an answer of before: what is not in it may come yet
+                    raise HoleOpen(ProtocolError(f"a list up to {page.head} alone"))
                 return
             after = page.next
 
