@@ -115,7 +115,7 @@ fn each_part_of_a_document_is_told_in_both_languages() {
         assert!(node.contains(part), "{part}\nis not in\n{node}");
     }
     for part in [
-        "from typing import Literal, TypedDict\n\nfrom .rest import Meta\n",
+        "from typing import Literal, TypedDict\n\nfrom .rest import (\n    Meta as Meta,\n)\n",
         "Mood = Literal[\"merry\", \"asleep\"]\n",
         "class _Otter(TypedDict):\n    name: str\n    mood: Mood | None\n    \"\"\"Today.\"\"\"\n",
         "class Otter(_Otter, total=False):\n    \"\"\"An otter.\"\"\"\n\n    friends: list[str | None]\n    toys: dict[str, int]\n",

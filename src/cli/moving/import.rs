@@ -80,14 +80,16 @@ pub async fn run(args: ImportArgs) -> Result<Outcome> {
     let input: Box<dyn Read + Send> = Box::new(input);
     let opened = Reader::open(BufReader::with_capacity(BUFFER, input));
     let (reader, header) = opened.with_context(|| name.clone())?;
+    // whatever was begun is put away, from here on
+    let mut stops = Stops::listen()?;
     let _alone = alone(&args.data.settings(&[])?)?;
     let cached = |settings: &mut Settings| settings.store.writer_cache_kb = BULK_CACHE_KB;
     let opened = args.data.open_with(cached).await?;
     let progress = Progress::new("rows", size);
     let far = || bytes.load(Ordering::Relaxed);
-    let work = import(&opened, reader, &header, args.new_epoch, progress, far);
-    let imported = match Stops::listen()?.unless(work).await {
-        Ok(imported) => imported.context("nothing was imported"),
+    let work = fill(&opened, reader, &header, args.new_epoch, progress, far);
+    let filled = match stops.unless(work).await {
+        Ok(filled) => filled,
         Err(stop) => {
             complain(format!("{stop}: nothing was imported"));
             // what SQLite wrote beside its file goes with the last connection; a database that does not answer is not waited for
@@ -95,6 +97,15 @@ pub async fn run(args: ImportArgs) -> Result<Outcome> {
             return Ok(stop.outcome());
         }
     };
+    // a signal comes too late from here on: what is stored must not be told as if it were not
+    let imported = match filled {
+        Ok((filling, imported)) => {
+            let committed = filling.commit(&opened.db).await;
+            committed.map(|()| imported).map_err(anyhow::Error::from)
+        }
+        Err(error) => Err(error),
+    };
+    let imported = imported.context("nothing was imported");
     let place = opened.place();
     let key = match &imported {
         Ok(imported) => key_trouble(&opened, &imported.contents).await,
@@ -157,14 +168,15 @@ fn read_ahead(mut reader: Reader<BufReader<Box<dyn Read + Send>>>) -> Pieces {
     pieces
 }
 
-async fn import(
+/// All that can still be broken off: the whole file, read back, and not committed yet.
+async fn fill(
     opened: &Opened,
     reader: Reader<BufReader<Box<dyn Read + Send>>>,
     header: &Header,
     new_epoch: bool,
     mut progress: Progress,
     far: impl Fn() -> u64,
-) -> Result<Imported> {
+) -> Result<(Filling, Imported)> {
     let mut filling = opened.db.begin_filling().await?;
     let mut pieces = read_ahead(reader);
     let mut done = 0;
@@ -193,11 +205,8 @@ async fn import(
         let epoch = format!("{:08x}", opened.random.number() as u32);
         log = filling.rename_log(&epoch).await?;
     }
-    filling.commit(&opened.db).await?;
-    Ok(Imported {
-        contents: found,
-        log,
-    })
+    let contents = found;
+    Ok((filling, Imported { contents, log }))
 }
 
 /// What the database says that it holds now.

@@ -151,9 +151,17 @@ fn finish(schema: &mut Value, defs: &mut BTreeMap<String, Value>) {
                     members.insert("description".into(), json!(ABOUT_META));
                     return;
                 }
+                let named = &document()["components"]["schemas"][&name];
+                if !named["enum"].is_null() {
+                    // a few words are shorter where they are used than by a name
+                    members.remove("$ref");
+                    members.insert("type".into(), json!("string"));
+                    members.insert("enum".into(), named["enum"].clone());
+                    return;
+                }
                 members.insert("$ref".into(), json!(format!("#/$defs/{name}")));
                 if !defs.contains_key(&name) {
-                    let mut found = document()["components"]["schemas"][&name].clone();
+                    let mut found = named.clone();
                     // before its own references, which may lead back to it
                     defs.insert(name.clone(), Value::Null);
                     finish(&mut found, defs);

@@ -61,7 +61,12 @@ pub fn written(api: &Api) -> String {
         .collect();
     text += &format!("from typing import {}\n\n", typing.join(", "));
     for (file, names) in api.by_hand() {
-        text += &format!("from .{file} import {}\n", names.join(", "));
+        // by another name, if by the same one: only so are they this file's as well, for whoever checks types strictly
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| format!("    {name} as {name},\n"))
+            .collect();
+        text += &format!("from .{file} import (\n{})\n", names.concat());
     }
     format!("{text}\n\n{types}")
 }
