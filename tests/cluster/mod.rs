@@ -284,7 +284,7 @@ fn administer(url: String) -> mpsc::Sender<Order> {
             let mut connection = None;
             for (statement, answer) in statements {
                 let mut done = run_on(&mut connection, &url, &statement).await;
-                if matches!(done, Err(sqlx::Error::Io(_) | sqlx::Error::Protocol(_))) {
+                if done.as_ref().is_err_and(is_over) {
                     connection = None;
                     done = run_on(&mut connection, &url, &statement).await;
                 }
@@ -293,6 +293,15 @@ fn administer(url: String) -> mpsc::Sender<Order> {
         });
     });
     sender
+}
+
+/// Whether a connection has come to its end: it broke, or the server said on it that it goes down. A server that is killed has time for that at times.
+fn is_over(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        sqlx::Error::Database(said) => said.code().is_some_and(|code| code.starts_with("57P0")),
+        _ => false,
+    }
 }
 
 async fn run_on(
