@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::harness::{
@@ -224,4 +224,45 @@ fn an_import_that_is_stopped_leaves_an_empty_database() {
         let whole = place.command(&["import", "--in", file]).output().unwrap();
         assert!(whole.status.success(), "it is empty still: {whole:?}");
     }
+}
+
+/// The moments are by the clock: whichever it meets, what is said is what is there.
+#[test]
+fn an_import_that_is_stopped_at_its_end_says_what_is_in() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("store");
+    let file = file.to_str().unwrap();
+    let exported = large().command(&["export", "--out", file]).output();
+    assert!(exported.unwrap().status.success());
+    let import = |place: &Place| place.command(&["import", "--in", file]);
+    let began = Instant::now();
+    assert!(import(&Place::new()).output().unwrap().status.success());
+    let whole = began.elapsed();
+    let (mut stopped, mut late) = (0, 0);
+    for moment in [0.3, 0.8, 0.86, 0.9, 0.93, 0.96, 1.0, 1.1] {
+        let place = Place::new();
+        let mut child = import(&place)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(whole.mul_f64(moment));
+        if child.try_wait().unwrap().is_none() {
+            send(&child, libc::SIGINT);
+        }
+        let output = ended(child);
+        let again = import(&place).output().unwrap();
+        if output.status.success() {
+            late += 1;
+            let said = String::from_utf8_lossy(&again.stderr);
+            assert!(said.contains("there is a store"), "{said}");
+        } else {
+            stopped += 1;
+            expect_stopped(&output, libc::SIGINT, "SIGINT");
+            assert!(again.status.success(), "it is empty: {again:?}");
+        }
+    }
+    assert!(stopped > 0, "a signal came in the middle");
+    tell(format_args!("{stopped} imports stopped, {late} too late"));
 }
